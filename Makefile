@@ -1,0 +1,39 @@
+# `make demo` and `make test` work in a fresh clone: scripts/setup.sh installs what they need.
+
+PYTEST_ARGS ?= -n 2 --dist loadfile
+DEMO := build/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench wheel clean
+
+help:    ## show this list
+	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p; s/^\([a-z]*\):  *## /  make \1	/p' $(MAKEFILE_LIST)
+
+demo:    ## compile the digits network for several boards, verify it in QEMU, print the table
+	@scripts/setup.sh demo
+	@rm -rf $(DEMO)
+	@.venv/bin/snnstack demo --output $(DEMO)
+
+test:    ## run all tests; PYTEST_ARGS="-k name" for some
+	@scripts/setup.sh test
+	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+check:   ## format, lint, types, import order
+	@scripts/setup.sh check
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench:   ## measure speed and print what it is compared with
+	@scripts/setup.sh test
+	@for file in benchmarks/*.py; do echo "== $$file"; .venv/bin/python $$file || exit 1; done
+
+wheel:   ## build the wheel and try it in a clean environment
+	@scripts/setup.sh check
+	@scripts/smoke_wheel.sh
+
+clean:   ## remove what was built; .venv stays
+	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find snnstack backends compilers emulators boards tests examples benchmarks \
+		-name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,20 @@
+"""Microcontrollers: int8 weights, int32 states, C99 firmware, QEMU as the independent run."""
+
+from snnstack.backends.mcu.numerics import NUMERICS
+from snnstack.backends.mcu.price import price
+from snnstack.backends.mcu.program import Program
+from snnstack.backends.mcu.rules import RULES
+from snnstack.backends.mcu.run import describe, run
+from snnstack.backends.mcu.store import emit, load, utilization
+
+__all__ = [
+    "NUMERICS",
+    "RULES",
+    "Program",
+    "describe",
+    "emit",
+    "load",
+    "price",
+    "run",
+    "utilization",
+]

@@ -1,0 +1,187 @@
+"""From a program to a C99 project: `{path: content}`, the same bytes for the same program."""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+from collections.abc import Iterable
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from snnstack.backends.mcu.hardware import McuHardware, hardware, memory_bytes
+from snnstack.backends.mcu.layer_text import comment, layer_view, route_strides, sparse_types
+from snnstack.backends.mcu.layout import CHUNK, Constant, Layout, plan
+from snnstack.backends.mcu.program import Program
+from snnstack.backends.mcu.qemu import machine
+from snnstack.ir.nodes import Array
+from snnstack.program import digest
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_DIGEST = "@digest@"
+_COMPILERS = {True: "riscv64-unknown-elf-gcc", False: "arm-none-eabi-gcc"}
+
+
+def emit(program: Program) -> dict[str, bytes]:
+    """All files of the C99 project, except the manifest.
+
+    Depends on nothing but the program and the version of this package: no time, no paths. The
+    banner's digest is that of the files with the digest left out.
+    """
+    layout, board = plan(program), hardware(program.board)
+    context = _context(layout, board)
+    text = {
+        path: environment().get_template(template).render(context | extra)
+        for path, template, extra in _files(program, board)
+    }
+    files = {path: content.encode() for path, content in text.items()}
+    mark = digest(files)[:16].encode()
+    return {path: content.replace(_DIGEST.encode(), mark) for path, content in files.items()}
+
+
+@functools.cache
+def environment() -> Environment:
+    """The templates, strict: a name that is not given is an error."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("snnstack.backends.mcu", "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def startup_file(board: McuHardware) -> str:
+    """The name of the start-up file in `board/`."""
+    return "startup.S" if board.is_riscv else "startup.c"
+
+
+def _files(program: Program, board: McuHardware) -> Iterable[tuple[str, str, dict[str, Any]]]:
+    """(path, template, what only this file needs)."""
+    net = program.name
+    yield f"include/{net}.h", "net.h.j2", {}
+    yield f"src/{net}.c", "net.c.j2", {}
+    yield f"src/{net}_weights.h", "weights.h.j2", {}
+    yield f"src/{net}_weights.c", "weights.c.j2", {}
+    yield "src/snn_kernels.h", "kernels.h.j2", {}
+    yield "CMakeLists.txt", "CMakeLists.txt.j2", {}
+    yield "toolchain.cmake", "toolchain.cmake.j2", {}
+    startup = "startup_riscv.S.j2" if board.is_riscv else "startup_arm.c.j2"
+    yield f"board/{startup_file(board)}", startup, {}
+    yield "board/memory.c", "memory.c.j2", {}
+    yield "board/link.ld", "link.ld.j2", {"memory": _board_memory(program, board)}
+    yield "qemu/link.ld", "link.ld.j2", {"memory": _qemu_memory(program, board)}
+    yield "test/semihost.h", "semihost.h.j2", {}
+    yield "test/timer.h", "timer.h.j2", {}
+    yield "test/harness.c", "harness.c.j2", {}
+    if program.golden is not None:
+        yield "test/selftest.c", "selftest.c.j2", {}
+
+
+def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
+    program = layout.program
+    views = [layer_view(layout, layer) for layer in layout.layers]
+    names = [layer.name for layer in program.layers]
+    output = views[names.index(program.outputs[0])]
+    line = f"{program.name}: made by snnstack {_version()} for {program.board.name}, {_DIGEST}"
+    stand_in = machine(board.qemu_machine)
+    return {
+        "banner": f"/* {line}. Do not edit. */",
+        "banner_line": f"{line}. Do not edit.",
+        "net": program.name,
+        "NET": program.name.upper(),
+        "dt": f"{program.dt:g}",
+        "inputs": int(np.prod(program.input.shape)),
+        "input_name": comment(program.input.name),
+        "input_shape": list(program.input.shape),
+        "input_order": ", channel last" if program.input.order == "hwc" else "",
+        "input_slots": layout.input_slots,
+        "max_events": layout.input_capacity,
+        "layers": views,
+        "output": output,
+        "event_bits": layout.event_bits,
+        "scratch_words": layout.scratch_bytes // 4,
+        "chunk": CHUNK,
+        "pools": layout.pools,
+        "divides": layout.divides,
+        "widths": sorted({layer.layer.accumulator_bits for layer in layout.layers}),
+        "sparse_types": sparse_types(layout),
+        "convolutions": any(r.kind == "conv" for x in layout.layers for r in x.routes),
+        "max_stride": route_strides(layout),
+        "arrays": [_array(constant) for constant in layout.constants],
+        "riscv": board.is_riscv,
+        "machine": stand_in,
+        "compiler": _COMPILERS[board.is_riscv],
+        "gcc_arch": " ".join(board.gcc_arch),
+        "startup": startup_file(board),
+        "golden": _golden(program),
+        "qemu_command": " ".join(stand_in.argv("selftest.elf")),
+    }
+
+
+def _version() -> str:
+    try:
+        return metadata.version("snnstack")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _numbers(values: Array) -> str:
+    text = ", ".join(map(str, values.ravel().tolist())) or "0"
+    return "\n".join(textwrap.wrap(text, 98, break_on_hyphens=False))
+
+
+def _array(constant: Constant) -> dict[str, Any]:
+    # INT32_MIN has no literal of its own in C; the limits of the arithmetic exclude it.
+    return {
+        "name": constant.name,
+        "ctype": constant.ctype,
+        "length": max(1, constant.values.size),
+        "text": _numbers(constant.values),
+    }
+
+
+def _golden(program: Program) -> dict[str, Any] | None:
+    golden = program.golden
+    if golden is None:
+        return None
+    counts = np.array([len(events) for events in golden.events], dtype=np.int64)
+    return {
+        "steps": len(golden.events),
+        "events": _numbers(np.concatenate([*golden.events, np.zeros(1, np.int64)])),
+        "n_events": _numbers(counts),
+        "spikes": _numbers(golden.spikes),
+        "checksum": _numbers(golden.checksum.astype(np.uint32)).replace(",", "u,") + "u",
+    }
+
+
+def _board_memory(program: Program, board: McuHardware) -> dict[str, Any]:
+    flash, ram = memory_bytes(program.board)
+    return {
+        "title": f"Memory of {program.board.name}: {program.board.title}",
+        "flash_origin": board.flash_origin,
+        "flash_bytes": flash,
+        "ram_origin": board.ram_origin,
+        "ram_bytes": ram,
+        "stack_bytes": program.memory["stack"],
+    }
+
+
+def _qemu_memory(program: Program, board: McuHardware) -> dict[str, Any]:
+    """Addresses of the QEMU machine; lengths of the board, unless the machine has less."""
+    flash, ram = memory_bytes(program.board)
+    stand_in = machine(board.qemu_machine)
+    return {
+        "title": f"QEMU's {stand_in.name} with the memory of {program.board.name}",
+        "flash_origin": stand_in.code_origin,
+        "flash_bytes": min(flash, stand_in.code_bytes),
+        "ram_origin": stand_in.ram_origin,
+        "ram_bytes": min(ram, stand_in.ram_bytes),
+        "stack_bytes": program.memory["stack"],
+    }

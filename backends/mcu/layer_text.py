@@ -1,0 +1,214 @@
+"""The C expressions of one layer: what `layer.c.j2` and `route.c.j2` print.
+
+The arithmetic is that of `snnstack.quant.network`, with constants folded in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snnstack.backends.mcu.geometry import AxisTaps, Quotient
+from snnstack.backends.mcu.layout import ONE, Constant, LayerPlan, Layout, RoutePlan
+from snnstack.backends.mcu.numerics import NUMERICS
+from snnstack.backends.mcu.program import ConvTable
+
+_NO_GROUPS = "{ 1, 1, 31 }"
+_COMPARE = {"gt": ">", "ge": ">="}
+
+
+def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
+    """Everything the templates print about one layer."""
+    layer = plan.layer
+    routes = [route_view(layout, plan, k) for k in range(len(plan.routes))]
+    return {
+        "id": plan.id,
+        "ID": plan.id.upper(),
+        "n": plan.n,
+        "title": f"{comment(layer.name)} {list(layer.shape)}"
+        + (", channel last" if layer.order == "hwc" else ""),
+        "equation": _equation(plan),
+        "bits": layer.accumulator_bits,
+        "current": layer.beta is not None,
+        "fires": plan.fires,
+        "slots": plan.slots,
+        "slot": _slot(plan.id, plan.slots, 0),
+        "refractory": layer.refractory,
+        "wait_type": plan.fired_type,
+        "idle": plan.idle,
+        "before": _before(plan),
+        "clear": not plan.routes or plan.routes[0].kind != "dense" or plan.routes[0].pool,
+        "routes": routes,
+        "x": _x(plan),
+        "i": _i(plan),
+        "v": _v(plan),
+        "compare": _COMPARE[layer.compare],
+        "threshold": _value(plan, "threshold", "j") if plan.fires else "0",
+        "after": _after(plan),
+    }
+
+
+def comment(name: str) -> str:
+    """A user's name as it may stand inside a C comment.
+
+    >>> comment("a */ b")
+    'a * / b'
+    """
+    return name.replace("*/", "* /").replace("/*", "/ *").replace("\n", " ").replace("\\", "/")
+
+
+def _equation(plan: LayerPlan) -> str:
+    kind = "LIF" if plan.fires else "LI"
+    return ("Cuba" if plan.layer.beta is not None else "") + kind
+
+
+def _slot(id_: str, slots: int, delay: int) -> str:
+    if slots == 1:
+        return "0"
+    name = f"s->slot_{id_}"
+    return name if delay == 0 else f"snn_back({name}, {delay}, {slots})"
+
+
+def _before(plan: LayerPlan) -> str:
+    """Number of spikes of the step before: the state may still be above the threshold."""
+    if not plan.fires:
+        return "0"
+    return f"s->count_{plan.id}[{_slot(plan.id, plan.slots, 1)}]"
+
+
+def _value(plan: LayerPlan, name: str, index: str) -> str:
+    value = plan.parameters[name]
+    return f"{value.name}[{index}]" if isinstance(value, Constant) else str(value)
+
+
+def _decayed(plan: LayerPlan, name: str, variable: str) -> str:
+    state = f"s->{variable}_{plan.id}[j]"
+    value = plan.parameters[name]
+    if value == ONE:
+        return state
+    if value == 0:
+        return "0"
+    return f"snn_decay({state}, {_value(plan, name, 'j')})"
+
+
+def _plus(plan: LayerPlan, name: str) -> str:
+    return "" if plan.parameters[name] == 0 else f" + {_value(plan, name, 'j')}"
+
+
+def _x(plan: LayerPlan) -> str:
+    scaled = "acc[j]" if plan.layer.shift == 0 else f"acc[j] * {1 << plan.layer.shift}"
+    return scaled + _plus(plan, "bias")
+
+
+def _clipped(value: str, saturate: bool, limit: int) -> str:
+    return f"snn_clip({value}, {limit})" if saturate else value
+
+
+def _i(plan: LayerPlan) -> str:
+    if plan.layer.beta is None:
+        return "0"
+    return _clipped(
+        _decayed(plan, "beta", "i") + " + x", plan.layer.saturate_i, NUMERICS.current_max
+    )
+
+
+def _v(plan: LayerPlan) -> str:
+    drive = " + x" if plan.layer.beta is None else " + i"
+    value = _decayed(plan, "alpha", "v") + drive + _plus(plan, "leak")
+    return _clipped(value, plan.layer.saturate_v, NUMERICS.state_max)
+
+
+def _after(plan: LayerPlan) -> str:
+    if not plan.fires:
+        return "v"
+    if plan.layer.reset == "subtract":
+        return f"v - {_value(plan, 'threshold', 'j')}".replace("- -", "+ ")
+    return _value(plan, "v_reset", "j")
+
+
+def route_view(layout: Layout, plan: LayerPlan, index: int) -> dict[str, Any]:
+    """What `route.c.j2` prints: where the events are, and the kernel's call."""
+    route = plan.routes[index]
+    slot = _slot(route.source, route.slots, route.delay)
+    alone = route.source == "input" and layout.input_slots == 1
+    events = "s->events_input" if alone else f"s->events_{route.source}[{slot}]"
+    count = "s->count_input" if alone else f"s->count_{route.source}[{slot}]"
+    source = comment(plan.layer.routes[index].source)
+    late = f", {route.delay} steps ago" if route.delay else ""
+    return {
+        "title": f"from {source}{late}",
+        "events": events,
+        "count": count,
+        "geometry": _geometry(route),
+        "pool": _pool(route),
+        "call": _call(route, plan.layer.accumulator_bits, first=index == 0),
+    }
+
+
+def _call(route: RoutePlan, bits: int, *, first: bool) -> str:
+    events = "s->pooled, n" if route.pool is not None else "events, n_events"
+    if route.kind == "conv":
+        return f"snn_conv_{bits}(acc, {route.weight.name}, &geometry, {events})"
+    if route.indptr is not None and route.target is not None:
+        kernel = f"snn_sparse_{bits}_{_width(route.indptr)}_{_width(route.target)}"
+        arrays = f"{route.indptr.name}, {route.target.name}, {route.weight.name}"
+        return f"{kernel}(acc, {arrays}, {events})"
+    add = 0 if first and route.pool is None else 1
+    outputs = route.weight.values.shape[1]
+    return f"snn_dense_{bits}(acc, {route.weight.name}, {outputs}, {events}, {add})"
+
+
+def _width(constant: Constant) -> int:
+    return 8 * constant.values.itemsize
+
+
+def _quotient(q: Quotient) -> str:
+    return f"{{ {q.divisor}, {q.multiply}u, {q.shift} }}"
+
+
+def _axis(axis: AxisTaps) -> str:
+    first, back = (", ".join(map(str, values)) for values in (axis.first, axis.back))
+    return (
+        f"{{ {axis.kernel}, {axis.padding}, {axis.step}, {axis.hop}, {axis.out}, "
+        f"{_quotient(axis.stride)},\n            {{ {first} }}, {{ {back} }} }}"
+    )
+
+
+def _geometry(route: RoutePlan) -> str | None:
+    table = route.table
+    if not isinstance(table, ConvTable) or not (route.y and route.x and route.split):
+        return None
+    channels, _, width = table.out_shape
+    group = _NO_GROUPS if route.group is None else _quotient(route.group)
+    row, pixel = map(_quotient, route.split)
+    return (
+        f"{channels}, {channels // table.groups}, {width}, {row}, {pixel}, {group},\n"
+        f"            {_axis(route.y)},\n            {_axis(route.x)}"
+    )
+
+
+def _pool(route: RoutePlan) -> str | None:
+    pool = route.pool
+    if pool is None or route.pool_split is None or route.pool_stride is None:
+        return None
+    sizes = (pool.in_shape[0], *pool.kernel, *pool.padding, *pool.out_shape[1:])
+    numbers = ", ".join(map(str, sizes))
+    row, pixel = map(_quotient, route.pool_split)
+    stride_y, stride_x = map(_quotient, route.pool_stride)
+    return f"{numbers}, {row}, {pixel},\n            {stride_y}, {stride_x}"
+
+
+def sparse_types(layout: Layout) -> list[tuple[int, int]]:
+    """The (row, target) integer widths of all sparse routes."""
+    found = {
+        (_width(route.indptr), _width(route.target))
+        for layer in layout.layers
+        for route in layer.routes
+        if route.indptr is not None and route.target is not None
+    }
+    return sorted(found)
+
+
+def route_strides(layout: Layout) -> int:
+    """The largest stride of any convolution, at least 1."""
+    axes = [axis for x in layout.layers for r in x.routes for axis in (r.y, r.x) if axis]
+    return max([1, *(axis.stride.divisor for axis in axes)])

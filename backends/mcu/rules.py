@@ -1,0 +1,75 @@
+"""What a microcontroller program can hold: each limit a short rule, its docstring the manual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from snnstack.backends.mcu.hardware import memory_bytes
+from snnstack.backends.mcu.program import Program
+from snnstack.board import Board
+from snnstack.errors import Problem
+from snnstack.quant.network import QuantizedNetwork
+
+MOST_NEURONS = 1 << 20
+"""Beyond this no supported board has the RAM."""
+
+
+def the_network_has_one_input(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """The network has exactly one input."""
+    names = ", ".join(port.name for port in network.inputs)
+    if len(network.inputs) != 1:
+        what = f"{len(network.inputs)} inputs ({names}), the firmware takes 1"
+        yield Problem("network", what, "join them into one input")
+
+
+def sources_fire(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """Only populations that fire send anything to others; a non-spiking one is a result."""
+    silent = {p.name for p in network.populations if p.threshold is None}
+    for projection in network.projections:
+        if projection.source in silent:
+            what = f"does not fire but feeds {projection.target}"
+            yield Problem(projection.source, what, "graded events are not supported on this target")
+
+
+def populations_are_small_enough(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """A population has at most 2**20 neurons."""
+    for population in network.populations:
+        if population.n > MOST_NEURONS:
+            what = f"{population.n} neurons, at most {MOST_NEURONS}"
+            yield Problem(population.name, what, "split the population")
+
+
+def flash_holds_weights_and_code(program: Program) -> Iterator[Problem]:
+    """Weights and code fit the board's flash."""
+    available, _ = memory_bytes(program.board)
+    memory = program.memory
+    if memory["flash"] > available:
+        what = (
+            f"needs {memory['flash']} bytes of flash ({memory['weights']} weights, "
+            f"{memory['code']} code), {available} available"
+        )
+        yield Problem(f"board {program.board.name}", what, "choose a larger board")
+
+
+def ram_holds_state_and_stack(program: Program) -> Iterator[Problem]:
+    """State and stack fit the board's RAM."""
+    _, available = memory_bytes(program.board)
+    memory = program.memory
+    if memory["ram"] > available:
+        what = (
+            f"needs {memory['ram']} bytes of RAM ({memory['state']} state, "
+            f"{memory['stack']} stack), {available} available"
+        )
+        yield Problem(f"board {program.board.name}", what, "choose a larger board")
+
+
+NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
+    the_network_has_one_input,
+    sources_fire,
+    populations_are_small_enough,
+)
+PROGRAM_RULES: tuple[Callable[[Program], Iterator[Problem]], ...] = (
+    flash_holds_weights_and_code,
+    ram_holds_state_and_stack,
+)
+RULES = (*NETWORK_RULES, *PROGRAM_RULES)

@@ -1,0 +1,172 @@
+"""Runs a program's firmware in QEMU over a whole batch: the independent check of the emulator."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from snnstack.backends.mcu.emit import emit, startup_file
+from snnstack.backends.mcu.events import decode, encode, largest_step
+from snnstack.backends.mcu.hardware import McuHardware, hardware
+from snnstack.backends.mcu.program import Program
+from snnstack.backends.mcu.qemu import Machine, machine, require
+from snnstack.backends.mcu.toolchain import Image, build, find, kill_group, last_lines
+from snnstack.errors import DataError, Problem, ToolError, fail, raise_if_any
+from snnstack.files import write_directory
+from snnstack.trace import Spikes, Trace
+
+Progress = Callable[[int, int], None]
+"""Called with (samples done, samples)."""
+
+
+def run(
+    program: Program,
+    spikes: Spikes,
+    *,
+    probes: Sequence[tuple[str, str]] = (),
+    toolchain: str | None = None,
+    timeout_s: float = 600.0,
+    progress: Progress | None = None,
+) -> Trace:
+    """What the emitted firmware does with `spikes` in QEMU, from a fresh state per sample.
+
+    Spikes in C order; `states` int32 [batch, steps, n] in C order for `probes` (population,
+    "v" or "i"). `counts`: exact "instructions" per layer; those under the input's name are for
+    reset and for taking events in, so that all together are those of the network.
+
+    Raises `DataError` if spikes or probes do not fit, `ToolError` if a tool is missing, fails
+    or takes longer than `timeout_s` seconds.
+    """
+    _check(program, spikes, probes)
+    with tempfile.TemporaryDirectory(prefix="snnstack-") as name:
+        folder = Path(name) / "firmware"
+        defines = (f"-DSNN_MAX_EVENTS={max(1, largest_step(spikes))}u",)
+        image = build_qemu(program, folder, "test/harness.c", toolchain, defines=defines)
+        (folder / "events.bin").write_bytes(encode(program, spikes, probes))
+        shown = _counter(progress, spikes.batch)
+        execute_qemu(_machine(program), image.elf, timeout_s, shown)
+        words = np.fromfile(folder / "trace.bin", dtype=np.uint8)
+    return decode(program, spikes, probes, words)
+
+
+def selftest(program: Program, *, toolchain: str | None = None, timeout_s: float = 120.0) -> str:
+    """Run the emitted self-test in QEMU; its output. `ToolError` if it fails."""
+    if program.golden is None:
+        raise fail(DataError, program.name, "has no golden run to repeat")
+    with tempfile.TemporaryDirectory(prefix="snnstack-") as name:
+        folder = Path(name) / "firmware"
+        image = build_qemu(program, folder, "test/selftest.c", toolchain)
+        return execute_qemu(_machine(program), image.elf, timeout_s)
+
+
+def describe(program: Program, toolchain: str | None = None) -> str:
+    """The stand-in and the compiler, e.g. for a report."""
+    found = _machine(program)
+    compiler = find(hardware(program.board), toolchain)
+    return f"{found.binary} -M {found.name} ({found.core}), {compiler.version()}"
+
+
+def build_qemu(
+    program: Program,
+    folder: Path,
+    main: str,
+    toolchain: str | None = None,
+    *,
+    defines: Sequence[str] = (),
+) -> Image:
+    """Emit the project to the new directory `folder` and link `main` for the QEMU machine."""
+    board = hardware(program.board)
+    require(_machine(program))
+    compiler = find(board, toolchain)
+    write_directory(emit(program), folder)
+    sources = [*library_sources(program), *board_sources(board), main]
+    return build(compiler, folder, sources, "qemu/link.ld", "qemu.elf", defines=defines)
+
+
+def library_sources(program: Program) -> tuple[str, ...]:
+    """The files of the emitted project that a user adds to a firmware of their own."""
+    return (f"src/{program.name}.c", f"src/{program.name}_weights.c")
+
+
+def board_sources(board: McuHardware) -> tuple[str, ...]:
+    """Start-up and memory functions for a board without a C library."""
+    return (f"board/{startup_file(board)}", "board/memory.c")
+
+
+def _machine(program: Program) -> Machine:
+    return machine(hardware(program.board).qemu_machine)
+
+
+def _check(program: Program, spikes: Spikes, probes: Sequence[tuple[str, str]]) -> None:
+    problems: list[Problem] = []
+    if spikes.shape != program.input.shape:
+        what = f"events of shape {spikes.shape}, the network reads {program.input.shape}"
+        problems.append(Problem(f"input {program.input.name}", what))
+    largest = 0 if spikes.counts is None else int(spikes.counts.max(initial=0))
+    if largest > program.input.max_count:
+        what = f"count {largest} above the limit {program.input.max_count}"
+        problems.append(Problem(f"input {program.input.name}", what))
+    has = {(layer.name, "v") for layer in program.layers}
+    has |= {(layer.name, "i") for layer in program.layers if layer.beta is not None}
+    problems += [Problem(f"probe {p!r}", "no such state") for p in probes if tuple(p) not in has]
+    raise_if_any(DataError, problems)
+
+
+def _counter(progress: Progress | None, batch: int) -> Callable[[str], None] | None:
+    if progress is None:
+        return None
+    return lambda output: progress(output.count("done\n"), batch)
+
+
+def execute_qemu(
+    found: Machine, elf: Path, timeout_s: float, shown: Callable[[str], None] | None = None
+) -> str:
+    """Run an image in its own folder; console output. `ToolError` on a fault or a timeout.
+
+    `shown` is called with all output so far whenever there is more.
+    """
+    with subprocess.Popen(
+        found.argv(elf.name), cwd=elf.parent, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            output, in_time = _listen(process, timeout_s, shown)
+            status = process.wait() if in_time else None
+        finally:
+            kill_group(process)
+    # A network card that is not connected is no news.
+    lines = output.splitlines(keepends=True)
+    output = "".join(line for line in lines if ": warning: nic " not in line)
+    if status == 0:
+        return output
+    where = f"{found.binary} -M {found.name}"
+    end = f"last output: {last_lines(output[-2000:])}"
+    if status is None:
+        raise fail(ToolError, where, f"did not end within {timeout_s:g} s; {end}")
+    raise fail(ToolError, where, f"failed with status {status}; {end}")
+
+
+def _listen(
+    process: subprocess.Popen[bytes], timeout_s: float, shown: Callable[[str], None] | None
+) -> tuple[str, bool]:
+    """All output, and whether the process ended it in time."""
+    pipe = process.stdout.fileno() if process.stdout is not None else -1
+    end = time.monotonic() + timeout_s
+    output = ""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while selector.select(timeout=max(0.0, end - time.monotonic())):
+            more = os.read(pipe, 4096)
+            if not more:
+                return output, True
+            output += more.decode(errors="replace")
+            if shown is not None:
+                shown(output)
+    return output, False

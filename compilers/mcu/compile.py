@@ -1,0 +1,127 @@
+"""Compile: a quantised network becomes a microcontroller program that fits its board."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from snnstack.backends.mcu.memory import memory_plan
+from snnstack.backends.mcu.program import Golden, InputPort, Layer, Order, Program
+from snnstack.backends.mcu.rules import NETWORK_RULES, PROGRAM_RULES
+from snnstack.board import Board
+from snnstack.compilers.mcu.order import orders, permutation, plain
+from snnstack.compilers.mcu.tables import route
+from snnstack.compilers.mcu.widths import histories, widths
+from snnstack.errors import CapacityError, ModelError, raise_if_any
+from snnstack.ir.nodes import Array, Shape
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.reference import run_quantized
+from snnstack.trace import Spikes
+
+GOLDEN_STEPS = 16
+GOLDEN_RATE = 0.15
+
+
+def compile(network: QuantizedNetwork, board: Board) -> Program:  # noqa: A001 - the verb
+    """The program of `network` on `board`.
+
+    Raises ModelError for what the target cannot express and CapacityError, with the bytes
+    needed and available, for what does not fit.
+    """
+    raise_if_any(ModelError, (p for rule in NETWORK_RULES for p in rule(network, board)))
+    program = _program(plain(network), board)
+    program = replace(program, memory=memory_plan(program))
+    raise_if_any(CapacityError, (p for rule in PROGRAM_RULES for p in rule(program)))
+    return replace(program, golden=golden(network, program))
+
+
+def _program(network: QuantizedNetwork, board: Board) -> Program:
+    port = network.inputs[0]
+    order = orders(network)
+    kept = histories(network)
+    shapes: dict[str, Shape] = {port.name: port.shape}
+    shapes |= {p.name: p.shape for p in network.populations}
+    layers = tuple(_layer(network, p, shapes, order, kept[p.name]) for p in network.populations)
+    return Program(
+        name=identifier(str(network.settings.get("name", "network"))),
+        board=board,
+        input=InputPort(
+            port.name, port.shape, order[port.name], port.max_count, kept[port.name]
+        ),
+        layers=layers,
+        outputs=network.outputs,
+        dt=network.dt,
+        memory={},
+        scales={p.name: p.scale for p in network.populations},
+        settings=network.settings,
+    )
+
+
+def identifier(name: str) -> str:
+    """A C identifier close to `name`.
+
+    >>> identifier("cnn-sinabs v2"), identifier("3x3")
+    ('cnn_sinabs_v2', 'net_3x3')
+    """
+    tail = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "network"
+    return f"net_{tail}" if tail[0].isdigit() else tail
+
+
+def _layer(
+    network: QuantizedNetwork,
+    population: QuantizedPopulation,
+    shapes: dict[str, Shape],
+    order: dict[str, Order],
+    history: int,
+) -> Layer:
+    positions = permutation(population.shape, order[population.name])
+
+    def placed(values: Array | None) -> Array | None:
+        return None if values is None else values[positions].astype(np.int32)
+
+    proof = widths(network, population)
+    return Layer(
+        name=population.name,
+        shape=population.shape,
+        order=order[population.name],
+        routes=tuple(route(p, shapes, order) for p in network.into(population.name)),
+        alpha=placed(population.alpha),  # type: ignore[arg-type]
+        beta=placed(population.beta),
+        shift=population.shift,
+        bias=placed(population.bias),  # type: ignore[arg-type]
+        leak=placed(population.leak),  # type: ignore[arg-type]
+        threshold=placed(population.threshold),
+        v_reset=placed(population.v_reset),  # type: ignore[arg-type]
+        reset=population.reset,
+        compare=population.compare,
+        refractory=population.refractory,
+        accumulator_bits=proof.accumulator_bits,
+        saturate_v=proof.saturate_v,
+        saturate_i=proof.saturate_i,
+        history=history,
+    )
+
+
+def golden(network: QuantizedNetwork, program: Program) -> Golden:
+    """A short run of the integer reference on seeded random events."""
+    port = network.inputs[0]
+    random = np.random.default_rng(0).random((1, GOLDEN_STEPS, *port.shape))
+    spikes = Spikes.from_dense((random < GOLDEN_RATE).astype(np.uint8))
+    probes = [(p.name, "v") for p in network.populations]
+    trace = run_quantized(network, spikes, probes)
+    positions = permutation(port.shape, program.input.order)
+    dense = spikes.dense().reshape(GOLDEN_STEPS, -1)[:, positions]
+    counts = [
+        np.diff(trace.spikes[layer.name].indptr)
+        if layer.name in trace.spikes
+        else np.zeros(GOLDEN_STEPS, dtype=np.int64)
+        for layer in program.layers
+    ]
+    total = sum(trace.states[probe][0].sum(axis=1) for probe in probes)
+    return Golden(
+        events=tuple(np.nonzero(row)[0].astype(np.int32) for row in dense),
+        spikes=np.stack(counts, axis=1).astype(np.int32),
+        checksum=(np.asarray(total) & 0xFFFFFFFF).astype(np.uint32),
+    )

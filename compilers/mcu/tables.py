@@ -1,0 +1,92 @@
+"""Synapse tables: weights of a projection in the memory order of its two ends."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snnstack.backends.mcu.program import (
+    ConvTable,
+    DenseTable,
+    Order,
+    Route,
+    SparseTable,
+    Table,
+)
+from snnstack.compilers.mcu.order import permutation
+from snnstack.ir.nodes import Array, Shape
+from snnstack.ir.step import Conv, Dense, Projection, Sparse
+
+SPARSE_BELOW = 0.4
+"""A dense layer this empty is smaller and faster as sparse rows."""
+
+
+def route(
+    projection: Projection, shapes: dict[str, Shape], orders: dict[str, Order]
+) -> Route:
+    """The route of one projection."""
+    source, target = projection.source, projection.target
+    if projection.pool is None:
+        sources = permutation(shapes[source], orders[source])
+    else:
+        sources = permutation(projection.pool.out_shape, "hwc")
+    targets = permutation(shapes[target], orders[target])
+    table = _table(projection, sources, targets)
+    return Route(source, projection.delay, table, projection.pool)
+
+
+def _table(projection: Projection, sources: Array, targets: Array) -> Table:
+    match projection.synapses:
+        case Conv() as conv:
+            return _conv(conv)
+        case Dense() as dense:
+            return _dense(dense.weight.T[sources][:, targets])
+        case Sparse() as sparse:
+            return _sparse(sparse, sources, targets)
+
+
+def _dense(weight: Array) -> DenseTable | SparseTable:
+    """Rows [source, target]; sparse rows where most weights are zero."""
+    if np.count_nonzero(weight) >= SPARSE_BELOW * weight.size:
+        return DenseTable(weight.astype(np.int8))
+    rows, columns = np.nonzero(weight)
+    return SparseTable(
+        _indptr(rows, len(weight)), columns.astype(np.int32), weight[rows, columns].astype(np.int8)
+    )
+
+
+def _sparse(sparse: Sparse, sources: Array, targets: Array) -> SparseTable:
+    position = np.empty(len(targets), dtype=np.int64)
+    position[targets] = np.arange(len(targets))
+    memory_row = np.empty(len(sources), dtype=np.int64)
+    memory_row[sources] = np.arange(len(sources))
+    rows = np.repeat(memory_row, np.diff(sparse.indptr))
+    columns = position[sparse.target]
+    order = np.lexsort((columns, rows))
+    return SparseTable(
+        _indptr(rows, len(sources)),
+        columns[order].astype(np.int32),
+        sparse.weight[order].astype(np.int8),
+    )
+
+
+def _indptr(rows: Array, count: int) -> Array:
+    indptr = np.zeros(count + 1, dtype=np.int32)
+    np.cumsum(np.bincount(rows, minlength=count), out=indptr[1:])
+    return indptr
+
+
+def _conv(conv: Conv) -> ConvTable:
+    """[C_out, C_in / groups, K_y, K_x] to [C_in, K_y, K_x, C_out / groups]."""
+    c_out, c_in, ky, kx = conv.weight.shape
+    groups = conv.groups
+    split = conv.weight.reshape(groups, c_out // groups, c_in, ky, kx)
+    weight = split.transpose(0, 2, 3, 4, 1).reshape(groups * c_in, ky, kx, c_out // groups)
+    return ConvTable(
+        weight=weight.astype(np.int8),
+        in_shape=conv.in_shape,
+        out_shape=conv.out_shape,
+        stride=conv.stride,
+        padding=conv.padding,
+        dilation=conv.dilation,
+        groups=groups,
+    )

@@ -1,0 +1,108 @@
+"""A microcontroller program on the event engine: the arithmetic of its firmware, much faster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from snnstack.backends.mcu.numerics import NUMERICS
+from snnstack.backends.mcu.program import ConvTable, DenseTable, Layer, Program, Route, SparseTable
+from snnstack.engine import plan as engine
+from snnstack.engine.order import Index, channel_last, in_c_order, pool_map, renumbered
+from snnstack.errors import DataError, Problem, raise_if_any
+from snnstack.ir.step import size
+from snnstack.trace import Spikes, Trace
+
+
+def emulate(
+    program: Program,
+    spikes: Spikes,
+    *,
+    seed: int = 0,
+    probes: Sequence[tuple[str, str]] = (),
+    threads: int | None = None,
+) -> Trace:
+    """What the firmware of `program` computes for `spikes`, every spike and every state.
+
+    `spikes` come in C order of the input's shape; spikes and states of the trace are in C
+    order of each layer's shape. `probes` are (layer, "v" or "i"), recorded as int32
+    [batch, steps, n]. Nothing is random: `seed` changes nothing. `threads` None: one per
+    processor. Raises `DataError` for spikes that do not fit the input, and `ModelError` for a
+    probe that names no state.
+    """
+    from snnstack.engine.batch import run
+
+    raise_if_any(DataError, input_problems(program, spikes))
+    memory = {layer.name: _index(layer.shape, layer.order) for layer in program.layers}
+    shapes = {layer.name: layer.shape for layer in program.layers}
+    entry = _index(program.input.shape, program.input.order)
+    events = renumbered(spikes, entry, (spikes.n,))
+    trace = run(plan(program), [events], probes=probes, threads=threads)
+    return in_c_order(trace, shapes, memory)
+
+
+def plan(program: Program) -> engine.NetworkPlan:
+    """The program as the engine reads it; arrays are shared, not copied."""
+    numbers = {program.input.name: 0}
+    numbers |= {layer.name: 1 + k for k, layer in enumerate(program.layers)}
+    layers = tuple(
+        engine.LayerPlan(
+            layer.name, layer.n, tuple(_edge(r, numbers) for r in layer.routes), _neurons(layer)
+        )
+        for layer in program.layers
+    )
+    return engine.NetworkPlan((size(program.input.shape),), layers)
+
+
+def input_problems(program: Program, spikes: Spikes) -> Iterator[Problem]:
+    """What is wrong with `spikes` as input of `program`."""
+    port = program.input
+    if spikes.shape != port.shape:
+        yield Problem(port.name, f"spikes have shape {spikes.shape}, the network takes {port.shape}")
+    highest = 0 if spikes.counts is None else int(spikes.counts.max(initial=0))
+    if highest > port.max_count:
+        what = f"an element has {highest} spikes in one step, the program allows {port.max_count}"
+        yield Problem(port.name, what)
+
+
+def _index(shape: tuple[int, ...], order: str) -> Index | None:
+    return channel_last(shape) if order == "hwc" else None
+
+
+def _edge(route: Route, numbers: dict[str, int]) -> engine.Edge:
+    remap = None if route.pool is None else pool_map(route.pool)
+    return engine.Edge(numbers[route.source], route.delay, _table(route), remap)
+
+
+def _table(route: Route) -> engine.Table:
+    match route.table:
+        case DenseTable(weight=weight):
+            return engine.DenseRows(weight)
+        case SparseTable(indptr=indptr, target=target, weight=weight):
+            return engine.SparseRows(indptr, target, weight)
+        case ConvTable() as conv:
+            return engine.ConvTaps(
+                conv.weight,
+                conv.in_shape,
+                conv.out_shape,
+                conv.stride,
+                conv.padding,
+                conv.dilation,
+                conv.groups,
+            )
+
+
+def _neurons(layer: Layer) -> engine.IntegerNeurons:
+    return engine.IntegerNeurons(
+        alpha=layer.alpha,
+        beta=layer.beta,
+        shift=layer.shift,
+        bias=layer.bias,
+        leak=layer.leak,
+        threshold=layer.threshold,
+        v_reset=layer.v_reset,
+        subtract=layer.reset == "subtract",
+        ge=layer.compare == "ge",
+        refractory=layer.refractory,
+        current_max=NUMERICS.current_max,
+        state_max=NUMERICS.state_max,
+    )

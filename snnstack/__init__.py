@@ -1,0 +1,73 @@
+"""snnstack takes a trained spiking neural network to hardware and proves that it still works.
+
+>>> import snnstack
+>>> sorted(snnstack.__all__)[:3]
+['Build', 'Options', 'bench']
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snnstack.api import (
+        Build,
+        bench,
+        build,
+        compile,  # noqa: A004
+        emulate,
+        load,
+        open_program,
+        save,
+        verify,
+    )
+    from snnstack.board import all_boards, load_board
+    from snnstack.errors import Problem, SnnstackError
+    from snnstack.passes.options import Options
+    from snnstack.trace import Spikes, Trace
+
+_WHERE = {
+    "Build": "snnstack.api",
+    "Options": "snnstack.passes.options",
+    "Problem": "snnstack.errors",
+    "SnnstackError": "snnstack.errors",
+    "Spikes": "snnstack.trace",
+    "Trace": "snnstack.trace",
+    "all_boards": "snnstack.board",
+    "bench": "snnstack.api",
+    "build": "snnstack.api",
+    "compile": "snnstack.api",
+    "emulate": "snnstack.api",
+    "load": "snnstack.api",
+    "load_board": "snnstack.board",
+    "open_program": "snnstack.api",
+    "save": "snnstack.api",
+    "verify": "snnstack.api",
+}
+
+__all__ = [
+    "Build",
+    "Options",
+    "Problem",
+    "SnnstackError",
+    "Spikes",
+    "Trace",
+    "all_boards",
+    "bench",
+    "build",
+    "compile",
+    "emulate",
+    "load",
+    "load_board",
+    "open_program",
+    "save",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a verb when it is first used: `import snnstack` stays fast."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'snnstack' has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE[name]), name)

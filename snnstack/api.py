@@ -1,0 +1,195 @@
+"""The verbs: load, compile, emulate, verify, bench. The command line calls the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnstack.board import Board, load_board
+from snnstack.pipeline import (
+    Build,
+    as_data,
+    build,
+    build_steps,
+    discretised,
+    load,
+    open_program,
+    run_float,
+    save,
+)
+from snnstack.frontends.data import Data
+from snnstack.ir.graph import Graph
+from snnstack.passes.options import Options
+from snnstack.program import Program
+from snnstack.quant.network import QuantizedNetwork
+from snnstack.quant.scales import Granularity
+from snnstack.reference import run_quantized
+from snnstack.report.bench import BenchRow
+from snnstack.report.equality import Equality, compare
+from snnstack.report.readout import accuracy, classes, output_probes, spike_agreement
+from snnstack.target import Progress, backend, emulator
+from snnstack.trace import Spikes, Trace
+
+Samples = str | Path | Data | Mapping[str, Any]
+VERIFY_SAMPLES = 16
+"""Samples that `bench` runs on the independent machine."""
+
+__all__ = [
+    "Build",
+    "bench",
+    "build",
+    "compile",
+    "emulate",
+    "load",
+    "open_program",
+    "save",
+    "verify",
+    "verify_reference",
+]
+
+
+def compile(  # noqa: A001 - the verb
+    model: str | Path | Graph,
+    board: str | Board,
+    calibrate: Samples | None = None,
+    *,
+    options: Options | None = None,
+    granularity: Granularity = "neuron",
+) -> Program:
+    """The program of a model file or graph on a board (by name or as data)."""
+    return build(model, board, calibrate, options, granularity).program
+
+
+def emulate(
+    program: Program,
+    data: Samples | Spikes,
+    *,
+    seed: int = 0,
+    probes: Sequence[tuple[str, str]] = (),
+) -> Trace:
+    """What `program` computes on `data`, bit for bit, with event counts.
+
+    `probes`: (population, "v" or "i") pairs, of those in `program.variables`.
+    """
+    spikes = data if isinstance(data, Spikes) else as_data(data, program.port).spikes
+    return emulator(program.target).emulate(program, spikes, seed=seed, probes=probes)
+
+
+def verify(
+    program: Program,
+    data: Samples | Spikes,
+    samples: int | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Equality:
+    """Emulator against what was emitted, executed independently: every spike, every state."""
+    return _verified(program, _spikes(program, data, samples), progress)[0]
+
+
+def verify_reference(
+    program: Program, network: QuantizedNetwork, data: Samples | Spikes, samples: int | None = None
+) -> Equality:
+    """Emulator against the plain integer reference: every spike, every state."""
+    spikes = _spikes(program, data, samples)
+    emulated = emulate(program, spikes, probes=program.variables)
+    reference = run_quantized(network, spikes, program.variables)
+    return compare(emulated, reference, "integer reference")
+
+
+def _spikes(program: Program, data: Samples | Spikes, samples: int | None) -> Spikes:
+    spikes = data if isinstance(data, Spikes) else as_data(data, program.port).spikes
+    return spikes if samples is None else spikes.samples(0, samples)
+
+
+def _verified(
+    program: Program, spikes: Spikes, progress: Progress | None
+) -> tuple[Equality, Trace]:
+    """Chunks keep the recorded states small; the traces' counts are joined."""
+    machine = backend(program.target)
+    run = machine.run(program, spikes, probes=program.variables, progress=progress)
+    emulated = emulate(program, spikes, probes=program.variables)
+    return compare(emulated, run, machine.describe(program)), run
+
+
+def bench(
+    model: str | Path | Graph,
+    boards: Sequence[str | Board],
+    data: Samples,
+    *,
+    calibrate: Samples | None = None,
+    options: Options | None = None,
+    granularity: Granularity = "neuron",
+    samples: int | None = None,
+    verify_samples: int = VERIFY_SAMPLES,
+    period_s: float | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[BenchRow]:
+    """One row per board: accuracy, agreement, latency, energy and memory of an inference.
+
+    Accuracy and counts come from the emulator on all `samples`; latency and energy from the
+    independent run of the first `verify_samples`, which is compared bit for bit as well.
+    """
+    chosen = [load_board(b) if isinstance(b, str) else b for b in boards]
+    graph = load(model, options)
+    steps = discretised(graph)
+    test = as_data(data, steps.inputs[0]).first(samples)
+    real = run_float(steps, test)
+    rows = []
+    for board in chosen:
+        built = build_steps(graph, steps, board, calibrate or test, granularity)
+        note = _named(progress, board.name)
+        rows.append(_row(built, test, real, verify_samples, period_s, note))
+    return rows
+
+
+def _named(
+    progress: Callable[[str, int, int], None] | None, name: str
+) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(name, done, total)
+
+
+def _row(
+    built: Build,
+    test: Data,
+    real: Trace,
+    verify_samples: int,
+    period_s: float | None,
+    progress: Progress | None,
+) -> BenchRow:
+    program, network = built.program, built.network
+    machine = backend(program.target)
+    probes = output_probes(program.outputs, program.fires)
+    trace = emulate(program, test, probes=probes)
+    found, expected = classes(trace, program.outputs), classes(real, program.outputs)
+    equality, run = _verified(program, test.spikes.samples(0, verify_samples), progress)
+    cost = machine.price(program, run, period_s)
+    used = machine.utilization(program)
+    return BenchRow(
+        board=program.board.name,
+        target=program.target,
+        samples=test.spikes.batch,
+        steps=test.spikes.steps,
+        accuracy=accuracy(found, test.labels),
+        accuracy_float=accuracy(expected, test.labels),
+        spike_agreement=spike_agreement(trace, real, [p.name for p in network.populations]),
+        class_agreement=float(np.mean(found == expected)),
+        bit_exact=equality.mismatches == 0,
+        verified=equality,
+        performance=cost,
+        synops=_mean(trace, "synops"),
+        updates=_mean(trace, "updates"),
+        spikes=_mean(trace, "spikes"),
+        memory={name: {"used": u, "available": a} for name, (u, a) in used.items()},
+        board_status=program.board.status,
+        settings=dict(program.settings),
+    )
+
+
+def _mean(trace: Trace, count: str) -> float:
+    """Per inference, summed over the populations."""
+    return float(sum(getattr(counts, count).mean() for counts in trace.counts.values()))

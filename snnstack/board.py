@@ -1,0 +1,251 @@
+"""A board is data: sizes, clock and energies in one strict TOML file, each with its source."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+import msgspec
+
+from snnstack.errors import Problem, TargetError, fail
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+Status = Literal["measured", "published", "estimated"]
+"""How a number is known: measured on silicon, published by others, or our estimate."""
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+"""From best to worst."""
+
+GROUP = "snnstack.boards"
+"""Entry-point group; each value is a package with `.toml` files, or a directory's path."""
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Positive = Annotated[float, msgspec.Meta(ge=0)]
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The least certain of `statuses`; "measured" if there are none.
+
+    >>> worst(["measured", "published"])
+    'published'
+    """
+    return max(statuses, key=STATUSES.index, default="measured")
+
+
+class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One number with its unit and where it comes from."""
+
+    value: float | int
+    unit: _Text
+    status: Status
+    source: _Text
+
+    def __post_init__(self) -> None:
+        if not abs(self.value) < 2**63:
+            raise ValueError(f"value = {self.value}, expected a number below 2**63")
+
+
+class Coefficient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A band 0 <= low <= typical <= high. `process`: silicon; `scope`: what it includes."""
+
+    low: _Positive
+    typical: _Positive
+    high: _Positive
+    unit: _Text
+    status: Status
+    source: _Text
+    process: str = ""
+    scope: str = ""
+
+    def __post_init__(self) -> None:
+        band = f"low = {self.low:g}, typical = {self.typical:g}, high = {self.high:g}"
+        if not self.low <= self.typical <= self.high < math.inf:
+            raise ValueError(f"{band}, expected low <= typical <= high, all finite")
+
+
+class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One piece of hardware.
+
+    `target` names who compiles for it. `status` is that of its least certain figure.
+    `capacity`: sizes, e.g. "flash_bytes". `clock` in Hz, `voltage` in V. `coefficients`:
+    energies, powers and ratios by name. `hardware`: what only the target understands.
+    """
+
+    name: _Text
+    title: _Text
+    target: _Text
+    status: Status
+    url: str
+    capacity: dict[str, Figure]
+    clock: Figure
+    voltage: Figure
+    coefficients: dict[str, Coefficient]
+    hardware: dict[str, Any]
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        for name, figure, unit in (("clock", self.clock, "Hz"), ("voltage", self.voltage, "V")):
+            if figure.unit != unit or figure.value <= 0:
+                text = f"{figure.value:g} {figure.unit}"
+                raise ValueError(f"{name} = {text}, expected a positive number of {unit}")
+        expected = worst(self.statuses())
+        if self.status != expected:
+            raise ValueError(f"status = {self.status!r}, but its worst figure is {expected!r}")
+
+    def statuses(self) -> Iterator[Status]:
+        """The status of every figure and coefficient."""
+        yield from (figure.status for figure in self.capacity.values())
+        yield from (self.clock.status, self.voltage.status)
+        yield from (coefficient.status for coefficient in self.coefficients.values())
+
+
+def load_board(name: str | Path) -> Board:
+    """The board called `name`, or the one in the file `name` (a path that ends in .toml).
+
+    Raises `TargetError`: no such board (with near names), or everything wrong with the file.
+    """
+    if isinstance(name, Path) or name.endswith(".toml"):
+        return _read(Path(name))
+    files = _files()
+    if name not in files:
+        near = get_close_matches(name, files, n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        listing = "`snnstack boards` lists all"
+        raise fail(TargetError, f"board {name}", "there is no such board", hint + listing)
+    return _read(files[name])
+
+
+def board_names() -> tuple[str, ...]:
+    """The names of all boards, packaged and from the entry-point group, sorted."""
+    return tuple(sorted(_files()))
+
+
+def all_boards() -> tuple[Board, ...]:
+    """All boards in order of their names; raises `TargetError` if one file is wrong."""
+    return tuple(_read(file) for _, file in sorted(_files().items()))
+
+
+def encode_board(board: Board) -> bytes:
+    """JSON with sorted keys: the same bytes for equal boards. `decode_board` reads it back."""
+    return msgspec.json.format(msgspec.json.encode(board, order="deterministic"), indent=1)
+
+
+def decode_board(data: bytes, where: str) -> Board:
+    """The board in the JSON `data`; `TargetError` names `where` and all that is wrong."""
+    try:
+        raw = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise fail(TargetError, where, f"is not JSON: {error}") from error
+    return _board(raw, where)
+
+
+def board_digest(board: Board) -> str:
+    """SHA-256 (hex) of all figures: says which numbers a result was computed with."""
+    return hashlib.sha256(encode_board(board)).hexdigest()
+
+
+def _files() -> dict[str, Traversable]:
+    """{board name: its file}; a name that exists twice is an error, never a choice."""
+    found: dict[str, Traversable] = {}
+    for file in _toml_files():
+        name = file.name.removesuffix(".toml")
+        if name in found and str(found[name]) != str(file):
+            what = f"exists twice, in {found[name]} and {file}"
+            raise fail(TargetError, f"board {name}", what, "rename one of the files")
+        found[name] = file
+    return found
+
+
+def _toml_files() -> Iterator[Traversable]:
+    from importlib import resources  # here and below: 50 ms that `import snnstack` need not pay
+    from importlib.metadata import entry_points
+
+    folders = [resources.files("snnstack.boards")]
+    folders += [_plugin_folder(point.name, point.load) for point in entry_points(group=GROUP)]
+    for folder in folders:
+        yield from (file for file in folder.iterdir() if file.name.endswith(".toml"))
+
+
+def _plugin_folder(name: str, load: Any) -> Traversable:
+    from importlib import resources
+
+    try:
+        value = load()
+        folder = resources.files(value) if isinstance(value, ModuleType) else Path(value)
+        if not folder.is_dir():
+            raise NotADirectoryError(str(folder))
+    except Exception as error:  # a plug-in can fail in any way; its name must be in the message
+        what = f"cannot be loaded: {type(error).__name__}: {error}"
+        hint = "repair or uninstall the package that provides it"
+        raise fail(TargetError, f"entry point {name} of {GROUP}", what, hint) from error
+    return folder
+
+
+def _read(file: Traversable) -> Board:
+    where = str(file)
+    try:
+        raw = tomllib.loads(file.read_bytes().decode())
+    except OSError as error:
+        raise fail(TargetError, where, f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise fail(TargetError, where, f"is not UTF-8 text: byte {error.start}") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise fail(TargetError, where, f"is not TOML: {error}") from error
+    board = _board(raw, where)
+    if f"{board.name}.toml" != file.name:
+        what = f"name = {board.name!r}, but the file is called {file.name}"
+        raise fail(TargetError, where, what, f"call it {board.name}.toml")
+    return board
+
+
+def _board(raw: object, where: str) -> Board:
+    try:
+        return msgspec.convert(raw, Board)
+    except msgspec.ValidationError as error:
+        problems = tuple(_problems(raw, where)) or (Problem(where, _lower(str(error))),)
+        raise TargetError(problems) from error
+
+
+def _problems(raw: object, where: str) -> Iterator[Problem]:
+    """Everything wrong in `raw`, one problem for each key or table."""
+    if not isinstance(raw, Mapping):
+        return
+    fields = {field.name: field for field in msgspec.structs.fields(Board)}
+    for key in sorted(raw.keys() - fields.keys()):
+        yield Problem(where, f"{key}: unknown key", f"known: {', '.join(fields)}")
+    for key, field in fields.items():
+        if key not in raw:
+            if field.required:
+                yield Problem(where, f"{key}: missing")
+        elif key in ("capacity", "coefficients") and isinstance(raw[key], Mapping):
+            kind: type = Figure if key == "capacity" else Coefficient
+            for name, entry in raw[key].items():
+                yield from _problem(entry, kind, where, f"{key}.{name}")
+        else:
+            yield from _problem(raw[key], field.type, where, key)
+
+
+def _problem(value: object, kind: Any, where: str, key: str) -> Iterator[Problem]:
+    """What is wrong with `value`, the entry at `key`, as a `kind`: file, key, value, reason."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        reason, _, at = str(error).partition(" - at `$")
+        inner = at.strip("`.")
+        if inner and isinstance(value, Mapping):
+            key, value = f"{key}.{inner}", value.get(inner)
+        shown = "" if isinstance(value, Mapping | list) else f" = {value!r}"
+        hint = f"one of {', '.join(STATUSES)}" if key.endswith("status") else ""
+        yield Problem(where, f"{key}{shown}: {_lower(reason)}", hint)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,99 @@
+"""Verbs that only look: `info`, `targets`, `boards`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from snnstack.cli.options import json_option, model_options, options
+from snnstack.cli.show import print_json, size, table
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@model_options
+@json_option
+def info(model: Path, as_json: bool, **choices: Any) -> None:
+    """Show the network in MODEL: nodes, shapes, time step, reset, comparison."""
+    from snnstack.ir.text import describe, describe_steps
+    from snnstack.pipeline import discretised, load
+
+    graph = load(model, options(choices))
+    steps = discretised(graph)
+    if not as_json:
+        click.echo(describe(graph))
+        click.echo()
+        click.echo(describe_steps(steps))
+        return
+    print_json(
+        {
+            "model": str(model),
+            "dt": graph.dt,
+            "integrator": graph.integrator,
+            "settings": dict(graph.settings),
+            "nodes": {name: type(node).__name__ for name, node in graph.nodes.items()},
+            "edges": [[e.source, e.target, e.delay] for e in graph.edges],
+            "populations": [
+                {"name": p.name, "shape": list(p.shape), "neurons": p.n, "reset": p.reset,
+                 "compare": p.compare, "fires": p.threshold is not None,
+                 "refractory_steps": p.refractory}
+                for p in steps.populations
+            ],
+            "projections": [
+                {"source": p.source, "target": p.target, "delay": p.delay,
+                 "kind": type(p.synapses).__name__, "pool": p.pool is not None}
+                for p in steps.projections
+            ],
+            "outputs": list(steps.outputs),
+        }
+    )  # fmt: skip
+
+
+@click.command()
+@json_option
+def targets(as_json: bool) -> None:
+    """List the targets: kinds of hardware that can be compiled for."""
+    from snnstack.board import all_boards
+    from snnstack.target import backend, target_names
+
+    rows = []
+    for name in target_names():
+        module = backend(name)
+        text = (getattr(module, "__doc__", None) or "").strip().splitlines()
+        own = [board.name for board in all_boards() if board.target == name]
+        rows.append({"name": name, "about": text[0] if text else "", "boards": own})
+    if as_json:
+        print_json(rows)
+        return
+    shown = [[r["name"], r["about"], ", ".join(r["boards"]) or "-"] for r in rows]
+    table("targets", ["target", "what", "boards"], shown)
+
+
+@click.command()
+@json_option
+def boards(as_json: bool) -> None:
+    """List the boards: pieces of hardware, with where their numbers come from."""
+    import msgspec
+
+    from snnstack.board import all_boards
+
+    found = all_boards()
+    if as_json:
+        print_json([msgspec.to_builtins(board) for board in found])
+        return
+    rows = [
+        [
+            b.name,
+            b.target,
+            b.title,
+            f"{b.clock.value / 1e6:g} MHz",
+            *(size(int(b.capacity[key].value)) if key in b.capacity else "-"
+              for key in ("flash_bytes", "ram_bytes")),
+            b.status,
+        ]
+        for b in found
+    ]  # fmt: skip
+    header = ["board", "target", "what", "clock", "flash", "RAM", "status"]
+    table("boards", header, rows)

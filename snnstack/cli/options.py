@@ -1,0 +1,72 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from snnstack.passes.options import Options
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+data_option = click.option(
+    "--data", required=True, type=click.Path(path_type=Path), metavar="DATA",
+    help="An .npz with x [sample, step, *input shape] and y [sample].",
+)  # fmt: skip
+calibrate_option = click.option(
+    "--calibrate", type=click.Path(path_type=Path), metavar="DATA",
+    help="Fit the scales to these samples and report what quantisation cost.",
+)  # fmt: skip
+granularity_option = click.option(
+    "--granularity", type=click.Choice(["neuron", "population"]), default="neuron",
+    show_default=True, help="One weight scale per neuron (or channel), or per population.",
+)  # fmt: skip
+
+
+class _Positive(click.ParamType):
+    """A finite number above zero."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not 0 < number < float("inf"):
+            self.fail(f"{value} is not a positive number of seconds", param, ctx)
+        return number
+
+
+POSITIVE = _Positive()
+_MODEL = (
+    click.option("--dt", type=POSITIVE, help="Time step. [default: the file's, else 1e-4, or 1 "
+                 "for a network without time constants]"),
+    click.option("--integrator", type=click.Choice(["euler", "exponential"]),
+                 help="[default: the file's, else euler]"),
+    click.option("--reset", type=click.Choice(["zero", "subtract"]),
+                 help="What a spike does to the membrane. [default: the file's, else v_reset]"),
+    click.option("--compare", type=click.Choice(["gt", "ge"]),
+                 help="Fire at v > or >= threshold. [default: the file's, else gt]"),
+    click.option("--events", type=click.Choice(["binary", "count"]),
+                 help="What the input carries. [default: the file's, else count]"),
+)  # fmt: skip
+
+
+def model_options(function: _Function) -> _Function:
+    """`--dt --integrator --reset --compare --events`, for verbs that load a model."""
+    for option in reversed(_MODEL):
+        function = option(function)
+    return function
+
+
+def options(choices: dict[str, Any]) -> Options:
+    """What the user said, for `snnstack.load`."""
+    from snnstack.passes.options import Options
+
+    return Options(**{name: choices[name] for name in Options.__dataclass_fields__})

@@ -1,0 +1,192 @@
+"""Verbs on programs: `compile`, `emulate`, `verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from snnstack.cli.options import (
+    calibrate_option,
+    data_option,
+    granularity_option,
+    json_option,
+    model_options,
+    options,
+)
+from snnstack.cli.show import percent, print_json, progress, size, table
+
+if TYPE_CHECKING:
+    from snnstack.api import Build
+    from snnstack.report.conversion import Conversion
+    from snnstack.report.equality import Equality
+
+REFERENCE_SAMPLES = 2
+"""Samples of `verify` that the slow integer reference runs as well."""
+
+
+@click.command("compile")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--board", required=True, help="A name from `snnstack boards`, or a .toml file.")
+@calibrate_option
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@granularity_option
+@model_options
+@json_option
+def compile_(
+    model: Path, board: str, calibrate: Path | None, output: Path, granularity: Any,
+    as_json: bool, **choices: Any,
+) -> None:  # fmt: skip
+    """Compile MODEL for a board into the new directory DIR."""
+    from snnstack.api import build, save
+    from snnstack.errors import TargetError, fail
+
+    if output.exists():
+        hint = "name a new output directory"
+        raise fail(TargetError, str(output), "already exists", hint)
+    built = build(model, board, calibrate, options(choices), granularity)
+    save(built, output)
+    if as_json:
+        print_json(_build_dict(built, output))
+    else:
+        _show_build(built, output)
+
+
+def _build_dict(built: Build, output: Path) -> dict[str, Any]:
+    from snnstack.target import backend
+
+    program = built.program
+    used = backend(program.target).utilization(program)
+    return {
+        "output": str(output),
+        "name": program.name,
+        "board": program.board.name,
+        "target": program.target,
+        "settings": dict(program.settings),
+        "memory": {name: {"used": u, "available": a} for name, (u, a) in used.items()},
+        "conversion": None if built.conversion is None else built.conversion.to_dict(),
+    }
+
+
+def _show_build(built: Build, output: Path) -> None:
+    from snnstack.target import backend
+
+    program = built.program
+    click.echo(f"{program.name} for {program.board.title}: {output}")
+    for name, (used, available) in backend(program.target).utilization(program).items():
+        share = 100 * used / available
+        click.echo(f"  {name}: {size(used)} of {size(available)} ({share:.1f} %)")
+    if built.conversion is not None:
+        show_conversion(built.conversion)
+
+
+def show_conversion(found: Conversion) -> None:
+    """The conversion report as a table."""
+    rows = [
+        [
+            layer.name,
+            str(layer.neurons),
+            percent(layer.weight_error),
+            percent(layer.clipped),
+            "-" if layer.threshold_units is None else str(layer.threshold_units),
+            f"{layer.spikes_float} -> {layer.spikes}",
+            str(layer.silenced),
+            str(layer.saturated),
+            percent(layer.accuracy),
+        ]
+        for layer in found.layers
+    ]
+    header = ["layer", "neurons", "weight error", "clipped", "threshold", "spikes", "silenced",
+              "saturated", "accuracy so far"]  # fmt: skip
+    title = f"conversion, {found.samples} samples: accuracy {percent(found.accuracy_float)}"
+    table(f"{title} -> {percent(found.accuracy)}", header, rows)
+    click.echo(f"first layer where accuracy is lost: {found.first_loss or 'none'}")
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@data_option
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="TRACE",
+              help="Write all spikes (and probed states) to this .npz.")  # fmt: skip
+@click.option("--probe", "probes", multiple=True, metavar="POPULATION:VARIABLE",
+              help="Also record a state, e.g. fc1:v; may be repeated.")  # fmt: skip
+@json_option
+def emulate(
+    directory: Path, data: Path, output: Path | None, probes: tuple[str, ...], as_json: bool
+) -> None:
+    """Run the program in DIR on the emulator, bit for bit as the chip computes."""
+    from snnstack import api
+    from snnstack.frontends.data import read_data
+    from snnstack.frontends.trace_file import write_trace
+    from snnstack.report.readout import accuracy, classes, output_probes
+
+    program, _ = api.open_program(directory)
+    samples = read_data(data, program.port)
+    wanted = [_probe(text, program.variables) for text in probes]
+    needed = dict.fromkeys([*wanted, *output_probes(program.outputs, program.fires)])
+    trace = api.emulate(program, samples, probes=list(needed))
+    if output is not None:
+        write_trace(trace, output)
+    share = accuracy(classes(trace, program.outputs), samples.labels)
+    rows = [
+        {"population": name, **{k: int(getattr(counts, k).sum()) for k in _COUNTS}}
+        for name, counts in trace.counts.items()
+    ]
+    if as_json:
+        head = {"samples": samples.spikes.batch, "steps": samples.spikes.steps}
+        print_json({**head, "accuracy": share, "populations": rows})
+        return
+    title = f"{samples.spikes.batch} samples of {samples.spikes.steps} steps, accuracy"
+    shown = [[r["population"], *(str(r[k]) for k in _COUNTS)] for r in rows]
+    table(f"{title} {percent(share)}", ["population", *_COUNTS], shown)
+
+
+_COUNTS = ("spikes", "synops", "updates")
+
+
+def _probe(text: str, known: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    from snnstack.errors import TargetError, fail
+
+    population, _, variable = text.rpartition(":")
+    if (population, variable) not in known:
+        names = ", ".join(f"{p}:{v}" for p, v in known)
+        raise fail(TargetError, f"--probe {text}", "there is no such state", f"known: {names}")
+    return population, variable
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@data_option
+@click.option("--samples", type=click.IntRange(min=1), help="Only the first N.", metavar="N")
+@json_option
+def verify(directory: Path, data: Path, samples: int | None, as_json: bool) -> int:
+    """Compare the emulator with an independent run of DIR: every spike, every state."""
+    from snnstack import api
+    from snnstack.frontends.data import read_data
+
+    program, network = api.open_program(directory)
+    test = read_data(data, program.port).first(samples)
+    with progress("running") as update:
+        found = api.verify(program, test, progress=update)
+    results = [found]
+    if network is not None:
+        results.append(api.verify_reference(program, network, test, REFERENCE_SAMPLES))
+    if as_json:
+        others = [other.to_dict() for other in results[1:]]
+        print_json({**found.to_dict(), "also": others})
+    else:
+        for result in results:
+            show_equality(result)
+    return 1 if any(result.mismatches for result in results) else 0
+
+
+def show_equality(found: Equality) -> None:
+    """One comparison in words."""
+    click.echo(
+        f"{found.mismatches} mismatches against {found.against}: {found.samples} samples, "
+        f"{found.steps} steps, {found.spikes_compared} spike slots, "
+        f"{found.states_compared} states compared"
+    )
+    for difference in found.differences:
+        click.echo(f"  {difference}")

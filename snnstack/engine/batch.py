@@ -1,0 +1,259 @@
+"""Run a plan on a batch: samples in groups, groups on threads, results joined in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnstack.engine import kernels
+from snnstack.engine.check import input_problems, plan_problems
+from snnstack.engine.components import components
+from snnstack.engine.flat import BLOCK, Flat, flatten
+from snnstack.engine.plan import NetworkPlan
+from snnstack.errors import DataError, ModelError, fail, raise_if_any
+from snnstack.trace import Counts, Spikes, Trace
+
+Probes = Sequence[tuple[str, str]]
+Progress = Callable[[int], None]
+
+LARGEST_GROUP = 2**25
+"""Events for which memory is reserved (not used) per thread."""
+GROUPS_PER_THREAD = 4
+"""So that threads finish at about the same time."""
+
+
+def run(
+    plan: NetworkPlan,
+    inputs: Sequence[Spikes],
+    *,
+    probes: Probes = (),
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Trace:
+    """The network on a batch; every neuron starts at rest (v = i = 0).
+
+    `inputs`: one `Spikes` per input, elements numbered as the plan's tables number them; an
+    event with a count stands for that many events. `probes`: (layer name, "v" or "i").
+    `threads` None: one per available processor. `progress` is told, in the calling thread, the
+    number of samples just finished. The result does not depend on `threads`.
+
+    The trace holds spikes of layers that fire (shape (n,), ascending within a step), states
+    [batch, steps, n] (int32, or float64 of a float network) and counts of every layer.
+    Raises `ModelError` for a plan or probe, and `DataError` for input, that does not fit.
+    """
+    raise_if_any(ModelError, plan_problems(plan))
+    raise_if_any(DataError, input_problems(plan, inputs))
+    job = _Job(plan, flatten(plan), _groups(plan), [_expanded(spikes) for spikes in inputs], probes)
+    parts = list(_parts(job, _processors() if threads is None else max(threads, 1), progress))
+    return _joined(job, parts)
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _groups(plan: NetworkPlan) -> list[NDArray[np.int64]]:
+    """Layers that step together, as the kernels want them."""
+    first = len(plan.inputs)
+    edges = [
+        (edge.source - first, k)
+        for k, layer in enumerate(plan.layers)
+        for edge in layer.edges
+        if edge.source >= first
+    ]
+    found = components(len(plan.layers), edges)
+    return [np.array(group, dtype=np.int64) for group in found]
+
+
+def _expanded(spikes: Spikes) -> Spikes:
+    """One event per spike."""
+    if spikes.counts is None:
+        return spikes
+    ends = np.concatenate([[0], np.cumsum(spikes.counts, dtype=np.int64)])
+    indices = np.repeat(spikes.indices, spikes.counts)
+    return Spikes(spikes.shape, spikes.batch, spikes.steps, ends[spikes.indptr], indices)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    plan: NetworkPlan
+    flat: Flat
+    groups: list[NDArray[np.int64]]
+    inputs: list[Spikes]
+    probes: Probes
+
+    def __post_init__(self) -> None:
+        layers = {layer.name: layer for layer in self.plan.layers}
+        for name, variable in self.probes:
+            exists = name in layers and variable in ("v", "i")
+            if not exists or (variable == "i" and layers[name].neurons.beta is None):
+                hint = 'probes are (layer, "v") and, with a synaptic current, (layer, "i")'
+                raise fail(ModelError, name, f"has no state {variable!r} to record", hint)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(batch, steps)."""
+        return (self.inputs[0].batch, self.inputs[0].steps) if self.inputs else (0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Results of some samples: per layer its events, and where each step ends in them."""
+
+    samples: int
+    events: list[NDArray[np.int32]]
+    ends: list[NDArray[np.int64]]
+    synops: NDArray[np.int64]
+    records: list[NDArray[Any]]
+
+
+def _parts(job: _Job, threads: int, progress: Progress | None) -> Iterator[_Part]:
+    batch, steps = job.shape
+    per_sample = max(1, sum(steps * layer.n for layer in job.plan.layers))
+    size = max(1, min(LARGEST_GROUP // per_sample, -(-batch // (GROUPS_PER_THREAD * threads))))
+    buffers: SimpleQueue[NDArray[np.int32]] = SimpleQueue()
+    for _ in range(threads):
+        buffers.put(np.empty(0, dtype=np.int32))
+
+    def work(start: int) -> _Part:
+        buffer = buffers.get()
+        try:
+            part, buffer = _run_samples(job, start, min(start + size, batch), buffer)
+        finally:
+            buffers.put(buffer)
+        return part
+
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for part in pool.map(work, range(0, batch, size)):
+            if progress is not None:
+                progress(part.samples)
+            yield part
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _run_samples(
+    job: _Job, start: int, stop: int, buffer: NDArray[np.int32]
+) -> tuple[_Part, NDArray[np.int32]]:
+    plan, (_, steps), samples = job.plan, job.shape, stop - start
+    inputs = [spikes.samples(start, stop) for spikes in job.inputs]
+    room = [len(spikes.indices) for spikes in inputs]
+    room += [samples * steps * layer.n + 8 for layer in plan.layers]
+    bases = np.concatenate([[0], np.cumsum(room)])
+    if len(buffer) < bases[-1]:
+        buffer = np.empty(bases[-1], dtype=np.int32)
+    ends = np.zeros((len(room), samples * steps + 1), dtype=np.int64)
+    ends[:, 0] = bases[:-1]
+    for k, spikes in enumerate(inputs):
+        buffer[bases[k] : bases[k + 1]] = spikes.indices
+        ends[k] = spikes.indptr + bases[k]
+    work = _work(job, buffer, ends, samples)
+    kernel = kernels.run_integer if plan.integer else kernels.run_float
+    for group in job.groups:
+        kernel(job.flat, work, group, samples, steps)
+    layers = range(len(inputs), len(room))
+    events = [buffer[ends[k, 0] : ends[k, -1]].copy() for k in layers]
+    part = _Part(samples, events, [ends[k] - ends[k, 0] for k in layers], work.synops, [])
+    part.records.extend(_records(job, work, samples))
+    return part, buffer
+
+
+def _work(job: _Job, events: Any, ends: Any, samples: int) -> kernels.Work:
+    plan, (_, steps) = job.plan, job.shape
+    number: Any = np.int32 if plan.integer else np.float64
+    sizes = [layer.n for layer in plan.layers]
+    widest, total = max(sizes, default=0), sum(sizes)
+    words = np.zeros(widest // 8 + 1, dtype=np.uint64)
+    fan = [e.remap for layer in plan.layers for e in layer.edges if e.remap is not None]
+    most = max((int(np.diff(m.indptr).max(initial=0)) for m in fan), default=0)
+    watch, recorded = _watch(job, samples)
+    narrow = np.int16 if job.flat.weights.dtype == np.int8 else number
+    return kernels.Work(
+        events,
+        ends,
+        np.zeros((len(sizes), samples), dtype=np.int64),
+        np.zeros(total, dtype=number),
+        np.zeros(total, dtype=number),
+        np.zeros(total, dtype=np.int32),
+        np.zeros(widest, dtype=number),
+        np.zeros(widest, dtype=narrow),
+        np.zeros(BLOCK * most, dtype=np.int32),
+        words.view(np.uint8),
+        words,
+        watch,
+        np.zeros(recorded, dtype=number),
+    )
+
+
+def _watch(job: _Job, samples: int) -> tuple[NDArray[np.int64], int]:
+    """Where the record of each probe begins, and the length of all."""
+    names = [layer.name for layer in job.plan.layers]
+    watch = np.full((len(names), 2), -1, dtype=np.int64)
+    length = 0
+    for name, variable in job.probes:
+        k = names.index(name)
+        watch[k, "vi".index(variable)] = length
+        length += samples * job.shape[1] * job.plan.layers[k].n
+    return watch, length
+
+
+def _records(job: _Job, work: kernels.Work, samples: int) -> Iterator[NDArray[Any]]:
+    names = [layer.name for layer in job.plan.layers]
+    for name, variable in job.probes:
+        k = names.index(name)
+        start, n = work.watch[k, "vi".index(variable)], job.plan.layers[k].n
+        length = samples * job.shape[1] * n
+        yield work.record[start : start + length].reshape(samples, job.shape[1], n)
+
+
+def _joined(job: _Job, parts: list[_Part]) -> Trace:
+    (batch, steps), layers = job.shape, job.plan.layers
+    spikes = {
+        layer.name: _joined_spikes([(p.events[k], p.ends[k]) for p in parts], layer.n, batch, steps)
+        for k, layer in enumerate(layers)
+    }
+    number: Any = np.int32 if job.plan.integer else np.float64
+    none = {
+        name: np.zeros((0, steps, layer.n), dtype=number)
+        for layer in layers
+        for name in [layer.name]
+    }
+    states = {
+        probe: np.concatenate([none[probe[0]]] + [p.records[k] for p in parts])
+        for k, probe in enumerate(job.probes)
+    }
+    empty = np.zeros((len(layers), 0), dtype=np.int64)
+    synops = np.concatenate([empty] + [p.synops for p in parts], axis=1)
+    counts = {
+        layer.name: Counts(
+            synops[k],
+            np.full(batch, steps * layer.n, dtype=np.int64),
+            np.diff(spikes[layer.name].indptr[:: steps or 1][: batch + 1])
+            if steps
+            else np.zeros(batch, dtype=np.int64),
+        )
+        for k, layer in enumerate(layers)
+    }
+    firing = {k.name: spikes[k.name] for k in layers if k.neurons.threshold is not None}
+    return Trace(firing, states, counts)
+
+
+def _joined_spikes(
+    parts: list[tuple[NDArray[np.int32], NDArray[np.int64]]], n: int, batch: int, steps: int
+) -> Spikes:
+    indptr, base = [np.zeros(1, dtype=np.int64)], 0
+    for _, ends in parts:
+        indptr.append(ends[1:] + base)
+        base += int(ends[-1])
+    events = [np.zeros(0, dtype=np.int32)] + [events for events, _ in parts]
+    return Spikes((n,), batch, steps, np.concatenate(indptr), np.concatenate(events))

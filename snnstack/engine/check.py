@@ -1,0 +1,119 @@
+"""What a plan and its input must satisfy before compiled code, which checks nothing, may run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from snnstack.engine.plan import (
+    ConvTaps,
+    DenseRows,
+    Edge,
+    EventMap,
+    IntegerNeurons,
+    LayerPlan,
+    NetworkPlan,
+    SparseRows,
+    Table,
+    table_shape,
+)
+from snnstack.errors import Problem
+from snnstack.trace import Spikes
+
+LARGEST = 2**31 - 1
+
+
+def plan_problems(plan: NetworkPlan) -> Iterator[Problem]:
+    """Everything in `plan` that would make the kernels read or write outside an array."""
+    kinds = {isinstance(layer.neurons, IntegerNeurons) for layer in plan.layers}
+    if len(kinds) > 1:
+        yield Problem("network", "mixes integer and float layers")
+    sizes = plan.source_sizes()
+    for k, layer in enumerate(plan.layers):
+        yield from _neuron_problems(layer)
+        for number, edge in enumerate(layer.edges):
+            where = f"{layer.name}, edge {number}"
+            if not 0 <= edge.source < len(sizes) or edge.delay < 0:
+                yield Problem(where, f"reads source {edge.source} {edge.delay} steps ago")
+            elif edge.delay == 0 and edge.source >= len(plan.inputs) + k:
+                yield Problem(where, "reads a later layer in the same step", "give it a delay")
+            else:
+                yield from _edge_problems(where, edge, sizes[edge.source], layer.n)
+
+
+def input_problems(plan: NetworkPlan, inputs: Sequence[Spikes]) -> Iterator[Problem]:
+    """Inputs that do not fit `plan` or each other."""
+    if len(inputs) != len(plan.inputs):
+        yield Problem("input", f"{len(inputs)} sets of spikes for {len(plan.inputs)} inputs")
+        return
+    for k, (spikes, n) in enumerate(zip(inputs, plan.inputs, strict=True)):
+        where = f"input {k}"
+        first = inputs[0]
+        if spikes.n != n:
+            yield Problem(where, f"spikes have shape {spikes.shape}, the network takes {n} elements")
+        if (spikes.batch, spikes.steps) != (first.batch, first.steps):
+            yield Problem(where, "differs from input 0 in batch size or number of steps")
+        rows = spikes.batch * spikes.steps
+        if not _are_pointers(spikes.indptr, rows, len(spikes.indices)):
+            yield Problem(where, "indptr does not divide the events into steps")
+        if not _within(spikes.indices, n):
+            yield Problem(where, f"has an event outside 0..{n - 1}")
+
+
+def _neuron_problems(layer: LayerPlan) -> Iterator[Problem]:
+    neurons = layer.neurons
+    for name in ("alpha", "beta", "bias", "leak", "threshold", "v_reset", "gain", "gain_in"):
+        values = getattr(neurons, name, None)
+        if values is None:
+            continue
+        if np.shape(values) != (layer.n,):
+            yield Problem(layer.name, f"{name} has shape {np.shape(values)}, not ({layer.n},)")
+        elif isinstance(neurons, IntegerNeurons):
+            low, high = (0, 1 << 16) if name in ("alpha", "beta") else (-LARGEST, LARGEST)
+            if layer.n and not low <= values.min() <= values.max() <= high:
+                yield Problem(layer.name, f"{name} is not within {low}..{high}")
+
+
+def _edge_problems(where: str, edge: Edge, source: int, n: int) -> Iterator[Problem]:
+    if edge.remap is not None:
+        yield from _map_problems(where, edge.remap, source)
+        source = edge.remap.n
+    table = edge.table
+    sources, targets = table_shape(table)
+    fits = targets <= n if isinstance(table, SparseRows) else targets == n
+    if sources != source or not fits:
+        yield Problem(where, f"table of {sources} x {targets} between {source} and {n} neurons")
+    yield from _table_problems(where, table)
+
+
+def _table_problems(where: str, table: Table) -> Iterator[Problem]:
+    match table:
+        case DenseRows():
+            return
+        case SparseRows():
+            if not _are_pointers(table.indptr, len(table.indptr) - 1, len(table.target)):
+                yield Problem(where, "indptr does not divide the synapses into rows")
+            if len(table.weight) != len(table.target) or table.target.min(initial=0) < 0:
+                yield Problem(where, "synapses without weight, or to a neuron below 0")
+        case ConvTaps():
+            channels = (table.weight.shape[0], table.weight.shape[3] * table.groups)
+            expected = (table.in_shape[0], table.out_shape[0])
+            if channels != expected or channels[0] % table.groups:
+                yield Problem(where, f"weights join {channels} channels, the shapes {expected}")
+
+
+def _map_problems(where: str, remap: EventMap, source: int) -> Iterator[Problem]:
+    if not _are_pointers(remap.indptr, source, len(remap.target)):
+        yield Problem(where, "the event map does not have one row per source neuron")
+    if not _within(remap.target, remap.n):
+        yield Problem(where, f"the event map leaves 0..{remap.n - 1}")
+
+
+def _within(indices: np.ndarray, n: int) -> bool:  # type: ignore[type-arg]
+    return not len(indices) or bool(indices.min() >= 0 and indices.max() < n)
+
+
+def _are_pointers(indptr: np.ndarray, rows: int, total: int) -> bool:  # type: ignore[type-arg]
+    whole = len(indptr) == rows + 1 and indptr[0] == 0 and indptr[-1] == total
+    return bool(whole and np.all(np.diff(indptr) >= 0))

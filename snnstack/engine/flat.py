@@ -1,0 +1,177 @@
+"""A `NetworkPlan` as a handful of flat arrays, which is all that compiled code reads.
+
+Offsets into the arrays stand in two tables of int64, one row per layer and one per edge; the
+columns are named by the constants below.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnstack.engine.plan import (
+    ConvTaps,
+    DenseRows,
+    Edge,
+    FloatNeurons,
+    IntegerNeurons,
+    LayerPlan,
+    NetworkPlan,
+    SparseRows,
+)
+from snnstack.engine.taps import pixel_taps
+
+# Columns of `layers`. FAST: no current state, not refractory, one alpha, threshold and reset.
+# NARROW: all input is one table of dense rows.
+N, OFFSET, FIRST_EDGE, LAST_EDGE, SOURCE, SHIFT, REFRACTORY = range(7)
+SUBTRACT, HAS_CURRENT, FAST, NARROW, CURRENT_MAX, STATE_MAX = range(7, 13)
+# Columns of `edges`. INDPTR: first row pointer of a sparse table, first row of `pixels` of a
+# convolution. MAP: first row pointer of the event map, or -1.
+READS, DELAY, KIND, WEIGHT, INDPTR, MAP = range(6)
+CHANNELS_IN, PER_GROUP_IN, PER_GROUP_OUT, CHANNELS_OUT = range(6, 10)
+TAPS_Y, TAPS_X, ROW_STEP, PIXEL_STEP = range(10, 14)
+DENSE, SPARSE, CONV = range(3)
+# Rows of `parameters`. DRIVE: bias + leak. ABOVE: v > it means a spike. AFTER: what v becomes,
+# or what is added to it.
+ALPHA, BETA, BIAS, LEAK, DRIVE, GAIN_IN, GAIN, ABOVE, AFTER = range(9)
+
+BLOCK = 256
+"""Rows added before a narrow accumulator is emptied: 256 * -128 still fits int16."""
+
+
+class Flat(NamedTuple):
+    """The whole network. `pointers` are absolute offsets into `targets`.
+
+    `pixels` int32 [.., 4]: per input pixel of a convolution the first output pixel, the first
+    tap, and the number of taps in y and x. `parameters` [.., neuron], rows as named above.
+    """
+
+    layers: NDArray[np.int64]
+    edges: NDArray[np.int64]
+    weights: NDArray[Any]
+    pointers: NDArray[np.int64]
+    targets: NDArray[np.int32]
+    pixels: NDArray[np.int32]
+    parameters: NDArray[Any]
+
+
+class _Pile:
+    """Arrays laid end to end; `add` answers where one begins."""
+
+    def __init__(self, dtype: Any, width: int = 0) -> None:
+        self._parts = [np.zeros((0, width) if width else 0, dtype=dtype)]
+        self.size = 0
+
+    def add(self, values: Any) -> int:
+        part = np.asarray(values).astype(self._parts[0].dtype, copy=False)
+        start = self.size
+        self._parts.append(part)
+        self.size += len(part)
+        return start
+
+    def joined(self) -> NDArray[Any]:
+        return np.concatenate(self._parts)
+
+
+def flatten(plan: NetworkPlan) -> Flat:
+    """All of `plan` as arrays; rows of `layers` in the order of `plan.layers`."""
+    number = np.int32 if plan.integer else np.float64
+    weights, pointers, targets = _Pile(_weight_type(plan)), _Pile(np.int64), _Pile(np.int32)
+    pixels, edges, layers, offset = _Pile(np.int32, 4), [], [], 0
+    parameters = [np.zeros((9, 0), dtype=number)]
+    for k, layer in enumerate(plan.layers):
+        first = len(edges)
+        edges += [_edge(edge, weights, pointers, targets, pixels) for edge in layer.edges]
+        row = [layer.n, offset, first, len(edges), len(plan.inputs) + k]
+        layers.append(row + _settings(layer))
+        parameters.append(_parameters(layer).astype(number))
+        offset += layer.n
+    return Flat(
+        np.array(layers, dtype=np.int64).reshape(-1, 13),
+        np.array(edges, dtype=np.int64).reshape(-1, 14),
+        weights.joined(),
+        pointers.joined(),
+        targets.joined(),
+        pixels.joined(),
+        np.concatenate(parameters, axis=1),
+    )
+
+
+def _weight_type(plan: NetworkPlan) -> Any:
+    types = [edge.table.weight.dtype for layer in plan.layers for edge in layer.edges]
+    if not plan.integer:
+        return np.dtype(np.float64)
+    return np.result_type(np.int8, *types)
+
+
+def _edge(edge: Edge, weights: _Pile, pointers: _Pile, targets: _Pile, pixels: _Pile) -> list[int]:
+    table, remap = edge.table, -1
+    if edge.remap is not None:
+        base = targets.add(edge.remap.target)
+        remap = pointers.add(edge.remap.indptr + base)
+    match table:
+        case DenseRows():
+            where = weights.add(table.weight.ravel())
+            return [edge.source, edge.delay, DENSE, where, 0, remap] + [0] * 8
+        case SparseRows():
+            where, base = weights.add(table.weight), targets.add(table.target)
+            rows = pointers.add(table.indptr + base)
+            # weight k of the table belongs to target base + k
+            return [edge.source, edge.delay, SPARSE, where - base, rows, remap] + [0] * 8
+        case ConvTaps():
+            return _conv_edge(edge, table, remap, weights, pixels)
+
+
+def _conv_edge(
+    edge: Edge, table: ConvTaps, remap: int, weights: _Pile, pixels: _Pile
+) -> list[int]:
+    taps = pixel_taps(table)
+    where = weights.add(taps.weight.ravel())
+    row = [edge.source, edge.delay, CONV, where, pixels.add(taps.pixels), remap]
+    channels_in, taps_y, taps_x, per_group_out = taps.weight.shape
+    row += [channels_in, channels_in // table.groups, per_group_out, table.out_shape[0]]
+    return [*row, taps_y, taps_x, taps.step[0] * table.out_shape[2], taps.step[1]]
+
+
+def _settings(layer: LayerPlan) -> list[int]:
+    neurons = layer.neurons
+    refractory = 0 if neurons.threshold is None else neurons.refractory
+    common = [refractory, int(neurons.subtract), int(neurons.beta is not None)]
+    if isinstance(neurons, FloatNeurons):
+        return [0, *common, 0, 0, 0, 0]
+    uniform = all(
+        values is None or np.all(values == values[:1])
+        for values in (neurons.alpha, neurons.threshold, neurons.v_reset)
+    )
+    fast = uniform and neurons.beta is None and refractory == 0 and layer.n > 0
+    narrow = fast and len(layer.edges) == 1 and _is_plain_dense(layer.edges[0])
+    limits = [neurons.current_max, neurons.state_max]
+    return [neurons.shift, *common, int(fast), int(narrow), *limits]
+
+
+def _is_plain_dense(edge: Edge) -> bool:
+    return isinstance(edge.table, DenseRows) and edge.remap is None
+
+
+def _parameters(layer: LayerPlan) -> NDArray[Any]:
+    """[9, n]; "does not fire" is a threshold that no v can pass."""
+    neurons = layer.neurons
+    kind: Any = np.int64 if isinstance(neurons, IntegerNeurons) else np.float64
+    rows = np.zeros((9, layer.n), dtype=kind)
+    rows[ALPHA], rows[BIAS], rows[LEAK] = neurons.alpha, neurons.bias, neurons.leak
+    rows[BETA] = 0 if neurons.beta is None else neurons.beta
+    rows[DRIVE] = rows[BIAS] + rows[LEAK]
+    rows[AFTER] = neurons.v_reset
+    if isinstance(neurons, FloatNeurons):
+        rows[GAIN_IN], rows[GAIN] = neurons.gain_in, neurons.gain
+    if neurons.threshold is None:
+        rows[ABOVE] = np.iinfo(np.int32).max if kind is np.int64 else np.inf
+        return rows
+    rows[ABOVE] = neurons.threshold
+    if neurons.subtract:
+        rows[AFTER] = -rows[ABOVE]
+    if neurons.ge:
+        rows[ABOVE] = rows[ABOVE] - 1 if kind is np.int64 else np.nextafter(rows[ABOVE], -np.inf)
+    return rows

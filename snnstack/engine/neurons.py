@@ -1,0 +1,122 @@
+"""Neuron update and event emission: the compiled twins of the neuron equations.
+
+Each update turns the synaptic input of one step into new states and one flag byte a neuron;
+`row` describes the layer (see `flat`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from snnstack.engine.compiled import compiled
+from snnstack.engine.flat import (
+    ABOVE,
+    AFTER,
+    ALPHA,
+    BETA,
+    BIAS,
+    CURRENT_MAX,
+    DRIVE,
+    GAIN,
+    GAIN_IN,
+    HAS_CURRENT,
+    LEAK,
+    N,
+    OFFSET,
+    REFRACTORY,
+    SHIFT,
+    STATE_MAX,
+    SUBTRACT,
+)
+
+
+@compiled
+def decayed(value: Any, factor: Any) -> Any:
+    """floor(value * factor / 2**16) in 32 bits, for a factor 0..65536."""
+    high = np.int32((value >> 16) * factor)
+    low = np.uint32(np.uint32(value & 0xFFFF) * np.uint32(factor))
+    return np.int32(high + np.int32(low >> 16))
+
+
+@compiled
+def update_fast(row: Any, parameters: Any, total: Any, v: Any, flags: Any) -> None:
+    """Integer update without current or refractory time, one alpha, threshold and reset."""
+    start, n, scale = row[OFFSET], row[N], np.int32(1 << row[SHIFT])
+    highest, lowest = np.int32(row[STATE_MAX]), np.int32(-row[STATE_MAX])
+    keep = np.int32(-row[SUBTRACT])
+    alpha, above, after = parameters[ALPHA, start], parameters[ABOVE, start], parameters[AFTER, start]
+    drive = parameters[DRIVE, start : start + n]
+    for j in range(n):
+        u = np.int32(decayed(v[j], alpha) + np.int32(np.int32(total[j]) * scale) + drive[j])
+        u = min(max(u, lowest), highest)
+        fired = u > above
+        flags[j] = fired
+        v[j] = np.int32((u & keep) + after) if fired else u
+
+
+@compiled
+def update_integer(
+    row: Any, parameters: Any, total: Any, v: Any, i: Any, wait: Any, flags: Any
+) -> None:
+    """Integer update, all features; equations in `snnstack.quant.network`."""
+    start, stop, scale = row[OFFSET], row[OFFSET] + row[N], np.int32(1 << row[SHIFT])
+    highest, lowest = np.int32(row[STATE_MAX]), np.int32(-row[STATE_MAX])
+    bound = row[CURRENT_MAX] if row[HAS_CURRENT] else 2**31 - 1
+    strongest, weakest = np.int32(bound), np.int32(-bound)
+    keep, pause = np.int32(-row[SUBTRACT]), np.int32(row[REFRACTORY])
+    alpha, beta, bias = parameters[ALPHA, start:stop], parameters[BETA, start:stop], parameters[BIAS, start:stop]
+    leak, above = parameters[LEAK, start:stop], parameters[ABOVE, start:stop]
+    after = parameters[AFTER, start:stop]
+    for j in range(stop - start):
+        x = np.int32(decayed(i[j], beta[j]) + np.int32(np.int32(total[j]) * scale) + bias[j])
+        x = min(max(x, weakest), strongest)
+        i[j] = x
+        u = np.int32(decayed(v[j], alpha[j]) + x + leak[j])
+        u = min(max(u, lowest), highest)
+        waiting = wait[j] > 0
+        u = v[j] if waiting else u
+        fired = (u > above[j]) & (not waiting)
+        flags[j] = fired
+        v[j] = np.int32((u & keep) + after[j]) if fired else u
+        wait[j] = pause if fired else max(np.int32(wait[j] - 1), np.int32(0))
+
+
+@compiled
+def update_float(
+    row: Any, parameters: Any, total: Any, v: Any, i: Any, wait: Any, flags: Any
+) -> None:
+    """float64 update; equations in `snnstack.ir.step`, evaluated in their order."""
+    start, stop = row[OFFSET], row[OFFSET] + row[N]
+    subtract, has_current, pause = row[SUBTRACT] != 0, row[HAS_CURRENT] != 0, row[REFRACTORY]
+    alpha, beta, bias = parameters[ALPHA, start:stop], parameters[BETA, start:stop], parameters[BIAS, start:stop]
+    gain_in, gain, leak = parameters[GAIN_IN, start:stop], parameters[GAIN, start:stop], parameters[LEAK, start:stop]
+    above, after = parameters[ABOVE, start:stop], parameters[AFTER, start:stop]
+    for j in range(stop - start):
+        x = total[j] + bias[j]
+        if has_current:
+            x = beta[j] * i[j] + gain_in[j] * x
+            i[j] = x
+        u = alpha[j] * v[j] + gain[j] * x + leak[j]
+        waiting = wait[j] > 0
+        u = v[j] if waiting else u
+        fired = (u > above[j]) & (not waiting)
+        flags[j] = fired
+        v[j] = ((u + after[j]) if subtract else after[j]) if fired else u
+        wait[j] = pause if fired else max(wait[j] - 1, 0)
+
+
+@compiled
+def emit(flags: Any, words: Any, n: int, events: Any, at: int) -> int:
+    """Write the numbers of the set flags from `events[at]` on; returns where they end.
+
+    `words` is the memory of `flags` as 64-bit words; up to 7 entries past the end are touched.
+    """
+    flags[n : (n + 7) // 8 * 8] = 0
+    for w in range((n + 7) // 8):
+        if words[w]:
+            for j in range(8 * w, 8 * w + 8):
+                events[at] = j
+                at += flags[j]
+    return at

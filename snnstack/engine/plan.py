@@ -1,0 +1,156 @@
+"""What the engine runs: layers in update order, each with the event sources that enter it.
+
+Nothing here knows a target. Sources are numbered: first the inputs, then the layers; neurons of
+a source are numbered in whatever memory order the caller chose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Plane = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class DenseRows:
+    """`weight` [source, target]: one event adds one contiguous row."""
+
+    weight: Array
+
+
+@dataclass(frozen=True, eq=False)
+class SparseRows:
+    """Event s adds `weight[indptr[s]:indptr[s+1]]` to the neurons `target[...]`."""
+
+    indptr: Array
+    target: Array
+    weight: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ConvTaps:
+    """`weight` [C_in, K_y, K_x, C_out / groups]; source and target are numbered channel last.
+
+    An event at (c, y, x) reaches output (oy, ox) wherever
+    oy * stride_y == y + padding_y - k_y * dilation_y (likewise x) and 0 <= oy < H'; it adds
+    weight[c, k_y, k_x] to the channels of group c // (C_in / groups).
+    """
+
+    weight: Array
+    in_shape: Plane
+    out_shape: Plane
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+
+Table = DenseRows | SparseRows | ConvTaps
+
+
+@dataclass(frozen=True, eq=False)
+class EventMap:
+    """Event s of the source becomes the events `target[indptr[s]:indptr[s+1]]` of `n`."""
+
+    indptr: Array
+    target: Array
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class Edge:
+    """Synapses that read the events of source number `source` of `delay` steps ago.
+
+    With a `remap` (a pool, a permutation) the table's source axis is what the map leads to.
+    """
+
+    source: int
+    delay: int
+    table: Table
+    remap: EventMap | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNeurons:
+    """int32 parameters [n]; equations in `snnstack.quant.network`, floor, 16 decay bits.
+
+    `alpha`, `beta` 0..65536. `beta` None: no current state. `threshold` None: does not fire.
+    `subtract` False: a spike sets v to `v_reset`. `ge`: fires at v >= threshold.
+    The caller guarantees that no sum before a saturation leaves int32.
+    """
+
+    alpha: Array
+    beta: Array | None
+    shift: int
+    bias: Array
+    leak: Array
+    threshold: Array | None
+    v_reset: Array
+    subtract: bool
+    ge: bool
+    refractory: int
+    current_max: int = 2**29 - 1
+    state_max: int = 2**30 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class FloatNeurons:
+    """float64 parameters [n]; equations and names in `snnstack.ir.step`."""
+
+    alpha: Array
+    beta: Array | None
+    gain_in: Array
+    gain: Array
+    bias: Array
+    leak: Array
+    threshold: Array | None
+    v_reset: Array
+    subtract: bool
+    ge: bool
+    refractory: int
+
+
+Neurons = IntegerNeurons | FloatNeurons
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPlan:
+    """`n` neurons of one kind. An edge with delay 0 reads an input or an earlier layer."""
+
+    name: str
+    n: int
+    edges: tuple[Edge, ...]
+    neurons: Neurons
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPlan:
+    """`inputs`: number of elements of each input. All layers integer, or all float."""
+
+    inputs: tuple[int, ...]
+    layers: tuple[LayerPlan, ...]
+
+    @property
+    def integer(self) -> bool:
+        """True where the layers compute in int32."""
+        return all(isinstance(layer.neurons, IntegerNeurons) for layer in self.layers)
+
+    def source_sizes(self) -> tuple[int, ...]:
+        """Number of neurons of every source: inputs first, then layers."""
+        return self.inputs + tuple(layer.n for layer in self.layers)
+
+
+def table_shape(table: Table) -> tuple[int, int]:
+    """(sources, targets) a table joins; targets of a sparse table: the least that would do."""
+    match table:
+        case DenseRows():
+            return int(table.weight.shape[0]), int(table.weight.shape[1])
+        case SparseRows():
+            return len(table.indptr) - 1, int(table.target.max(initial=-1)) + 1
+        case ConvTaps():
+            return int(np.prod(table.in_shape)), int(np.prod(table.out_shape))

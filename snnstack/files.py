@@ -1,0 +1,59 @@
+"""Files reach the disk whole or not at all: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from snnstack.errors import TargetError, fail
+
+
+def write_directory(files: Mapping[str, bytes], path: Path) -> None:
+    """Write `files` under the new directory `path`: all of them, or nothing at all.
+
+    Raises `TargetError` if `path` exists (it is never touched) or cannot be written.
+    """
+    if path.exists() or path.is_symlink():
+        raise fail(TargetError, str(path), "already exists", "name a new output directory")
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        for name, content in files.items():
+            file = temporary / PurePosixPath(name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        temporary.chmod(0o777 & ~_umask())
+        temporary.rename(path)
+    except OSError as error:
+        raise fail(TargetError, str(path), f"cannot be written: {error.strerror}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_file(content: bytes, path: Path) -> None:
+    """Write `content` to `path` under a temporary name, then rename: whole or not at all."""
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise fail(TargetError, str(path), f"cannot be written: {error.strerror}") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,177 @@
+"""`StepGraph`: the network per time step, in the one normal form all targets start from.
+
+Populations of neurons joined by projections. Neurons are numbered in C order of their shape.
+
+    x  = sum of W s over the projections + bias
+    i  = beta i + gain_in x             (only where beta is given)
+    v  = alpha v + gain (i or x) + leak
+    s  = v > threshold  (or >=)         then v = v_reset, or v = v - threshold
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from snnstack.ir.nodes import Array, Compare, EventKind, Metadata, Shape, node
+
+StepReset = Literal["set", "subtract"]
+
+
+def size(shape: Shape) -> int:
+    """Number of neurons in a population of `shape`."""
+    return int(np.prod(shape, dtype=np.int64))
+
+
+@node
+class Dense:
+    """Every source neuron to every target neuron: `weight` [target, source]."""
+
+    weight: Array
+
+
+@node
+class Sparse:
+    """A list of synapses, grouped by source: those of source s are `indptr[s]:indptr[s+1]`.
+
+    `indptr` int64 [source + 1]; `target` int32 [synapses], ascending within a row;
+    `weight` [synapses].
+    """
+
+    indptr: Array
+    target: Array
+    weight: Array
+
+
+@node
+class Conv:
+    """Cross-correlation of [C_in, H, W] to [C_out, H', W'] with shared weights.
+
+    `weight` [C_out, C_in / groups, K_y, K_x]; output (y, x) reads input
+    (y * stride_y - padding_y + k_y * dilation_y, ...); outside the input is zero.
+    `padding` is that at the top and the left; `out_shape` fixes the rest.
+    """
+
+    weight: Array
+    in_shape: tuple[int, int, int]
+    out_shape: tuple[int, int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+
+Synapses = Dense | Sparse | Conv
+
+
+@node
+class Pool:
+    """Sum over windows of [C, H, W], applied to the events before they meet the weights."""
+
+    in_shape: tuple[int, int, int]
+    out_shape: tuple[int, int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+
+@node
+class Projection:
+    """Synapses from `source` (population or input) to `target`, `delay` steps later.
+
+    `delay` 0 acts in the step of the spike. With a `pool`, the synapses' source side is the
+    pooled map.
+    """
+
+    source: str
+    target: str
+    synapses: Synapses
+    delay: int = 0
+    pool: Pool | None = None
+
+    def __str__(self) -> str:
+        return f"{self.source} -> {self.target}"
+
+
+@node
+class StepInput:
+    """Where spikes enter: per step an array of `shape` with 0/1 or counts 0..255."""
+
+    name: str
+    shape: Shape
+    events: EventKind
+
+    @property
+    def max_count(self) -> int:
+        """The largest value one element can have in one step."""
+        return 1 if self.events == "binary" else 255
+
+
+@node
+class Population:
+    """Neurons with the same equation. Parameters are float64 [n], in C order of `shape`.
+
+    `beta` None: no synaptic current state. `threshold` None: does not fire; `v` is the
+    result. `reset` "set" puts v to `v_reset`. During `refractory` steps after a spike, v
+    keeps its value after the reset and the neuron does not fire.
+    """
+
+    name: str
+    shape: Shape
+    alpha: Array
+    beta: Array | None
+    gain_in: Array
+    gain: Array
+    bias: Array
+    leak: Array
+    threshold: Array | None
+    v_reset: Array
+    reset: StepReset = "set"
+    compare: Compare = "gt"
+    refractory: int = 0
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return size(self.shape)
+
+
+@node
+class StepGraph:
+    """`populations` stand in update order: a delay-0 projection always points forward."""
+
+    inputs: tuple[StepInput, ...]
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    outputs: tuple[str, ...]
+    dt: float
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    metadata: Metadata = field(default_factory=lambda: MappingProxyType({}))
+
+    def population(self, name: str) -> Population:
+        """The population called `name`."""
+        return next(p for p in self.populations if p.name == name)
+
+    def into(self, name: str) -> tuple[Projection, ...]:
+        """The projections whose target is `name`."""
+        return tuple(p for p in self.projections if p.target == name)
+
+    def with_(self, **changes: Any) -> StepGraph:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)
+
+
+def source_size(projection: Projection) -> int:
+    """Number of source elements the synapses see (after the pool)."""
+    synapses = projection.synapses
+    match synapses:
+        case Dense():
+            return int(synapses.weight.shape[1])
+        case Sparse():
+            return len(synapses.indptr) - 1
+        case Conv():
+            return size(synapses.in_shape)

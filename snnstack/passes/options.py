@@ -1,0 +1,83 @@
+"""Fill in what a model file does not say: dt, integrator, reset, comparison, input events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from snnstack.ir.graph import Graph, Integrator
+from snnstack.ir.nodes import Compare, EventKind, Input, Reset, Threshold
+
+DEFAULT_DT = 1e-4
+"""Seconds; what snnTorch's and Norse's exporters assume."""
+DEFAULT_DT_WITHOUT_TAU = 1.0
+"""A network without time constants: `r` is the gain per step."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user says about a model; None leaves it to the file, then to the default."""
+
+    dt: float | None = None
+    integrator: Integrator | None = None
+    reset: Reset | None = None
+    compare: Compare | None = None
+    events: EventKind | None = None
+
+
+def apply_options(graph: Graph, options: Options) -> Graph:
+    """The graph with every choice made; `settings` says where each came from.
+
+    dt and integrator: option, else file, else default. reset and compare: an option replaces
+    what every spiking node says; events: what every input says.
+    """
+    dt, dt_from = _chosen(options.dt, graph.dt, _default_dt(graph))
+    integrator, integrator_from = _chosen(options.integrator, graph.integrator, "euler")
+    origin = {"dt": dt_from, "integrator": integrator_from}
+    for name in ("reset", "compare", "events"):
+        said = "file" if _file_says(graph, name) else "default"
+        origin[name] = "option" if getattr(options, name) is not None else said
+    nodes = {name: _with(node, options) for name, node in graph.nodes.items()}
+    return replace(graph, nodes=nodes, dt=dt, integrator=integrator, settings=origin)
+
+
+def _chosen(option: Any, file: Any, default: Any) -> tuple[Any, str]:
+    if option is not None:
+        return option, "option"
+    return (file, "file") if file is not None else (default, "default")
+
+
+def _default_dt(graph: Graph) -> float:
+    timed = any(hasattr(node, "tau") or hasattr(node, "tau_mem") for node in _leaves(graph))
+    return DEFAULT_DT if timed else DEFAULT_DT_WITHOUT_TAU
+
+
+def _leaves(graph: Graph) -> list[Any]:
+    found: list[Any] = []
+    for node in graph.nodes.values():
+        found += _leaves(node) if isinstance(node, Graph) else [node]
+    return found
+
+
+def _file_says(graph: Graph, name: str) -> bool:
+    """Whether any node carries the value from the file's own metadata."""
+    return any(name in dict(node.metadata.get("snnstack", {})) for node in _leaves(graph))
+
+
+def _with(node: Any, options: Options) -> Any:
+    if isinstance(node, Graph):
+        return replace(node, nodes={k: _with(n, options) for k, n in node.nodes.items()})
+    if isinstance(node, Input) and options.events is not None:
+        return replace(node, events=options.events)
+    if options.compare is not None and hasattr(node, "compare"):
+        node = replace(node, compare=options.compare)
+    if options.reset is not None and hasattr(node, "reset") and not isinstance(node, Threshold):
+        node = replace(node, reset=_reset(node, options.reset))
+    return node
+
+
+def _reset(node: Any, reset: Reset) -> Reset:
+    """`zero` on a node whose v_reset is 0 already is NIR's own reset: keep that name."""
+    return "v_reset" if reset == "zero" and not np.any(node.v_reset) else reset

@@ -1,0 +1,72 @@
+"""`Program`: a placed network for one board, and how a directory of it is recognised."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from snnstack.board import Board
+from snnstack.errors import TargetError, fail
+from snnstack.ir.step import StepInput
+
+MANIFEST = "manifest.json"
+"""The file that makes a directory a program: JSON with at least "target" and "format"."""
+
+
+class Program(Protocol):
+    """What every compiler returns: plain data, in the form its backend defines."""
+
+    @property
+    def target(self) -> str:
+        """The target's name in the entry-point groups."""
+
+    @property
+    def name(self) -> str:
+        """The network's name."""
+
+    @property
+    def board(self) -> Board:
+        """The board the program was placed on."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the result populations."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """How the model was read, discretised and quantised."""
+
+    @property
+    def port(self) -> StepInput:
+        """The input as the model declares it."""
+
+    @property
+    def fires(self) -> Mapping[str, bool]:
+        """{population: whether it sends spikes}."""
+
+    @property
+    def variables(self) -> tuple[tuple[str, str], ...]:
+        """Every (population, variable) that can be probed."""
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """SHA-256 (hex) of a set of files, names included, in any order."""
+    total = hashlib.sha256()
+    for name in sorted(files):
+        total.update(f"{name}\0{len(files[name])}\0".encode())
+        total.update(files[name])
+    return total.hexdigest()
+
+
+def read_directory(path: Path) -> dict[str, bytes]:
+    """All files under `path`; `TargetError` if it is not a program's directory."""
+    if not (path / MANIFEST).is_file():
+        what = f"has no {MANIFEST}" if path.is_dir() else "is not a directory"
+        raise fail(TargetError, str(path), what, "give a directory made by `snnstack compile`")
+    return {
+        file.relative_to(path).as_posix(): file.read_bytes()
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+    }

@@ -1,0 +1,1 @@
+"""Quantisation: what a target can represent, and the integers that come closest."""

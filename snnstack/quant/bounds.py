@@ -1,0 +1,84 @@
+"""What a population's input can reach at most: proofs for accumulator and state widths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import Conv, Dense, Projection, Sparse, StepInput
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Per target neuron, the sums of all negative and of all positive input: int64 [n].
+
+    Whatever the order of the additions, every partial sum lies between the two.
+    """
+
+    low: Array
+    high: Array
+
+    @property
+    def magnitude(self) -> int:
+        """The largest absolute value any neuron's input can have."""
+        if not len(self.low):
+            return 0
+        return max(int(-self.low.min()), int(self.high.max()))
+
+
+def max_counts(inputs: tuple[StepInput, ...]) -> dict[str, int]:
+    """The largest value one element of each input can send per step (populations: 1)."""
+    return {port.name: port.max_count for port in inputs}
+
+
+def input_bounds(
+    projections: tuple[Projection, ...], n: int, counts: dict[str, int]
+) -> Bounds:
+    """Bounds over all integer `projections` into one population of `n` neurons.
+
+    An element of a pooled map can receive one event per window position.
+    """
+    low, high = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    for projection in projections:
+        most = counts.get(projection.source, 1)
+        if projection.pool is not None:
+            most *= projection.pool.kernel[0] * projection.pool.kernel[1]
+        negative, positive = _sums(projection, n)
+        low += most * negative
+        high += most * positive
+    return Bounds(low, high)
+
+
+def _sums(projection: Projection, n: int) -> tuple[Array, Array]:
+    synapses = projection.synapses
+    negative, positive = np.minimum(synapses.weight, 0), np.maximum(synapses.weight, 0)
+    match synapses:
+        case Dense():
+            return negative.sum(axis=1), positive.sum(axis=1)
+        case Sparse():
+            low, high = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+            np.add.at(low, synapses.target, negative)
+            np.add.at(high, synapses.target, positive)
+            return low, high
+        case Conv():
+            repeat = n // synapses.out_shape[0]
+            axes = (1, 2, 3)
+            return (
+                np.repeat(negative.sum(axis=axes), repeat),
+                np.repeat(positive.sum(axis=axes), repeat),
+            )
+
+
+def low_pass_bound(magnitude: float, factor: Array, one: int) -> float:
+    """The largest value of `s = dec(s) + x` with |x| <= `magnitude`; inf if it can grow forever.
+
+    Rounding down adds at most 1 per step to the magnitude.
+    """
+    if not len(factor):
+        return 0.0
+    most = int(factor.max())
+    if most >= one:
+        return float("inf")
+    return (magnitude + 1.0) / (1.0 - most / one)

@@ -1,0 +1,211 @@
+"""Quantise: a float `StepGraph` becomes a `QuantizedNetwork` for a target's `Numerics`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.fixedpoint import round_half_up
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import Population, Projection, Sparse, StepGraph
+from snnstack.quant.bounds import input_bounds, low_pass_bound, max_counts
+from snnstack.quant.calibration import Calibration, assumed
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.numerics import Numerics
+from snnstack.quant.rounding import round_together
+from snnstack.quant.scales import Granularity, activity_of, flat_weights, groups_of, search
+
+MOST_SHIFT = 14
+"""More fraction bits below the weight's unit would not change any spike."""
+RESOLUTION = 4096
+"""Membrane units wanted per threshold, times the time constants in steps."""
+
+
+def quantise(
+    graph: StepGraph,
+    numerics: Numerics,
+    calibration: Calibration | None = None,
+    granularity: Granularity = "neuron",
+) -> QuantizedNetwork:
+    """Integers for every parameter. `graph` has unit gains (`fold_gains`).
+
+    Raises ModelError naming every population whose values cannot be represented.
+    """
+    calibration = calibration or assumed(graph)
+    counts = max_counts(graph.inputs)
+    populations, projections = [], []
+    problems: list[Problem] = []
+    for population in graph.populations:
+        into = graph.into(population.name)
+        scale = _weight_scale(population, into, numerics, calibration, granularity)
+        integer = tuple(_integer_weights(p, scale, numerics, calibration) for p in into)
+        bound = input_bounds(integer, population.n, counts).magnitude
+        shift = _shift(population, scale, bound, numerics)
+        result = _population(population, scale, shift, numerics)
+        problems += _unrepresentable(result, bound, numerics)
+        populations.append(result)
+        projections += integer
+    raise_if_any(ModelError, problems)
+    settings = {**graph.settings, "granularity": granularity, "calibrated_on": calibration.samples}
+    return QuantizedNetwork(
+        inputs=graph.inputs,
+        populations=tuple(populations),
+        projections=tuple(projections),
+        outputs=graph.outputs,
+        dt=graph.dt,
+        numerics=numerics,
+        settings=settings,
+        metadata=graph.metadata,
+    )
+
+
+def _weight_scale(
+    population: Population,
+    into: tuple[Projection, ...],
+    numerics: Numerics,
+    calibration: Calibration,
+    granularity: Granularity,
+) -> Array:
+    """Weight integers per volt of every neuron: float64 [n]."""
+    groups = groups_of(population, into, granularity)
+    count = int(groups.max()) + 1 if len(groups) else 0
+    scale = search(flat_weights(into, groups, calibration), count, numerics)
+    each: Array = scale[groups]
+    unused = np.isnan(each)
+    if unused.any():
+        each[unused] = numerics.weight_max / _unit(population)[unused]
+    return np.minimum(each, _largest_scale(population, numerics))
+
+
+def _unit(population: Population) -> Array:
+    """A voltage of the order of each neuron's threshold or constant input, never 0."""
+    threshold = population.threshold
+    size = np.abs(population.bias) if threshold is None else np.abs(threshold)
+    return np.where(size > 0, size, 1.0)
+
+
+def _largest_scale(population: Population, numerics: Numerics) -> Array:
+    """Where thresholds or constants would leave the state's range, a coarser scale is needed."""
+    parts = [population.bias, population.leak, population.v_reset]
+    if population.threshold is not None:
+        parts.append(population.threshold)
+    largest = np.max(np.abs(parts), axis=0)
+    limit = numerics.input_max // 4
+    with np.errstate(divide="ignore"):
+        return np.where(largest > 0, limit / largest, np.inf)
+
+
+def _integer_weights(
+    projection: Projection, scale: Array, numerics: Numerics, calibration: Calibration
+) -> Projection:
+    """Weights in integers; rows of dense and convolutional synapses are rounded together."""
+    synapses = projection.synapses
+    low, high = numerics.weight_min, numerics.weight_max
+    if isinstance(synapses, Sparse):
+        nearest = np.rint(synapses.weight * scale[synapses.target])
+        integer = np.clip(nearest, low, high).astype(np.int64)
+        return replace(projection, synapses=replace(synapses, weight=integer))
+    rows = scale.reshape(len(synapses.weight), -1)[:, :1]
+    real = synapses.weight.reshape(len(rows), -1) * rows
+    mean, variance = (part.reshape(real.shape) for part in activity_of(projection, calibration))
+    integer = round_together(real, mean, variance, low, high).reshape(synapses.weight.shape)
+    return replace(projection, synapses=replace(synapses, weight=integer))
+
+
+def _shift(population: Population, scale: Array, bound: int, numerics: Numerics) -> int:
+    """Fraction bits below the weight's unit.
+
+    As many as keep the state provably inside its limits; more (with saturation) only if the
+    time constants would otherwise lose to rounding.
+    """
+    hard, safe, wanted = MOST_SHIFT, 0, 0
+    while hard and not _fits(population, scale * 2.0**hard, bound << hard, numerics):
+        hard -= 1
+    for shift in range(1, hard + 1):
+        if _peak(population, scale * 2.0**shift, bound << shift, numerics) < 1.0:
+            safe = shift
+    leaving = (1.0 - population.alpha) * (1.0 if population.beta is None else 1.0 - population.beta)
+    unit = _unit(population) * scale * np.maximum(leaving, 2.0**-12)
+    if len(unit):
+        wanted = max(int(np.ceil(np.log2(RESOLUTION / max(float(unit.min()), 1e-9)))), 0)
+    return min(hard, max(safe, wanted))
+
+
+def _fits(population: Population, scale: Array, bound: int, numerics: Numerics) -> bool:
+    """Whether input, constants and threshold stay inside what the arithmetic allows."""
+    constant = float(np.max(np.abs(population.bias * scale), initial=0.0))
+    leak = float(np.max(np.abs(population.leak * scale), initial=0.0))
+    reach = float(np.max(np.abs(population.v_reset * scale), initial=0.0))
+    if population.threshold is not None:
+        reach = max(reach, float(np.max(np.abs(population.threshold * scale), initial=0.0)))
+    if population.beta is None:
+        constant, leak = constant + leak, 0.0
+    return (
+        bound + constant < numerics.input_max
+        and leak < numerics.input_max // 2
+        and reach < numerics.input_max
+    )
+
+
+def _peak(population: Population, scale: Array, bound: int, numerics: Numerics) -> float:
+    """The largest state that can occur, as a fraction of its limit (inf: unbounded)."""
+    constant = float(np.max(np.abs(population.bias * scale), initial=0.0))
+    leak = float(np.max(np.abs(population.leak * scale), initial=0.0))
+    one = 1 << numerics.decay_bits
+    x, current = bound + constant, 0.0
+    if population.beta is not None:
+        x = low_pass_bound(x, _factor(population.beta, numerics), one)
+        current = x / numerics.current_max
+    alpha = _factor(population.alpha, numerics)
+    v = low_pass_bound(x + leak, alpha, one)
+    if v == float("inf"):  # a perfect integrator: leave room for 64 of its largest steps
+        v = 64.0 * (x + leak)
+    return max(current, v / numerics.state_max)
+
+
+def _factor(factor: Array, numerics: Numerics) -> Array:
+    one = 1 << numerics.decay_bits
+    return np.clip(round_half_up(factor * one), 0, one)
+
+
+def _population(
+    population: Population, weight_scale: Array, shift: int, numerics: Numerics
+) -> QuantizedPopulation:
+    scale = weight_scale * 2.0**shift
+    bias, leak = population.bias, population.leak
+    if population.beta is None:
+        bias, leak = bias + leak, np.zeros_like(leak)
+    beta, threshold = population.beta, population.threshold
+    return QuantizedPopulation(
+        name=population.name,
+        shape=population.shape,
+        alpha=_factor(population.alpha, numerics),
+        beta=None if beta is None else _factor(beta, numerics),
+        shift=shift,
+        bias=round_half_up(bias * scale),
+        leak=round_half_up(leak * scale),
+        threshold=None if threshold is None else round_half_up(threshold * scale),
+        v_reset=round_half_up(population.v_reset * scale),
+        scale=scale,
+        reset=population.reset,
+        compare=population.compare,
+        refractory=population.refractory,
+    )
+
+
+def _unrepresentable(
+    population: QuantizedPopulation, bound: int, numerics: Numerics
+) -> list[Problem]:
+    problems = []
+    most = (bound << population.shift) + int(np.max(np.abs(population.bias), initial=0))
+    if most > numerics.input_max:
+        what = f"input of one step can reach {most}, above the limit {numerics.input_max}"
+        problems.append(Problem(population.name, what, "split the layer or declare binary input"))
+    stateless = not population.alpha.any()
+    if population.threshold is not None and not stateless and (population.threshold < 1).any():
+        what = f"{int((population.threshold < 1).sum())} thresholds round to less than 1"
+        hint = "the weights are too large for the threshold: rescale the layer"
+        problems.append(Problem(population.name, what, hint))
+    return problems

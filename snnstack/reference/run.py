@@ -1,0 +1,140 @@
+"""Run a network step by step, densely: the definition that everything faster must equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from snnstack.fixedpoint import decay, saturate, wrap
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import Population, StepGraph
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.numerics import Numerics
+from snnstack.reference.synapses import synaptic_input
+from snnstack.trace import Counts, Spikes, Trace
+
+State = dict[str, Array]
+Step = Callable[[Any, State, Array], Array]
+
+
+def run_steps(
+    graph: StepGraph, spikes: Spikes, probes: Sequence[tuple[str, str]] = ()
+) -> Trace:
+    """The float network on `spikes` [batch, step, input]; float64 throughout.
+
+    `probes` are (population, "v" or "i"). A population that does not fire passes its membrane
+    on as a value.
+    """
+    return _run(graph, spikes, probes, _float_step, np.float64)
+
+
+def run_quantized(
+    network: QuantizedNetwork, spikes: Spikes, probes: Sequence[tuple[str, str]] = ()
+) -> Trace:
+    """The integer network on `spikes`, by the equations of `snnstack.quant.network`."""
+
+    def step(population: QuantizedPopulation, state: State, acc: Array) -> Array:
+        return _integer_step(population, network.numerics, state, acc)
+
+    return _run(network, spikes, probes, step, np.int64)
+
+
+def _run(
+    network: StepGraph | QuantizedNetwork,
+    spikes: Spikes,
+    probes: Sequence[tuple[str, str]],
+    step: Step,
+    dtype: type,
+) -> Trace:
+    batch, steps = spikes.batch, spikes.steps
+    values = {network.inputs[0].name: _by_step(spikes, dtype)}
+    for p in network.populations:
+        values[p.name] = np.zeros((steps, batch, p.n), dtype=dtype)
+    states = {p.name: _initial(p, batch, dtype) for p in network.populations}
+    sizes = {p.name: p.n for p in network.populations}
+    recorded = {probe: np.zeros((batch, steps, sizes[probe[0]]), dtype=dtype) for probe in probes}
+    for t in range(steps):
+        for p in network.populations:
+            acc = np.zeros((batch, p.n), dtype=dtype)
+            for projection in network.into(p.name):
+                if t >= projection.delay:
+                    seen = values[projection.source][t - projection.delay]
+                    acc += synaptic_input(projection, seen, p.n)
+            values[p.name][t] = step(p, states[p.name], acc)
+        for name, variable in probes:
+            recorded[name, variable][:, t] = states[name][variable]
+    fired = {
+        p.name: Spikes.from_dense(
+            values[p.name].transpose(1, 0, 2).astype(np.uint8).reshape(batch, steps, *p.shape)
+        )
+        for p in network.populations
+        if p.threshold is not None
+    }
+    return Trace(fired, recorded, _counts(network, spikes, fired))
+
+
+def _by_step(spikes: Spikes, dtype: type) -> Array:
+    dense = spikes.dense().reshape(spikes.batch, spikes.steps, spikes.n)
+    return dense.transpose(1, 0, 2).astype(dtype)
+
+
+def _initial(p: Population | QuantizedPopulation, batch: int, dtype: type) -> State:
+    zeros = np.zeros((batch, p.n), dtype=dtype)
+    return {"v": zeros, "i": zeros, "wait": np.zeros((batch, p.n), dtype=np.int64)}
+
+
+def _float_step(p: Population, state: State, acc: Array) -> Array:
+    x = acc + p.bias
+    if p.beta is not None:
+        x = state["i"] = p.beta * state["i"] + p.gain_in * x
+    return _fire(p, state, p.alpha * state["v"] + p.gain * x + p.leak)
+
+
+def _integer_step(
+    p: QuantizedPopulation, numerics: Numerics, state: State, acc: Array
+) -> Array:
+    bits, rounding = numerics.decay_bits, numerics.decay_rounding
+    x = (acc << p.shift) + p.bias
+    if p.beta is not None:
+        x = _bounded(decay(state["i"], p.beta, bits, rounding) + x, numerics.current_max, numerics)
+        state["i"] = x
+    v = decay(state["v"], p.alpha, bits, rounding) + x + p.leak
+    return _fire(p, state, _bounded(v, numerics.state_max, numerics))
+
+
+def _bounded(value: Array, limit: int, numerics: Numerics) -> Array:
+    if numerics.overflow == "saturate":
+        return saturate(value, limit)
+    return wrap(value, (limit + 1).bit_length())
+
+
+def _fire(p: Population | QuantizedPopulation, state: State, v: Array) -> Array:
+    """Compare, reset and refractory period; returns what the population sends."""
+    if p.threshold is None:
+        state["v"] = v
+        return v
+    waiting = state["wait"] > 0
+    v = np.where(waiting, state["v"], v)
+    fired = (v >= p.threshold) if p.compare == "ge" else (v > p.threshold)
+    fired &= ~waiting
+    after = v - p.threshold if p.reset == "subtract" else np.broadcast_to(p.v_reset, v.shape)
+    state["v"] = np.where(fired, after, v)
+    state["wait"] = np.where(fired, p.refractory, np.maximum(state["wait"] - 1, 0))
+    return fired
+
+
+def _counts(
+    network: StepGraph | QuantizedNetwork, spikes: Spikes, fired: dict[str, Spikes]
+) -> dict[str, Counts]:
+    """Updates and spikes of every population; synaptic operations are the engine's to count."""
+    nothing = np.zeros(spikes.batch, dtype=np.int64)
+    return {
+        p.name: Counts(
+            synops=nothing,
+            updates=np.full(spikes.batch, p.n * spikes.steps, dtype=np.int64),
+            spikes=fired[p.name].per_neuron().sum(axis=1) if p.name in fired else nothing,
+        )
+        for p in network.populations
+    }

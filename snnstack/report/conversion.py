@@ -1,0 +1,213 @@
+"""What quantisation cost, layer by layer: the conversion report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from snnstack.frontends.data import Data
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import Conv, Population, Projection, StepGraph, Synapses
+from snnstack.passes.compose import scale_targets
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.report.readout import accuracy, classes, output_probes
+from snnstack.trace import Spikes, Trace
+
+Runner = Callable[[StepGraph, Spikes, Sequence[tuple[str, str]]], Trace]
+LOSS = 0.005
+"""A layer loses accuracy when quantising it costs more than this share of the samples."""
+
+
+@dataclass(frozen=True)
+class LayerConversion:
+    """One population after quantisation, beside the float run on the same samples.
+
+    `weight_error`: root mean square of the weight errors over that of the weights.
+    `clipped`: share of the weights beyond the largest integer. `threshold_units`: smallest
+    threshold in membrane units. `decay_error`: largest difference of a decay factor.
+    `silenced`: neurons that fired in float and never do now; `saturated`: neurons that fire in
+    every step now and did not in float. `accuracy`: with this layer and all before it
+    quantised, the rest float (None without labels).
+    """
+
+    name: str
+    neurons: int
+    weight_error: float
+    clipped: float
+    threshold_units: int | None
+    decay_error: float
+    spikes_float: int
+    spikes: int
+    silenced: int
+    saturated: int
+    accuracy: float | None = None
+
+    @property
+    def spike_change(self) -> float:
+        """Relative change of the number of spikes."""
+        return (self.spikes - self.spikes_float) / max(self.spikes_float, 1)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The whole report; `first_loss` names the first layer where accuracy is lost."""
+
+    samples: int
+    accuracy_float: float | None
+    accuracy: float | None
+    first_loss: str | None
+    layers: tuple[LayerConversion, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json` and the program's directory."""
+        plain = asdict(self)
+        for row, layer in zip(plain["layers"], self.layers, strict=True):
+            row["spike_change"] = layer.spike_change
+        return plain
+
+
+def conversion(
+    graph: StepGraph,
+    network: QuantizedNetwork,
+    data: Data,
+    float_trace: Trace,
+    trace: Trace,
+    run: Runner,
+) -> Conversion:
+    """Explain `network` against its float `graph` (unit gains) on `data`.
+
+    `float_trace`, `trace`: the runs of both on all of `data`, with the membranes of outputs
+    that do not fire. `run` runs a float graph.
+    """
+    layers = [_layer(graph, network, p, float_trace, trace) for p in network.populations]
+    before = accuracy(classes(float_trace, graph.outputs), data.labels)
+    after = accuracy(classes(trace, graph.outputs), data.labels)
+    first = None
+    if before is not None:
+        layers, first = _with_accuracy(graph, network, data, layers, before, run)
+    return Conversion(data.spikes.batch, before, after, first, tuple(layers))
+
+
+def _with_accuracy(
+    graph: StepGraph,
+    network: QuantizedNetwork,
+    data: Data,
+    layers: list[LayerConversion],
+    before: float,
+    run: Runner,
+) -> tuple[list[LayerConversion], str | None]:
+    fires = {p.name: p.threshold is not None for p in graph.populations}
+    probes = output_probes(graph.outputs, fires)
+    done: list[LayerConversion] = []
+    first, last, mixed = None, before, graph
+    for layer in layers:
+        mixed = replace_by_quantised(mixed, network, layer.name)
+        reached = accuracy(classes(run(mixed, data.spikes, probes), graph.outputs), data.labels)
+        assert reached is not None
+        if first is None and last - reached > LOSS:
+            first = layer.name
+        last = reached
+        done.append(replace(layer, accuracy=reached))
+    return done, first
+
+
+def replace_by_quantised(graph: StepGraph, network: QuantizedNetwork, name: str) -> StepGraph:
+    """`graph` with population `name` and what enters it at its quantised values, as floats."""
+    quantised = network.population(name)
+    populations = tuple(
+        _float_population(p, quantised, network) if p.name == name else p
+        for p in graph.populations
+    )
+    into = iter(network.into(name))
+    projections = tuple(
+        _float_projection(next(into), quantised) if p.target == name else p
+        for p in graph.projections
+    )
+    return graph.with_(populations=populations, projections=projections)
+
+
+def _float_population(
+    population: Population, quantised: QuantizedPopulation, network: QuantizedNetwork
+) -> Population:
+    one, scale = float(1 << network.numerics.decay_bits), quantised.scale
+    threshold, beta = quantised.threshold, quantised.beta
+    return replace(
+        population,
+        alpha=quantised.alpha / one,
+        beta=None if beta is None else beta / one,
+        bias=quantised.bias / scale,
+        leak=quantised.leak / scale,
+        threshold=None if threshold is None else threshold / scale,
+        v_reset=quantised.v_reset / scale,
+    )
+
+
+def _float_projection(projection: Projection, quantised: QuantizedPopulation) -> Projection:
+    factor = 2.0**quantised.shift / quantised.scale
+    synapses = scale_targets(projection.synapses, factor)
+    assert synapses is not None
+    return replace(projection, synapses=synapses)
+
+
+def _layer(
+    graph: StepGraph,
+    network: QuantizedNetwork,
+    quantised: QuantizedPopulation,
+    float_trace: Trace,
+    trace: Trace,
+) -> LayerConversion:
+    name, one = quantised.name, float(1 << network.numerics.decay_bits)
+    population = graph.population(name)
+    error, clipped = _weight_error(graph, network, quantised)
+    decay = np.abs(quantised.alpha / one - population.alpha).max(initial=0.0)
+    if quantised.beta is not None and population.beta is not None:
+        decay = max(decay, np.abs(quantised.beta / one - population.beta).max(initial=0.0))
+    fired, fires = _per_neuron(float_trace, name), _per_neuron(trace, name)
+    steps = trace.spikes[name].steps * trace.spikes[name].batch if name in trace.spikes else -1
+    threshold = quantised.threshold
+    return LayerConversion(
+        name=name,
+        neurons=quantised.n,
+        weight_error=error,
+        clipped=clipped,
+        threshold_units=None if threshold is None else int(threshold.min()),
+        decay_error=float(decay),
+        spikes_float=int(fired.sum()),
+        spikes=int(fires.sum()),
+        silenced=int(np.count_nonzero((fired > 0) & (fires == 0))),
+        saturated=int(np.count_nonzero((fires == steps) & (fired < steps))),
+    )
+
+
+def _per_neuron(trace: Trace, name: str) -> Array:
+    spikes = trace.spikes.get(name)
+    return np.zeros(0, dtype=np.int64) if spikes is None else spikes.per_neuron().sum(axis=0)
+
+
+def _weight_error(
+    graph: StepGraph, network: QuantizedNetwork, quantised: QuantizedPopulation
+) -> tuple[float, float]:
+    error = power = 0.0
+    clipped = count = 0
+    most = network.numerics.weight_max
+    pairs = zip(graph.into(quantised.name), network.into(quantised.name), strict=True)
+    for real, integer in pairs:
+        back = _float_projection(integer, quantised).synapses
+        error += float(np.sum((back.weight - real.synapses.weight) ** 2))
+        power += float(np.sum(real.synapses.weight**2))
+        scale = _per_weight(real.synapses, quantised.scale / 2.0**quantised.shift)
+        clipped += int(np.count_nonzero(np.abs(real.synapses.weight * scale) > most + 0.5))
+        count += real.synapses.weight.size
+    return float(np.sqrt(error / power)) if power else 0.0, clipped / max(count, 1)
+
+
+def _per_weight(synapses: Synapses, scale: Array) -> Array:
+    """The scale of every weight, of a shape that broadcasts with the weights."""
+    if isinstance(synapses, Conv):
+        return np.asarray(scale.reshape(synapses.out_shape[0], -1)[:, :1, None, None])
+    if synapses.weight.ndim == 2:
+        return np.asarray(scale[:, None])
+    return np.asarray(scale[synapses.target])  # type: ignore[union-attr]

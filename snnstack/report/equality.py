@@ -1,0 +1,92 @@
+"""Compare two runs bit for bit: every spike and every state of every step."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from snnstack.report.readout import differing
+from snnstack.trace import Spikes, Trace
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two runs disagree first in one population: what, and both values."""
+
+    population: str
+    variable: str
+    sample: int
+    step: int
+    neuron: int
+    emulator: int
+    other: int
+    count: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.population} {self.variable}: {self.count} differ, first at sample "
+            f"{self.sample}, step {self.step}, neuron {self.neuron}: emulator "
+            f"{self.emulator}, other {self.other}"
+        )
+
+
+@dataclass(frozen=True)
+class Equality:
+    """The result of comparing an emulation with an independent run."""
+
+    against: str
+    samples: int
+    steps: int
+    spikes_compared: int
+    states_compared: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def mismatches(self) -> int:
+        """Number of spikes and states that differ."""
+        return sum(difference.count for difference in self.differences)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        plain = asdict(self)
+        plain["differences"] = [asdict(d) for d in self.differences]
+        return {**plain, "mismatches": self.mismatches}
+
+
+def compare(emulated: Trace, other: Trace, against: str) -> Equality:
+    """All spikes and states of `emulated` against `other`; both must hold the same names."""
+    found: list[Difference] = []
+    slots = states = samples = steps = 0
+    for name, spikes in emulated.spikes.items():
+        slots += spikes.batch * spikes.steps * spikes.n
+        samples, steps = spikes.batch, spikes.steps
+        found += _spikes(name, spikes, other.spikes[name])
+    for (name, variable), values in emulated.states.items():
+        states += values.size
+        samples, steps = values.shape[:2]
+        found += _states(name, variable, values, other.states[name, variable])
+    return Equality(against, samples, steps, slots, states, tuple(found))
+
+
+def _spikes(name: str, left: Spikes, right: Spikes) -> list[Difference]:
+    a, b = (s.rows() * s.n + s.indices for s in (left, right))
+    count = differing(a, b)
+    if not count:
+        return []
+    first = int(np.setxor1d(a, b)[0])
+    row, neuron = divmod(first, left.n)
+    sample, step = divmod(row, left.steps)
+    here, there = int(first in a), int(first in b)
+    return [Difference(name, "spike", sample, step, neuron, here, there, count)]
+
+
+def _states(name: str, variable: str, left: Any, right: Any) -> list[Difference]:
+    wrong = np.asarray(left) != np.asarray(right)
+    count = int(np.count_nonzero(wrong))
+    if not count:
+        return []
+    sample, step, neuron = (int(k) for k in np.argwhere(wrong)[0])
+    values = int(left[sample, step, neuron]), int(right[sample, step, neuron])
+    return [Difference(name, variable, sample, step, neuron, *values, count)]

@@ -1,0 +1,117 @@
+"""The seam: what a target's three modules provide, found through entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol, cast
+
+from snnstack.board import Board
+from snnstack.energy.performance import Performance
+from snnstack.errors import Problem, TargetError, fail
+from snnstack.program import Program
+from snnstack.quant.network import QuantizedNetwork
+from snnstack.quant.numerics import Numerics
+from snnstack.trace import Spikes, Trace
+
+Progress = Callable[[int, int], None]
+"""Called as `progress(done, total)` while something long is under way."""
+
+BACKENDS, COMPILERS, EMULATORS = (
+    "snnstack.backends",
+    "snnstack.compilers",
+    "snnstack.emulators",
+)
+
+
+class Backend(Protocol):
+    """What the machine is: its numbers, its limits, its programs and how they are run."""
+
+    NUMERICS: Numerics
+    RULES: Sequence[Callable[..., Iterator[Problem]]]
+
+    def emit(self, program: Any) -> dict[str, bytes]:
+        """Everything a program's directory holds: {relative path: content}, deterministic."""
+
+    def load(self, files: Mapping[str, bytes]) -> Program:
+        """The program of a directory that `emit` wrote."""
+
+    def utilization(self, program: Any) -> Mapping[str, tuple[int, int]]:
+        """{resource: (used, available)}."""
+
+    def describe(self, program: Any) -> str:
+        """What `run` executes on, e.g. the simulator, its machine and the C compiler."""
+
+    def run(
+        self,
+        program: Any,
+        spikes: Spikes,
+        *,
+        probes: Sequence[tuple[str, str]] = (),
+        progress: Progress | None = None,
+    ) -> Trace:
+        """Execute what was emitted on the machine or its nearest stand-in."""
+
+    def price(self, program: Any, trace: Trace, period_s: float | None = None) -> Performance:
+        """Energy and latency per inference, from the counts of one `run` or emulation.
+
+        `period_s`: seconds from one inference to the next; None: back to back.
+        """
+
+
+class Compiler(Protocol):
+    """To the machine."""
+
+    def compile(self, network: QuantizedNetwork, board: Board) -> Program:
+        """The placed network; CapacityError names every limit it exceeds."""
+
+
+class Emulator(Protocol):
+    """Instead of the machine."""
+
+    def emulate(
+        self,
+        program: Any,
+        spikes: Spikes,
+        *,
+        seed: int = 0,
+        probes: Sequence[tuple[str, str]] = (),
+    ) -> Trace:
+        """What the program computes, bit for bit, with event counts."""
+
+
+@cache
+def _found(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def target_names() -> tuple[str, ...]:
+    """Targets that have a backend, a compiler and an emulator."""
+    complete = set(_found(BACKENDS)) & set(_found(COMPILERS)) & set(_found(EMULATORS))
+    return tuple(sorted(complete))
+
+
+def backend(target: str) -> Backend:
+    """The backend module of `target`."""
+    return cast(Backend, _module(BACKENDS, target))
+
+
+def compiler(target: str) -> Compiler:
+    """The compiler module of `target`."""
+    return cast(Compiler, _module(COMPILERS, target))
+
+
+def emulator(target: str) -> Emulator:
+    """The emulator module of `target`."""
+    return cast(Emulator, _module(EMULATORS, target))
+
+
+def _module(group: str, target: str) -> Any:
+    points = _found(group)
+    if target not in points:
+        near = get_close_matches(target, points) or sorted(points)
+        what = f"unknown target; known: {', '.join(near) or 'none'}"
+        raise fail(TargetError, target, what, "list them with `snnstack targets`")
+    return points[target].load()

@@ -1,0 +1,112 @@
+"""`Spikes` (address-events over batch x step x neuron) and `Trace` (what a run recorded)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Spikes:
+    """Events of a batch, held sparsely.
+
+    The events of step t of sample b are `indices[indptr[b * steps + t] : indptr[... + 1]]`:
+    neuron numbers in C order of `shape`, ascending. `counts` (uint8, like `indices`) says how
+    many spikes an event stands for; None means one each.
+
+    >>> s = Spikes.from_dense(np.array([[[0, 1, 0], [1, 0, 2]]], dtype=np.uint8))
+    >>> s.indices.tolist(), s.total
+    ([1, 0, 2], 4)
+    """
+
+    shape: tuple[int, ...]
+    batch: int
+    steps: int
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    counts: NDArray[np.uint8] | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def total(self) -> int:
+        """Number of spikes."""
+        return len(self.indices) if self.counts is None else int(self.counts.sum(dtype=np.int64))
+
+    @classmethod
+    def from_dense(cls, dense: NDArray[Any]) -> Spikes:
+        """From integers 0..255 of shape [batch, steps, *shape]; the input is not changed."""
+        batch, steps, *shape = dense.shape
+        flat = dense.reshape(batch * steps, -1)
+        rows, columns = np.nonzero(flat)
+        indptr = np.zeros(batch * steps + 1, dtype=np.int64)
+        np.cumsum(np.bincount(rows, minlength=batch * steps), out=indptr[1:])
+        values = flat[rows, columns].astype(np.uint8)
+        counts = None if not len(values) or values.max() <= 1 else values
+        return cls(tuple(shape), batch, steps, indptr, columns.astype(np.int32), counts)
+
+    def dense(self) -> NDArray[np.uint8]:
+        """[batch, steps, *shape] uint8."""
+        out = np.zeros((self.batch * self.steps, self.n), dtype=np.uint8)
+        out[self.rows(), self.indices] = 1 if self.counts is None else self.counts
+        return out.reshape(self.batch, self.steps, *self.shape)
+
+    def rows(self) -> NDArray[np.int64]:
+        """For each event, `sample * steps + step`."""
+        return np.repeat(np.arange(self.batch * self.steps), np.diff(self.indptr))
+
+    def per_neuron(self) -> NDArray[np.int64]:
+        """Number of spikes of each neuron in each sample: int64 [batch, n]."""
+        keys = (self.rows() // max(self.steps, 1)) * self.n + self.indices
+        weights = None if self.counts is None else self.counts.astype(np.float64)
+        sums = np.bincount(keys, weights=weights, minlength=self.batch * self.n)
+        return sums.astype(np.int64).reshape(self.batch, self.n)
+
+    def samples(self, start: int, stop: int) -> Spikes:
+        """The samples `start`..`stop` - 1 as a batch of their own."""
+        start, stop, _ = slice(start, stop).indices(self.batch)
+        indptr = self.indptr[start * self.steps : stop * self.steps + 1]
+        part = slice(int(indptr[0]), int(indptr[-1]))
+        counts = None if self.counts is None else self.counts[part]
+        rebased = indptr - indptr[0]
+        return Spikes(
+            self.shape, stop - start, self.steps, rebased, self.indices[part], counts
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What one population (or core) did, per sample: int64 [batch] each.
+
+    `synops`: synaptic operations, one per synapse that a spike reached. `updates`: neuron
+    updates. `spikes`: spikes sent. `other`: target-specific, e.g. "instructions", "hops".
+    """
+
+    synops: NDArray[np.int64]
+    updates: NDArray[np.int64]
+    spikes: NDArray[np.int64]
+    other: Mapping[str, NDArray[np.int64]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a run recorded.
+
+    `spikes` by population (those that fire). `states[population, variable]`: [batch, steps, n],
+    the value after the step (after a reset); variables are "v" and, where it exists, "i".
+    `counts` by population or core; empty where the runner does not count.
+    """
+
+    spikes: Mapping[str, Spikes]
+    states: Mapping[tuple[str, str], NDArray[Any]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    counts: Mapping[str, Counts] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,108 @@
+"""What tests need from the outside: tools and recorded data.
+
+A test whose marker names something that is not here is skipped, and the reason says how to get
+it. SNNSTACK_REQUIRE=qemu,data turns the skip into an error: CI must not pass by skipping.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("SNNSTACK_DATA") or ROOT.parent / "shared" / "data")
+
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def _qemu() -> str:
+    tools = ("qemu-system-arm", "qemu-system-riscv32")
+    gone = [tool for tool in tools if not shutil.which(tool)]
+    compilers = ("arm-none-eabi-gcc", "riscv64-unknown-elf-gcc")
+    if not _zig():
+        compilers = ()
+    gone += [tool for tool in compilers if not shutil.which(tool)]
+    install = "apt-get install qemu-system-arm qemu-system-misc gcc-arm-none-eabi"
+    return f"{', '.join(gone)} not found: {install} gcc-riscv64-unknown-elf" if gone else ""
+
+
+def _zig() -> str:
+    return "" if importlib.util.find_spec("ziglang") else "zig not found: pip install ziglang"
+
+
+def _lava() -> str:
+    install = "pip install --no-deps --ignore-requires-python lava-nc==0.10.0"
+    return "" if importlib.util.find_spec("lava") else f"lava not found: {install}"
+
+
+def _ngspice() -> str:
+    return "" if shutil.which("ngspice") else "ngspice not found: apt-get install ngspice"
+
+
+def _data() -> str:
+    return "" if DATA.is_dir() else f"no data in {DATA}: set SNNSTACK_DATA to its folder"
+
+
+NEEDS: dict[str, Callable[[], str]] = {
+    "needs_qemu": _qemu,
+    "needs_zig": _zig,
+    "needs_lava": _lava,
+    "needs_ngspice": _ngspice,
+    "recordings": _data,
+    "data": _data,
+}
+"""Marker: a function that says what is missing, "" if nothing is."""
+
+
+def required() -> set[str]:
+    """The markers that may not be skipped."""
+    names = os.environ.get("SNNSTACK_REQUIRE", "").replace(",", " ").split()
+    known = {marker.removeprefix("needs_"): marker for marker in NEEDS}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        wanted = ", ".join(sorted(known))
+        raise pytest.UsageError(f"SNNSTACK_REQUIRE: unknown {unknown}; known: {wanted}")
+    return {known[name] for name in names}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what cannot run here, unless it is required: then it runs, and fails."""
+    must = required()
+    missing = {marker: reason() for marker, reason in NEEDS.items() if marker not in must}
+    for item in items:
+        for marker, reason in missing.items():
+            if reason and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A required thing that is missing is named, whatever the test would have said."""
+    for marker in required():
+        if item.get_closest_marker(marker) and (reason := NEEDS[marker]()):
+            pytest.fail(f"required by SNNSTACK_REQUIRE, but {reason}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real networks and recordings; skips where it is absent."""
+    reason = _data()
+    if reason and required() & {"data", "recordings"}:
+        pytest.fail(f"required by SNNSTACK_REQUIRE, but {reason}", pytrace=False)
+    if reason:
+        pytest.skip(reason)
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def examples_dir() -> Path:
+    """The demo network and its spikes."""
+    return ROOT / "examples"

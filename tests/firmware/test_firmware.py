@@ -1,0 +1,279 @@
+"""The emitted firmware, run in QEMU, must compute what the dense model computes: every bit."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from firmware_model import conv, layer, matrix, port, program, simulate, sparse, spikes, weights
+
+from snnstack.backends.mcu.hardware import hardware
+from snnstack.backends.mcu.program import DenseTable, Layer, Program, Route
+from snnstack.backends.mcu.run import run
+from snnstack.ir.step import Pool
+from snnstack.trace import Spikes, Trace
+
+pytestmark = pytest.mark.needs_qemu
+
+BOARDS = (
+    "microbit-v1", "rpi-pico", "nucleo-l152re", "nucleo-l4r5zi", "nucleo-h7a3zi-q",
+    "nucleo-u575zi-q", "hifive1-revb",
+)  # fmt: skip
+"""One for each core: M0, M0+, M3, M4, M7, M33, RV32."""
+M4 = "nucleo-l4r5zi"
+N = 37
+
+
+def dense(source: int, target: int, seed: int = 1) -> DenseTable:
+    return DenseTable(weights(source, target, seed=seed))
+
+
+def lif(*routes: Route, n: int = N, **changes: object) -> Layer:
+    return layer("hidden", (n,), *(routes or (Route("input", 0, dense(20, n)),)), **changes)
+
+
+def pooled(kernel: int, stride: int, padding: int) -> Pool:
+    out = (7 + 2 * padding - kernel) // stride + 1
+    return Pool((3, 7, 7), (3, out, out), (kernel, kernel), (stride, stride), (padding, padding))
+
+
+def image(*layers: Layer) -> tuple[tuple[Layer, ...], object]:
+    return layers, port((3, 7, 7), order="hwc")
+
+
+def convolution(**options: object) -> tuple[tuple[Layer, ...], object]:
+    table = conv(3, 6, (7, 7), (3, 3), **options)  # type: ignore[arg-type]
+    return image(layer("map", table.out_shape, Route("input", 0, table), order="hwc"))
+
+
+def grouped() -> tuple[tuple[Layer, ...], object]:
+    first = conv(3, 4, (7, 7), (3, 2), stride=(2, 1), padding=(1, 0))
+    second = conv(4, 6, first.out_shape[1:], (2, 2), groups=2)
+    return image(
+        layer("map", first.out_shape, Route("input", 0, first), order="hwc", threshold=9000),
+        layer("deep", second.out_shape, Route("map", 0, second), order="hwc"),
+    )
+
+
+def after_pool(kernel: int, stride: int, padding: int) -> tuple[tuple[Layer, ...], object]:
+    pool = pooled(kernel, stride, padding)
+    table = conv(3, 4, pool.out_shape[1:], (2, 2), padding=(1, 1))
+    flat = int(np.prod(pool.out_shape))
+    return image(
+        layer("map", table.out_shape, Route("input", 0, table, pool), order="hwc"),
+        layer("fc", (9,), Route("input", 0, dense(flat, 9), pool)),
+        layer("few", (9,), Route("input", 0, sparse(flat, 9), pool)),
+    )
+
+
+PLAIN = port((20,))
+EACH = np.arange(N)
+CASES = {
+    "dense": ((lif(),), PLAIN),
+    "dense with narrow sums": ((lif(n=64, accumulator_bits=16),), PLAIN),
+    "two dense routes with narrow sums": (
+        (lif(Route("input", 0, dense(20, 40)), Route("input", 0, dense(20, 40, 3)),
+             n=40, accumulator_bits=16),), PLAIN,
+    ),
+    "sparse": ((lif(Route("input", 0, sparse(20, N))),), PLAIN),
+    "sparse with narrow sums": (
+        (lif(Route("input", 0, sparse(20, N)), accumulator_bits=16),), PLAIN,
+    ),
+    "wide sparse": ((lif(Route("input", 0, sparse(20, 300)), n=300),), PLAIN),
+    "counts": ((lif(),), port((20,), max_count=9)),
+    "no synapses": ((layer("hidden", (5,), bias=700),), PLAIN),
+    "current": ((lif(beta=50000),), PLAIN),
+    "a parameter per neuron": (
+        (lif(alpha=65536 - 900 * EACH, beta=40000 + 500 * EACH, bias=EACH - 20, leak=3 * EACH,
+             threshold=900 + 90 * EACH, v_reset=-EACH),), PLAIN,
+    ),
+    "decay of 1 and 0": ((lif(alpha=65536 * (EACH % 2), beta=0),), PLAIN),
+    "integrate and fire": ((lif(alpha=65536),), PLAIN),
+    "integrate and fire, subtract": ((lif(alpha=65536, reset="subtract"),), PLAIN),
+    "subtract": ((lif(reset="subtract", threshold=500 + EACH),), PLAIN),
+    "negative threshold": ((lif(reset="subtract", threshold=-50000),), PLAIN),
+    "reset value": ((lif(v_reset=-1234),), PLAIN),
+    "greater than": ((lif(alpha=65536, shift=0, threshold=0, bias=0),), PLAIN),
+    "greater or equal": ((lif(alpha=65536, shift=0, threshold=0, compare="ge"),), PLAIN),
+    "refractory": ((lif(refractory=2, beta=60000),), PLAIN),
+    "long refractory": ((lif(refractory=300),), PLAIN),
+    "saturation": (
+        (lif(alpha=65536, beta=65535, shift=16, leak=2**28, threshold=2**30 - 2,
+             saturate_i=True, saturate_v=True),), PLAIN,
+    ),
+    "readout": ((lif(), layer("out", (3,), Route("hidden", 0, dense(N, 3)), threshold=None,
+                              beta=50000)), PLAIN),
+    "integrator": ((lif(threshold=None, alpha=65536),), PLAIN),
+    "recurrent": (
+        (lif(Route("input", 0, dense(20, N)), Route("hidden", 1, dense(N, N, 7)), history=2),),
+        PLAIN,
+    ),
+    "recurrent with one slot": (
+        (lif(Route("input", 0, dense(20, N)), Route("hidden", 1, dense(N, N, 7))),), PLAIN,
+    ),
+    "feedback from a later layer": (
+        (lif(Route("input", 0, dense(20, N)), Route("out", 1, sparse(8, N))),
+         layer("out", (8,), Route("hidden", 0, dense(N, 8)))), PLAIN,
+    ),
+    "delays": (
+        (lif(Route("input", 3, dense(20, N)), Route("input", 0, sparse(20, N)), history=4),
+         layer("out", (8,), Route("hidden", 3, dense(N, 8)), Route("hidden", 0, sparse(N, 8)))),
+        port((20,), history=4, max_count=2),
+    ),
+    "idle layer with history": (
+        (lif(Route("input", 0, dense(20, N)), Route("hidden", 3, sparse(N, N)), history=4,
+             alpha=65536, reset="subtract", threshold=20000),), PLAIN,
+    ),
+    "convolution": convolution(),
+    "convolution, padding": convolution(padding=(1, 2)),
+    "convolution, stride 2": convolution(stride=(2, 2), padding=(1, 1)),
+    "convolution, stride 3 and 1": convolution(stride=(3, 1)),
+    "convolution, dilation": convolution(dilation=(2, 3), padding=(2, 3)),
+    "convolution, stride and dilation": convolution(stride=(2, 3), dilation=(3, 2), padding=(3, 2)),
+    "convolution, stride and dilation share a factor":
+        convolution(stride=(2, 2), dilation=(2, 2), padding=(1, 2)),
+    "convolution by channel": convolution(groups=3),
+    "grouped convolution of a convolution": grouped(),
+    "pool": after_pool(2, 2, 0),
+    "overlapping pool": after_pool(3, 2, 1),
+    "pool with gaps": after_pool(1, 3, 0),
+    "pool with wide overlap": after_pool(5, 1, 2),
+}  # fmt: skip
+
+
+def everything(board: str) -> Program:
+    """All kinds of connection and state in one network that fits 16 KB of RAM."""
+    table = conv(2, 4, (6, 6), (3, 3), stride=(2, 1), padding=(1, 1))
+    pool = Pool(table.out_shape, (4, 2, 3), (2, 2), (1, 2), (0, 0))
+    to = {"history": 3, "threshold": 7000}
+    return program(
+        board,
+        (
+            layer("conv 1", table.out_shape, Route("input", 0, table), order="hwc", **to,
+                  alpha=65536, reset="subtract", accumulator_bits=16),
+            layer("conv-1", (40,), Route("conv 1", 2, dense(24, 40), pool),
+                  Route("conv-1", 1, sparse(40, 40)), beta=50000, refractory=1, history=1),
+            layer("out", (5,), Route("conv-1", 0, dense(40, 5)), Route("input", 1, dense(72, 5)),
+                  threshold=None, alpha=np.array([1, 9, 65536, 65535, 40000])),
+        ),
+        port((2, 6, 6), order="hwc", history=2, max_count=3),
+    )  # fmt: skip
+
+
+def all_states(net: Program) -> list[tuple[str, str]]:
+    found = [(x.name, "v") for x in net.layers]
+    return found + [(x.name, "i") for x in net.layers if x.beta is not None]
+
+
+def assert_equal(net: Program, given: Spikes, trace: Trace) -> None:
+    expected = simulate(net, given)
+    for x in net.layers:
+        if x.threshold is not None:
+            got = trace.spikes[x.name].dense().reshape(given.batch, given.steps, -1)
+            np.testing.assert_array_equal(got, expected[x.name, "s"], err_msg=x.name)
+    for probe in all_states(net):
+        np.testing.assert_array_equal(trace.states[probe], expected[probe], err_msg=str(probe))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_kind_of_layer_equals_the_model(case: str) -> None:
+    layers, entry = CASES[case]
+    net = program(M4, layers, entry)  # type: ignore[arg-type]
+    given = spikes(net.input.shape, 0.15, most=net.input.max_count)
+    assert_equal(net, given, run(net, given, probes=all_states(net), timeout_s=60))
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_every_core_equals_the_model(board: str) -> None:
+    net = everything(board)
+    given = spikes(net.input.shape, 0.2, most=3, batch=3, steps=15)
+    trace = run(net, given, probes=all_states(net), timeout_s=60)
+    assert_equal(net, given, trace)
+    assert trace.spikes["conv-1"].total > 0
+
+
+@pytest.mark.parametrize("board", [M4, "microbit-v1", "hifive1-revb"])
+def test_both_compilers_give_the_same_outputs(board: str) -> None:
+    pytest.importorskip("ziglang", reason="pip install ziglang")
+    net = everything(board)
+    given = spikes(net.input.shape, 0.2, most=3)
+    traces = [run(net, given, probes=all_states(net), toolchain=t) for t in ("gcc", "zig")]
+    for trace in traces:
+        assert_equal(net, given, trace)
+
+
+def test_events_above_65535_are_wide() -> None:
+    net = program(M4, (layer("hidden", (3,), Route("input", 0, sparse(70000, 3))),), port((70000,)))
+    given = spikes((70000,), 0.001, steps=3, batch=1)
+    assert_equal(net, given, run(net, given, probes=all_states(net)))
+
+
+def test_silence_and_an_empty_batch_are_runs_too() -> None:
+    net = everything(M4)
+    silent = spikes(net.input.shape, 0.0)
+    assert_equal(net, silent, run(net, silent, probes=all_states(net)))
+    empty = run(net, silent.samples(0, 0), probes=all_states(net))
+    assert empty.spikes["conv-1"].batch == 0
+    assert empty.states["out", "v"].shape == (0, 12, 5)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_counted_instructions_are_the_same_for_equal_samples(board: str) -> None:
+    net = everything(board)
+    one = spikes(net.input.shape, 0.3, batch=1, most=3).dense()
+    trace = run(net, Spikes.from_dense(np.concatenate([one, 0 * one, one])))
+    for name, counts in trace.counts.items():
+        first, quiet, second = counts.other["instructions"]
+        assert first == second, name
+        assert 0 < quiet <= first, name
+
+
+def test_a_known_loop_is_counted_exactly() -> None:
+    """Each further neuron of a plain integrator costs the same number of instructions."""
+    counts = []
+    for n in (400, 401, 402, 403):
+        net = program(M4, (layer("hidden", (n,), beta=None, threshold=None, bias=1),), port((1,)))
+        trace = run(net, spikes((1,), 0.0, batch=1, steps=40))
+        counts.append(int(trace.counts["hidden"].other["instructions"][0]))
+    steps = np.diff(counts)
+    assert all(step % 40 == 0 for step in steps)
+
+
+def test_synaptic_operations_are_synapses_reached() -> None:
+    net = everything(M4)
+    given = spikes(net.input.shape, 0.3, most=3)
+    trace = run(net, given)
+    sent = {"input": given, **trace.spikes}
+    from snnstack.backends.mcu.events import memory_order
+
+    orders = {"input": net.input.order} | {x.name: x.order for x in net.layers}
+    ones = {id(r): _ones(r) for x in net.layers for r in x.routes}
+    for x in net.layers:
+        total = np.zeros(given.batch, dtype=np.int64)
+        for r in x.routes:
+            s = sent[r.source].dense().reshape(given.batch, given.steps, -1).astype(np.int64)
+            s = s[:, : given.steps - r.delay, memory_order(sent[r.source].shape, orders[r.source])]
+            total += (s @ matrix(ones[id(r)], 0, x.n)).sum(axis=(1, 2))
+        np.testing.assert_array_equal(trace.counts[x.name].synops, total)
+
+
+def _ones(route: Route) -> Route:
+    from dataclasses import replace
+
+    return replace(route, table=replace(route.table, weight=np.ones_like(route.table.weight)))
+
+
+def test_progress_reports_every_sample() -> None:
+    seen: list[tuple[int, int]] = []
+    net = everything(M4)
+    given = spikes(net.input.shape, 0.1, batch=4)
+    run(net, given, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (4, 4)
+    assert seen == sorted(seen)
+
+
+def test_all_boards_have_a_machine_and_a_tool() -> None:
+    for board in BOARDS:
+        assert hardware(program(board, (lif(),), PLAIN).board).qemu_machine
+    assert shutil.which("qemu-system-arm")
