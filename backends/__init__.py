@@ -1,0 +1,1 @@
+"""What each machine is: numbers, limits, programs, and how they are run."""

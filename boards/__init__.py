@@ -1,0 +1,1 @@
+"""Pieces of hardware, one TOML file each."""

@@ -1,0 +1,1 @@
+"""To each machine: quantised network and board become a program."""

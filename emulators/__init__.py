@@ -1,0 +1,1 @@
+"""Instead of each machine: program and spikes become a trace, bit for bit."""

@@ -14,6 +14,7 @@ and the class is the output neuron with the most spikes.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import nir
@@ -132,9 +133,7 @@ def neuron(n: int) -> nir.LIF:
 
 def to_nir(model: Digits) -> nir.NIRGraph:
     """The trained network with all that NIR itself has no field for."""
-    pixels = nir.Input(
-        {"input": np.array([64])}, metadata={"snnstack": {"events": "binary"}}
-    )
+    pixels = nir.Input({"input": np.array([64])}, metadata={"snnstack": {"events": "binary"}})
     nodes = {
         "pixels": pixels,
         "fc1": nir.Linear(model.fc1.weight.detach().numpy()),
@@ -145,7 +144,7 @@ def to_nir(model: Digits) -> nir.NIRGraph:
     }
     names = list(nodes)
     about = {"version": 1, "dt": DT, "integrator": "euler"}
-    edges = list(zip(names, names[1:], strict=False))
+    edges = list(pairwise(names))
     return nir.NIRGraph(nodes, edges, metadata={"snnstack": about})
 
 

@@ -14,7 +14,7 @@ tar -cf - --exclude=.venv --exclude=.git --exclude=build . | tar -xf - -C "$work
     exit 1
 }
 .venv/bin/python -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check \
     -c requirements/constraints.txt "$work"/dist/*.whl
 
 cd "$work"

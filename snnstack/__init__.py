@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         Build,
         bench,
         build,
-        compile,  # noqa: A004
+        compile,
         emulate,
         load,
         open_program,

@@ -9,33 +9,37 @@ from typing import Any
 import numpy as np
 
 from snnstack.board import Board, load_board
+from snnstack.errors import Problem, TargetError, raise_if_any
+from snnstack.frontends.data import Data
+from snnstack.ir.graph import Graph
+from snnstack.passes.options import Options
 from snnstack.pipeline import (
     Build,
     as_data,
     build,
-    build_steps,
+    build_all,
     discretised,
     load,
     open_program,
     run_float,
     save,
+    save_all,
 )
-from snnstack.frontends.data import Data
-from snnstack.ir.graph import Graph
-from snnstack.passes.options import Options
 from snnstack.program import Program
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.scales import Granularity
 from snnstack.reference import run_quantized
 from snnstack.report.bench import BenchRow
-from snnstack.report.equality import Equality, compare
+from snnstack.report.equality import Equality, compare, joined
 from snnstack.report.readout import accuracy, classes, output_probes, spike_agreement
 from snnstack.target import Progress, backend, emulator
-from snnstack.trace import Spikes, Trace
+from snnstack.trace import Counts, Spikes, Trace
 
 Samples = str | Path | Data | Mapping[str, Any]
 VERIFY_SAMPLES = 16
 """Samples that `bench` runs on the independent machine."""
+BATCH_BYTES = 2**28
+"""Recorded states that `verify` holds at a time, once for either side."""
 
 __all__ = [
     "Build",
@@ -46,12 +50,13 @@ __all__ = [
     "load",
     "open_program",
     "save",
+    "save_all",
     "verify",
     "verify_reference",
 ]
 
 
-def compile(  # noqa: A001 - the verb
+def compile(
     model: str | Path | Graph,
     board: str | Board,
     calibrate: Samples | None = None,
@@ -95,7 +100,11 @@ def verify_reference(
     """Emulator against the plain integer reference: every spike, every state."""
     spikes = _spikes(program, data, samples)
     emulated = emulate(program, spikes, probes=program.variables)
-    reference = run_quantized(network, spikes, program.variables)
+    own = getattr(backend(program.target), "reference", None)
+    if own is None:
+        reference = run_quantized(network, spikes, program.variables)
+    else:
+        reference = own(program, network, spikes, program.variables)
     return compare(emulated, reference, "integer reference")
 
 
@@ -107,11 +116,33 @@ def _spikes(program: Program, data: Samples | Spikes, samples: int | None) -> Sp
 def _verified(
     program: Program, spikes: Spikes, progress: Progress | None
 ) -> tuple[Equality, Trace]:
-    """Chunks keep the recorded states small; the traces' counts are joined."""
+    """The comparison, and the counts of the independent run.
+
+    Batches keep the recorded states small: a data set of any size fits the memory.
+    """
     machine = backend(program.target)
-    run = machine.run(program, spikes, probes=program.variables, progress=progress)
-    emulated = emulate(program, spikes, probes=program.variables)
-    return compare(emulated, run, machine.describe(program)), run
+    against = machine.describe(program)
+    results, runs = [], []
+    size = _batch(program, spikes)
+    for start in range(0, spikes.batch, size):
+        part = spikes.samples(start, start + size)
+        note = _shifted(progress, start, spikes.batch)
+        run = machine.run(program, part, probes=program.variables, progress=note)
+        results.append(compare(emulate(program, part, probes=program.variables), run, against))
+        runs.append(run.counts)
+    return joined(results), Trace({}, {}, joined_counts(runs))
+
+
+def _batch(program: Program, spikes: Spikes) -> int:
+    """How many samples may record all states at once."""
+    one = emulate(program, spikes.samples(0, 1), probes=program.variables)
+    return max(1, BATCH_BYTES // max(1, sum(v.nbytes for v in one.states.values())))
+
+
+def _shifted(progress: Progress | None, start: int, total: int) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda done, _: progress(start + done, total)
 
 
 def bench(
@@ -126,28 +157,46 @@ def bench(
     verify_samples: int = VERIFY_SAMPLES,
     period_s: float | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    keep: Callable[[Build], None] | None = None,
 ) -> list[BenchRow]:
     """One row per board: accuracy, agreement, latency, energy and memory of an inference.
 
     Accuracy and counts come from the emulator on all `samples`; latency and energy from the
     independent run of the first `verify_samples`, which is compared bit for bit as well.
+    Scales are fitted to `calibrate`, else to the samples themselves. `keep` is given what was
+    built for each board. Raises CapacityError for all boards that are too small, before
+    anything runs.
     """
-    chosen = [load_board(b) if isinstance(b, str) else b for b in boards]
+    chosen = _loaded(boards)
     graph = load(model, options)
     steps = discretised(graph)
     test = as_data(data, steps.inputs[0]).first(samples)
+    builds = build_all(graph, steps, chosen, test if calibrate is None else calibrate, granularity)
     real = run_float(steps, test)
     rows = []
-    for board in chosen:
-        built = build_steps(graph, steps, board, calibrate or test, granularity)
-        note = _named(progress, board.name)
+    for built in builds:
+        note = _named(progress, built.program.board.name)
         rows.append(_row(built, test, real, verify_samples, period_s, note))
+        if keep is not None:
+            keep(built)
     return rows
 
 
-def _named(
-    progress: Callable[[str, int, int], None] | None, name: str
-) -> Progress | None:
+def _loaded(boards: Sequence[str | Board]) -> list[Board]:
+    """All boards, each once; TargetError lists every name that is not a board."""
+    found: dict[str, Board] = {}
+    problems: list[Problem] = []
+    for given in boards:
+        try:
+            board = load_board(given) if isinstance(given, str) else given
+            found.setdefault(board.name, board)
+        except TargetError as error:
+            problems += error.problems
+    raise_if_any(TargetError, problems)
+    return list(found.values())
+
+
+def _named(progress: Callable[[str, int, int], None] | None, name: str) -> Progress | None:
     if progress is None:
         return None
     return lambda done, total: progress(name, done, total)
@@ -188,6 +237,20 @@ def _row(
         board_status=program.board.status,
         settings=dict(program.settings),
     )
+
+
+def joined_counts(runs: Sequence[Mapping[str, Counts]]) -> dict[str, Counts]:
+    """The counts of consecutive batches as those of one."""
+    found: dict[str, Counts] = {}
+    for name, first in runs[0].items():
+        parts = [run[name] for run in runs]
+        found[name] = Counts(
+            synops=np.concatenate([part.synops for part in parts]),
+            updates=np.concatenate([part.updates for part in parts]),
+            spikes=np.concatenate([part.spikes for part in parts]),
+            other={k: np.concatenate([part.other[k] for part in parts]) for k in first.other},
+        )
+    return found
 
 
 def _mean(trace: Trace, count: str) -> float:

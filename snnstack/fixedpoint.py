@@ -24,7 +24,7 @@ def decay(value: Int, factor: Int, bits: int, rounding: Literal["floor", "toward
     """
     if rounding == "floor":
         return (value * factor) >> bits
-    return np.sign(value) * ((np.abs(value) * factor) >> bits)
+    return np.asarray(np.sign(value) * ((np.abs(value) * factor) >> bits))
 
 
 def saturate(value: Int, limit: int) -> Int:

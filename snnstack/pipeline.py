@@ -3,43 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from snnstack.board import Board, load_board
-from snnstack.errors import ModelError, TargetError, fail
+from snnstack.errors import CapacityError, ModelError, Problem, TargetError, fail, raise_if_any
 from snnstack.files import write_directory
 from snnstack.frontends.data import Data, make_data, read_data
 from snnstack.ir.graph import Graph
-from snnstack.ir.step import Conv, Dense, Pool, Projection, Sparse, StepGraph, StepInput
+from snnstack.ir.step import StepGraph, StepInput
 from snnstack.passes.options import Options, apply_options
-from snnstack.program import MANIFEST, Program, read_directory
-from snnstack.quant.calibration import measured
-from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
-from snnstack.quant.numerics import Numerics
+from snnstack.program import MANIFEST, Program, digest, read_directory
+from snnstack.quant.calibration import Calibration, measured
+from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.quantise import quantise
 from snnstack.quant.scales import Granularity
 from snnstack.report.conversion import Conversion, conversion
 from snnstack.report.readout import output_probes
 from snnstack.serial import from_files, to_files
-from snnstack.target import backend, compiler, emulator
+from snnstack.simple import NETWORK_KINDS
+from snnstack.target import backend, compiler, emulator, target_names
 from snnstack.trace import Trace
 
 NETWORK = "network"
 CONVERSION = "conversion.json"
-NETWORK_KINDS = (
-    QuantizedNetwork,
-    QuantizedPopulation,
-    Projection,
-    Dense,
-    Sparse,
-    Conv,
-    Pool,
-    StepInput,
-    Numerics,
-)
+CHOICES = ("reset", "compare", "events")
 CALIBRATION_SAMPLES = 128
 """Samples of the calibration data that are used; more changes no scale."""
 
@@ -87,7 +77,14 @@ def discretised(graph: Graph) -> StepGraph:
 
     steps = fold_gains(discretise(split_avgpool(graph)))
     name = str(graph.metadata.get("name", "network"))
-    return steps.with_(settings={**steps.settings, "name": name})
+    return steps.with_(settings={**steps.settings, **_choices(graph), "name": name})
+
+
+def _choices(graph: Graph) -> dict[str, str]:
+    """Reset, comparison and input events as the nodes have them; several are joined by commas."""
+    nodes = graph.nodes.values()
+    found = {k: {str(getattr(n, k)) for n in nodes if hasattr(n, k)} for k in CHOICES}
+    return {name: ", ".join(sorted(values)) for name, values in found.items() if values}
 
 
 def run_float(steps: StepGraph, data: Data) -> Trace:
@@ -103,7 +100,7 @@ def as_data(data: str | Path | Data | Mapping[str, Any], port: StepInput) -> Dat
     if isinstance(data, Data):
         return data
     if isinstance(data, Mapping):
-        return make_data(data["x"], data.get("y"), port, "data")
+        return make_data(data.get("x"), data.get("y"), port, "data")
     return read_data(Path(data), port)
 
 
@@ -128,48 +125,146 @@ def build_steps(
     granularity: Granularity = "neuron",
 ) -> Build:
     """`build` from a graph that is loaded and discretised already."""
-    numerics = backend(board.target).NUMERICS
+    return build_all(graph, steps, [board], calibrate, granularity)[0]
+
+
+def build_all(
+    graph: Graph,
+    steps: StepGraph,
+    boards: Sequence[Board],
+    calibrate: str | Path | Data | Mapping[str, Any] | None = None,
+    granularity: Granularity = "neuron",
+) -> list[Build]:
+    """`build` for several boards: quantised once a target, explained once a target.
+
+    Raises CapacityError with the problems of all boards that are too small.
+    """
+    run = _calibration(steps, calibrate)
+    networks = {b.target: _quantised(steps, b.target, run, granularity) for b in boards}
+    programs, problems = [], list[Problem]()
+    for board in boards:
+        try:
+            programs.append(compiler(board.target).compile(networks[board.target], board))
+        except CapacityError as error:
+            problems += error.problems
+    raise_if_any(CapacityError, problems)
+    first = {program.target: program for program in reversed(programs)}
+    reports = {t: _explain(steps, networks[t], p, run) for t, p in first.items()}
+    return [Build(graph, steps, networks[p.target], p, reports[p.target]) for p in programs]
+
+
+def _calibration(
+    steps: StepGraph, calibrate: str | Path | Data | Mapping[str, Any] | None
+) -> tuple[Data, Trace] | None:
+    """The samples that scales are fitted to, and what the float network does with them."""
     if calibrate is None or len(steps.inputs) != 1:
-        network = quantise(steps, numerics, None, granularity)
-        return Build(graph, steps, network, compiler(board.target).compile(network, board), None)
+        return None
     data = as_data(calibrate, steps.inputs[0]).first(CALIBRATION_SAMPLES)
-    trace = run_float(steps, data)
-    activity = measured(steps, data.spikes, trace)
-    network = quantise(steps, numerics, activity, granularity)
-    program = compiler(board.target).compile(network, board)
-    return Build(graph, steps, network, program, _explain(steps, network, program, data, trace))
+    return data, run_float(steps, data)
+
+
+def _quantised(
+    steps: StepGraph, target: str, run: tuple[Data, Trace] | None, granularity: Granularity
+) -> QuantizedNetwork:
+    activity = None if run is None else measured(steps, run[0].spikes, run[1])
+    return quantise(steps, backend(target).NUMERICS, activity, granularity)
+
+
+def quantise_for(
+    steps: StepGraph,
+    board: Board,
+    calibration: Calibration | None,
+    granularity: Granularity = "neuron",
+) -> QuantizedNetwork:
+    """The integer network for a board: by its target's own quantiser, or the general one."""
+    machine = backend(board.target)
+    own = getattr(machine, "quantise", None)
+    if own is not None:
+        found = own(steps, board, calibration, granularity)
+        assert isinstance(found, QuantizedNetwork)
+        return found
+    return quantise(steps, machine.NUMERICS, calibration, granularity)
 
 
 def _explain(
-    steps: StepGraph, network: QuantizedNetwork, program: Program, data: Data, trace: Trace
-) -> Conversion:
+    steps: StepGraph,
+    network: QuantizedNetwork,
+    program: Program,
+    run: tuple[Data, Trace] | None,
+) -> Conversion | None:
     from snnstack.engine.steps import run_step_graph
 
+    if run is None:
+        return None
     probes = output_probes(program.outputs, program.fires)
-    emulated = emulator(program.target).emulate(program, data.spikes, probes=probes)
-    return conversion(steps, network, data, trace, emulated, run_step_graph)
+    emulated = emulator(program.target).emulate(program, run[0].spikes, probes=probes)
+    return conversion(steps, network, *run, emulated, run_step_graph)
 
 
 def save(built: Build, path: str | Path) -> None:
     """Write program, integer network and conversion report to the new directory `path`."""
+    write_directory(program_files(built), Path(path))
+
+
+def save_all(built: Mapping[str, Build], path: str | Path) -> None:
+    """`save` into one new directory, each under its name: all of them, or nothing at all."""
+    files = {
+        f"{name}/{file}": content
+        for name, one in built.items()
+        for file, content in program_files(one).items()
+    }
+    write_directory(files, Path(path))
+
+
+def program_files(built: Build) -> dict[str, bytes]:
+    """What `save` writes: {relative path: content}; the manifest has the digest of every file."""
     files = backend(built.program.target).emit(built.program)
     files |= to_files(built.network, NETWORK)
     if built.conversion is not None:
         text = json.dumps(built.conversion.to_dict(), indent=2)
         files[CONVERSION] = f"{text}\n".encode()
-    write_directory(files, Path(path))
+    manifest = json.loads(files.pop(MANIFEST))
+    manifest["files"] = {name: digest({name: content}) for name, content in files.items()}
+    text = json.dumps(manifest, indent=2, sort_keys=True)
+    return files | {MANIFEST: f"{text}\n".encode()}
 
 
 def open_program(path: str | Path) -> tuple[Program, QuantizedNetwork | None]:
-    """The program in a directory made by `save`, and its integer network if it is there."""
+    """The program in a directory made by `save`, and its integer network if it is there.
+
+    Raises TargetError for a file that is missing, malformed or not as it was saved: what is
+    loaded is what stands in the directory, C text included. Files that were added do not matter.
+    """
     files = read_directory(Path(path))
-    try:
-        target = json.loads(files[MANIFEST])["target"]
-    except (ValueError, KeyError, TypeError) as error:
-        where = str(Path(path) / MANIFEST)
-        hint = "compile the model again"
-        raise fail(TargetError, where, "is not a program's manifest", hint) from error
-    program = backend(str(target)).load(files)
-    if f"{NETWORK}.json" not in files:
+    target, digests = _manifest(files[MANIFEST], str(Path(path) / MANIFEST))
+    raise_if_any(TargetError, _changed(files, digests, Path(path)))
+    kept = {name: files[name] for name in (*digests, MANIFEST)}
+    program = backend(target).load(kept)
+    if f"{NETWORK}.json" not in kept:
         return program, None
-    return program, from_files(files, NETWORK, NETWORK_KINDS)
+    return program, from_files(kept, NETWORK, NETWORK_KINDS)
+
+
+def _manifest(content: bytes, where: str) -> tuple[str, dict[str, str]]:
+    """The target, and the digest of every file."""
+    again = "compile the model again"
+    try:
+        manifest = json.loads(content)
+        target, digests = str(manifest["target"]), dict(manifest["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise fail(TargetError, where, "is not a program's manifest", again) from error
+    if target not in target_names():
+        hint = f"installed: {', '.join(target_names())}"
+        raise fail(TargetError, where, f"target {target!r} is not installed", hint)
+    return target, digests
+
+
+def _changed(
+    files: Mapping[str, bytes], digests: Mapping[str, str], path: Path
+) -> Iterator[Problem]:
+    for name, known in digests.items():
+        if name not in files:
+            yield Problem(str(path / name), "is missing", "compile the model again")
+        elif digest({name: files[name]}) != known:
+            what = "is not as `snnstack compile` wrote it"
+            yield Problem(str(path / name), what, "compile the model again")

@@ -63,7 +63,8 @@ def digest(files: Mapping[str, bytes]) -> str:
 def read_directory(path: Path) -> dict[str, bytes]:
     """All files under `path`; `TargetError` if it is not a program's directory."""
     if not (path / MANIFEST).is_file():
-        what = f"has no {MANIFEST}" if path.is_dir() else "is not a directory"
+        other = "is not a directory" if path.exists() else "there is no such directory"
+        what = f"has no {MANIFEST}" if path.is_dir() else other
         raise fail(TargetError, str(path), what, "give a directory made by `snnstack compile`")
     return {
         file.relative_to(path).as_posix(): file.read_bytes()

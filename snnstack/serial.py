@@ -40,7 +40,7 @@ def from_files(files: Mapping[str, bytes], stem: str, kinds: tuple[type[Any], ..
     try:
         tree = json.loads(files[f"{stem}.json"])
         with np.load(io.BytesIO(files[f"{stem}.npz"]), allow_pickle=False) as arrays:
-            known = {kind.__name__: kind for kind in (*kinds, Board)}
+            known: dict[str, type[Any]] = {kind.__name__: kind for kind in kinds}
             return _decode(tree, dict(arrays), known)
     except (ValueError, KeyError, TypeError, OSError, BadZipFile, msgspec.ValidationError) as error:
         what = f"is malformed: {error}"

@@ -27,7 +27,13 @@ BACKENDS, COMPILERS, EMULATORS = (
 
 
 class Backend(Protocol):
-    """What the machine is: its numbers, its limits, its programs and how they are run."""
+    """What the machine is: its numbers, its limits, its programs and how they are run.
+
+    Two more functions are looked for. `quantise(graph, board, calibration, granularity)`
+    replaces the general quantiser where a target's integers have more structure than `Numerics`
+    says; `reference(program, network, spikes, probes)` replaces the integer reference where the
+    target's definition is not that of `QuantizedNetwork`.
+    """
 
     NUMERICS: Numerics
     RULES: Sequence[Callable[..., Iterator[Problem]]]

@@ -45,7 +45,7 @@ class Spikes:
     def from_dense(cls, dense: NDArray[Any]) -> Spikes:
         """From integers 0..255 of shape [batch, steps, *shape]; the input is not changed."""
         batch, steps, *shape = dense.shape
-        flat = dense.reshape(batch * steps, -1)
+        flat = dense.reshape(batch * steps, int(np.prod(shape, dtype=np.int64)))
         rows, columns = np.nonzero(flat)
         indptr = np.zeros(batch * steps + 1, dtype=np.int64)
         np.cumsum(np.bincount(rows, minlength=batch * steps), out=indptr[1:])
@@ -77,9 +77,19 @@ class Spikes:
         part = slice(int(indptr[0]), int(indptr[-1]))
         counts = None if self.counts is None else self.counts[part]
         rebased = indptr - indptr[0]
-        return Spikes(
-            self.shape, stop - start, self.steps, rebased, self.indices[part], counts
-        )
+        return Spikes(self.shape, stop - start, self.steps, rebased, self.indices[part], counts)
+
+    def window(self, start: int, steps: int) -> Spikes:
+        """The steps `start`..`start + steps` - 1 of every sample; 0 <= start."""
+        kept = np.clip(self.steps - start, 0, steps)
+        first = np.arange(self.batch)[:, None] * self.steps + start + np.arange(kept)
+        counts = np.zeros((self.batch, steps), dtype=np.int64)
+        counts[:, :kept] = np.diff(self.indptr)[first]
+        indptr = np.concatenate([[0], np.cumsum(counts)])
+        step = self.rows() % max(self.steps, 1)
+        inside = (step >= start) & (step < start + steps)
+        values = None if self.counts is None else self.counts[inside]
+        return Spikes(self.shape, self.batch, steps, indptr, self.indices[inside], values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +112,8 @@ class Trace:
 
     `spikes` by population (those that fire). `states[population, variable]`: [batch, steps, n],
     the value after the step (after a reset); variables are "v" and, where it exists, "i".
-    `counts` by population or core; empty where the runner does not count.
+    `counts` by population or core; empty where the runner does not count. `lag`: steps by
+    which a population runs behind the input on a chip that delays every hop (others: 0).
     """
 
     spikes: Mapping[str, Spikes]
@@ -110,3 +121,4 @@ class Trace:
         default_factory=lambda: MappingProxyType({})
     )
     counts: Mapping[str, Counts] = field(default_factory=lambda: MappingProxyType({}))
+    lag: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))

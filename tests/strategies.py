@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import (
     IF,

@@ -28,6 +28,7 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         + (", channel last" if layer.order == "hwc" else ""),
         "equation": _equation(plan),
         "bits": layer.accumulator_bits,
+        "words": -(-plan.n * layer.accumulator_bits // 32),
         "current": layer.beta is not None,
         "fires": plan.fires,
         "slots": plan.slots,

@@ -115,9 +115,36 @@ class Layout:
         return max(4 * -(-p.n * p.layer.accumulator_bits // 32) for p in self.layers)
 
     @property
+    def state_bytes(self) -> int:
+        """sizeof(<net>_state) on a 32-bit core, padding included."""
+        event = self.event_bits // 8
+        size = 0
+        for width, count in (field for layer in self.layers for field in _fields(layer, event)):
+            size = -(-size // width) * width + width * count
+        if self.input_slots > 1:
+            ring = event * self.input_slots * self.input_capacity
+            size = -(-(-(-size // 4) * 4 + 4 * (self.input_slots + 1) + ring) // 4) * 4
+        else:
+            size = -(-size // 4) * 4 + 8
+        size += self.scratch_bytes + (event * CHUNK if self.pools else 0)
+        return -(-size // 4) * 4
+
+    @property
     def flash_bytes(self) -> int:
         """Bytes of all constant arrays."""
         return sum(constant.size for constant in self.constants)
+
+
+def _fields(plan: LayerPlan, event: int) -> Iterable[tuple[int, int]]:
+    """(bytes of one, how many) of a layer's fields, in the order of `net.h.j2`."""
+    yield 4, plan.n
+    if plan.layer.beta is not None:
+        yield 4, plan.n
+    if plan.fires:
+        yield 4, plan.slots + (1 if plan.slots > 1 else 0)
+        yield event, plan.slots * plan.n
+        if plan.layer.refractory:
+            yield {"uint8_t": 1, "uint16_t": 2, "uint32_t": 4}[plan.fired_type], plan.n
 
 
 def identifiers(names: Iterable[str]) -> tuple[str, ...]:

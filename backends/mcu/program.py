@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from snnstack.board import Board
-from snnstack.ir.nodes import Array, Compare, Metadata, Shape, node
+from snnstack.ir.nodes import Array, Compare, EventKind, Metadata, Shape, node
 from snnstack.ir.step import Pool, StepInput, StepReset, size
 
 Order = Literal["c", "hwc"]
@@ -160,7 +160,7 @@ class Program:
     @property
     def port(self) -> StepInput:
         """The input as the model declares it."""
-        events = "binary" if self.input.max_count == 1 else "count"
+        events: EventKind = "binary" if self.input.max_count == 1 else "count"
         return StepInput(self.input.name, self.input.shape, events)
 
     @property

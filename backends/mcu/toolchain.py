@@ -132,7 +132,8 @@ def build(
 ) -> Image:
     """Compile and link `sources` (paths in the emitted project `folder`) to `folder/output`.
 
-    `script` is the linker script; `defines` are more options of the compiler. Raises `ToolError` with the compiler's own message.
+    `script` is the linker script; `defines` are more options of the compiler. Raises
+    `ToolError` with the compiler's own message.
     """
     objects = folder / "build"
     objects.mkdir(exist_ok=True)

@@ -1,5 +1,5 @@
 """Compiler for microcontrollers: memory order, tables, proven widths, memory plan."""
 
-from snnstack.compilers.mcu.compile import compile  # noqa: A004 - the verb
+from snnstack.compilers.mcu.compile import compile
 
 __all__ = ["compile"]

@@ -24,7 +24,7 @@ GOLDEN_STEPS = 16
 GOLDEN_RATE = 0.15
 
 
-def compile(network: QuantizedNetwork, board: Board) -> Program:  # noqa: A001 - the verb
+def compile(network: QuantizedNetwork, board: Board) -> Program:
     """The program of `network` on `board`.
 
     Raises ModelError for what the target cannot express and CapacityError, with the bytes
@@ -47,9 +47,7 @@ def _program(network: QuantizedNetwork, board: Board) -> Program:
     return Program(
         name=identifier(str(network.settings.get("name", "network"))),
         board=board,
-        input=InputPort(
-            port.name, port.shape, order[port.name], port.max_count, kept[port.name]
-        ),
+        input=InputPort(port.name, port.shape, order[port.name], port.max_count, kept[port.name]),
         layers=layers,
         outputs=network.outputs,
         dt=network.dt,

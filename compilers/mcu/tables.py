@@ -20,9 +20,7 @@ SPARSE_BELOW = 0.4
 """A dense layer this empty is smaller and faster as sparse rows."""
 
 
-def route(
-    projection: Projection, shapes: dict[str, Shape], orders: dict[str, Order]
-) -> Route:
+def route(projection: Projection, shapes: dict[str, Shape], orders: dict[str, Order]) -> Route:
     """The route of one projection."""
     source, target = projection.source, projection.target
     if projection.pool is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.program import ConvTable, DenseTable, Layer, Program, Route, SparseTable
 from snnstack.engine import plan as engine
+from snnstack.engine.check import spikes_problems
 from snnstack.engine.order import Index, channel_last, in_c_order, pool_map, renumbered
 from snnstack.errors import DataError, Problem, raise_if_any
 from snnstack.ir.step import size
@@ -56,8 +57,7 @@ def plan(program: Program) -> engine.NetworkPlan:
 def input_problems(program: Program, spikes: Spikes) -> Iterator[Problem]:
     """What is wrong with `spikes` as input of `program`."""
     port = program.input
-    if spikes.shape != port.shape:
-        yield Problem(port.name, f"spikes have shape {spikes.shape}, the network takes {port.shape}")
+    yield from spikes_problems(port.name, spikes, port.shape)
     highest = 0 if spikes.counts is None else int(spikes.counts.max(initial=0))
     if highest > port.max_count:
         what = f"an element has {highest} spikes in one step, the program allows {port.max_count}"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import click
 
@@ -11,8 +15,6 @@ from snnstack.cli.bench import bench, demo
 from snnstack.cli.look import boards, info, targets
 from snnstack.cli.program import compile_, emulate, verify
 from snnstack.errors import SnnstackError
-
-INTERRUPTED = "interrupted: nothing was written"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,35 +31,75 @@ for command in (info, targets, boards, compile_, emulate, verify, bench, demo):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Exit code 0: done; 1: one clear message was printed; 2: wrong usage."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(_run(given))
+    with _terminable():
+        status = _run(given)
+    sys.exit(status)
 
 
 def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
+    written: list[str] = []
     try:
-        result = cli.main(_debug_first(arguments), prog_name="snnstack", standalone_mode=False)
+        # Standalone mode would turn Ctrl-C and every error into click's own messages.
+        result = cli.main(_debug_first(arguments), "snnstack", standalone_mode=False, obj=written)
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.UsageError as error:
         error.show()
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except BrokenPipeError:
+        _drop_output()
+        return 1
+    except (KeyboardInterrupt, Exception) as error:
         if debug:
             raise
-        click.echo(INTERRUPTED, err=True)
+        for line in _message(error, written):
+            click.echo(line, err=True)
         return 1
-    except SnnstackError as error:
-        if debug:
-            raise
-        for problem in error.problems:
-            click.echo(f"error: {problem}", err=True)
-        return 1
-    except (MemoryError, OSError) as error:
-        if debug:
-            raise
-        click.echo(f"error: {str(error) or type(error).__name__}", err=True)
-        return 1
+
+
+def _message(error: BaseException, written: Sequence[str]) -> list[str]:
+    """What the user is told; an error nobody foresaw is said to be ours."""
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        done = f"{', '.join(written)} was written" if written else "nothing was written"
+        return [f"interrupted: {done}"]
+    if isinstance(error, SnnstackError):
+        return [f"error: {problem}" for problem in error.problems]
+    if isinstance(error, MemoryError):
+        return ["error: memory: not enough for this run (fewer samples need less)"]
+    if isinstance(error, OSError):
+        _drop_output()
+        where = f"{error.filename}: " if error.filename else ""
+        return [f"error: {where}{error.strerror or error}"]
+    kind = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return [f"error: snnstack itself failed: {kind} (--debug shows where; please report it)"]
+
+
+def _drop_output() -> None:
+    """Nobody reads standard output any more: Python's last flush must not fail as well."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM and SIGHUP unwind like an exception: no simulator, no temporary file stays."""
+
+    def stop(number: int, frame: Any) -> None:
+        sys.exit(128 + number)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _debug_first(arguments: list[str]) -> list[str]:

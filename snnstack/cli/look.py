@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from snnstack.cli.options import json_option, model_options, options
 from snnstack.cli.show import print_json, size, table
 
+if TYPE_CHECKING:
+    from snnstack.ir.step import StepGraph
 
-@click.command()
+
+@click.command(short_help="Show the network in a model file.")
 @click.argument("model", type=click.Path(path_type=Path))
 @model_options
 @json_option
 def info(model: Path, as_json: bool, **choices: Any) -> None:
-    """Show the network in MODEL: nodes, shapes, time step, reset, comparison."""
+    """Show the network in MODEL: nodes, shapes, time step, reset, comparison.
+
+    First as it is in the file, then as it is computed in every time step.
+    """
     from snnstack.ir.text import describe, describe_steps
-    from snnstack.pipeline import discretised, load
+    from snnstack.pipeline import CHOICES, discretised, load
 
     graph = load(model, options(choices))
     steps = discretised(graph)
@@ -26,15 +32,21 @@ def info(model: Path, as_json: bool, **choices: Any) -> None:
         click.echo(describe(graph))
         click.echo()
         click.echo(describe_steps(steps))
+        click.echo(", ".join(f"{count} {name}" for name, count in _totals(steps).items()))
         return
     print_json(
         {
             "model": str(model),
             "dt": graph.dt,
             "integrator": graph.integrator,
+            **{name: steps.settings[name] for name in CHOICES if name in steps.settings},
             "settings": dict(graph.settings),
+            **_totals(steps),
             "nodes": {name: type(node).__name__ for name, node in graph.nodes.items()},
             "edges": [[e.source, e.target, e.delay] for e in graph.edges],
+            "inputs": [
+                {"name": i.name, "shape": list(i.shape), "events": i.events} for i in steps.inputs
+            ],
             "populations": [
                 {"name": p.name, "shape": list(p.shape), "neurons": p.n, "reset": p.reset,
                  "compare": p.compare, "fires": p.threshold is not None,
@@ -51,14 +63,20 @@ def info(model: Path, as_json: bool, **choices: Any) -> None:
     )  # fmt: skip
 
 
-@click.command()
+def _totals(steps: StepGraph) -> dict[str, int]:
+    neurons = sum(population.n for population in steps.populations)
+    weights = sum(projection.synapses.weight.size for projection in steps.projections)
+    return {"neurons": neurons, "weights": weights}
+
+
+@click.command(short_help="List the kinds of hardware that can be compiled for.")
 @json_option
 def targets(as_json: bool) -> None:
     """List the targets: kinds of hardware that can be compiled for."""
     from snnstack.board import all_boards
     from snnstack.target import backend, target_names
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in target_names():
         module = backend(name)
         text = (getattr(module, "__doc__", None) or "").strip().splitlines()
@@ -68,13 +86,13 @@ def targets(as_json: bool) -> None:
         print_json(rows)
         return
     shown = [[r["name"], r["about"], ", ".join(r["boards"]) or "-"] for r in rows]
-    table("targets", ["target", "what", "boards"], shown)
+    table(f"{len(rows)} target{'s' if len(rows) != 1 else ''}", ["target", "what", "boards"], shown)
 
 
-@click.command()
+@click.command(short_help="List the boards, with the status of their numbers.")
 @json_option
 def boards(as_json: bool) -> None:
-    """List the boards: pieces of hardware, with where their numbers come from."""
+    """List the boards: pieces of hardware. `--json` says where every number comes from."""
     import msgspec
 
     from snnstack.board import all_boards
@@ -87,13 +105,13 @@ def boards(as_json: bool) -> None:
         [
             b.name,
             b.target,
-            b.title,
             f"{b.clock.value / 1e6:g} MHz",
             *(size(int(b.capacity[key].value)) if key in b.capacity else "-"
               for key in ("flash_bytes", "ram_bytes")),
             b.status,
+            b.title.partition(": ")[2] or b.title,
         ]
         for b in found
     ]  # fmt: skip
-    header = ["board", "target", "what", "clock", "flash", "RAM", "status"]
-    table("boards", header, rows)
+    header = ["board", "target", "clock", "flash", "RAM", "status", "chip"]
+    table(f"{len(rows)} boards", header, rows)

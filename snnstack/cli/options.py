@@ -28,7 +28,7 @@ granularity_option = click.option(
 )  # fmt: skip
 
 
-class _Positive(click.ParamType):
+class _Positive(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """A finite number above zero."""
 
     name = "seconds"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from snnstack.cli.options import (
     model_options,
     options,
 )
-from snnstack.cli.show import percent, print_json, progress, size, table
+from snnstack.cli.show import percent, print_json, progress, settings_line, size, table
 
 if TYPE_CHECKING:
     from snnstack.api import Build
@@ -26,31 +27,39 @@ REFERENCE_SAMPLES = 2
 """Samples of `verify` that the slow integer reference runs as well."""
 
 
-@click.command("compile")
+@click.command("compile", short_help="Compile a model for a board.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--board", required=True, help="A name from `snnstack boards`, or a .toml file.")
 @calibrate_option
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
+              help="The new directory of the program.")  # fmt: skip
 @granularity_option
 @model_options
 @json_option
+@click.pass_obj
 def compile_(
-    model: Path, board: str, calibrate: Path | None, output: Path, granularity: Any,
-    as_json: bool, **choices: Any,
+    written: list[str], /, model: Path, board: str, calibrate: Path | None, output: Path,
+    granularity: Any, as_json: bool, **choices: Any,
 ) -> None:  # fmt: skip
     """Compile MODEL for a board into the new directory DIR."""
     from snnstack.api import build, save
-    from snnstack.errors import TargetError, fail
 
-    if output.exists():
-        hint = "name a new output directory"
-        raise fail(TargetError, str(output), "already exists", hint)
+    is_new(output)
     built = build(model, board, calibrate, options(choices), granularity)
     save(built, output)
+    written.append(str(output))
     if as_json:
         print_json(_build_dict(built, output))
     else:
         _show_build(built, output)
+
+
+def is_new(output: Path) -> None:
+    """TargetError, before any work is done, if there is something at `output`."""
+    from snnstack.errors import TargetError, fail
+
+    if output.exists() or output.is_symlink():
+        raise fail(TargetError, str(output), "already exists", "name a new output directory")
 
 
 def _build_dict(built: Build, output: Path) -> dict[str, Any]:
@@ -74,11 +83,15 @@ def _show_build(built: Build, output: Path) -> None:
 
     program = built.program
     click.echo(f"{program.name} for {program.board.title}: {output}")
+    click.echo(f"  {settings_line(program.settings)}")
     for name, (used, available) in backend(program.target).utilization(program).items():
         share = 100 * used / available
         click.echo(f"  {name}: {size(used)} of {size(available)} ({share:.1f} %)")
     if built.conversion is not None:
+        click.echo()
         show_conversion(built.conversion)
+    else:
+        click.echo("  scales fitted to the weights alone: --calibrate DATA fits them to samples")
 
 
 def show_conversion(found: Conversion) -> None:
@@ -91,20 +104,19 @@ def show_conversion(found: Conversion) -> None:
             percent(layer.clipped),
             "-" if layer.threshold_units is None else str(layer.threshold_units),
             f"{layer.spikes_float} -> {layer.spikes}",
-            str(layer.silenced),
-            str(layer.saturated),
+            f"{layer.silenced}, {layer.saturated}",
             percent(layer.accuracy),
         ]
         for layer in found.layers
     ]
-    header = ["layer", "neurons", "weight error", "clipped", "threshold", "spikes", "silenced",
-              "saturated", "accuracy so far"]  # fmt: skip
+    header = ["layer", "neurons", "weight error", "clipped", "threshold", "spikes",
+              "silent, stuck", "accuracy so far"]  # fmt: skip
     title = f"conversion, {found.samples} samples: accuracy {percent(found.accuracy_float)}"
     table(f"{title} -> {percent(found.accuracy)}", header, rows)
     click.echo(f"first layer where accuracy is lost: {found.first_loss or 'none'}")
 
 
-@click.command()
+@click.command(short_help="Run a program on the emulator.")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @data_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="TRACE",
@@ -112,9 +124,11 @@ def show_conversion(found: Conversion) -> None:
 @click.option("--probe", "probes", multiple=True, metavar="POPULATION:VARIABLE",
               help="Also record a state, e.g. fc1:v; may be repeated.")  # fmt: skip
 @json_option
+@click.pass_obj
 def emulate(
-    directory: Path, data: Path, output: Path | None, probes: tuple[str, ...], as_json: bool
-) -> None:
+    written: list[str], /, directory: Path, data: Path, output: Path | None,
+    probes: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
     """Run the program in DIR on the emulator, bit for bit as the chip computes."""
     from snnstack import api
     from snnstack.frontends.data import read_data
@@ -123,39 +137,47 @@ def emulate(
 
     program, _ = api.open_program(directory)
     samples = read_data(data, program.port)
-    wanted = [_probe(text, program.variables) for text in probes]
+    wanted = _probes(probes, program.variables)
     needed = dict.fromkeys([*wanted, *output_probes(program.outputs, program.fires)])
     trace = api.emulate(program, samples, probes=list(needed))
     if output is not None:
         write_trace(trace, output)
+        written.append(str(output))
     share = accuracy(classes(trace, program.outputs), samples.labels)
-    rows = [
-        {"population": name, **{k: int(getattr(counts, k).sum()) for k in _COUNTS}}
+    rows = {
+        name: {k: int(getattr(counts, k).sum()) for k in _COUNTS}
         for name, counts in trace.counts.items()
-    ]
+    }
+    total = {k: sum(row[k] for row in rows.values()) for k in _COUNTS}
     if as_json:
         head = {"samples": samples.spikes.batch, "steps": samples.spikes.steps}
-        print_json({**head, "accuracy": share, "populations": rows})
+        populations = [{"population": name, **row} for name, row in rows.items()]
+        file = None if output is None else str(output)
+        print_json({**head, "accuracy": share, **total, "populations": populations, "trace": file})
         return
-    title = f"{samples.spikes.batch} samples of {samples.spikes.steps} steps, accuracy"
-    shown = [[r["population"], *(str(r[k]) for k in _COUNTS)] for r in rows]
-    table(f"{title} {percent(share)}", ["population", *_COUNTS], shown)
+    batch = samples.spikes.batch
+    title = f"{batch} samples of {samples.spikes.steps} steps, accuracy {percent(share)}"
+    rows["total"], rows["per sample"] = total, {k: round(n / batch) for k, n in total.items()}
+    shown = [[name, *(str(row[k]) for k in _COUNTS)] for name, row in rows.items()]
+    table(title, ["population", *_COUNTS], shown)
+    if output is not None:
+        click.echo(f"trace: {output}")
 
 
 _COUNTS = ("spikes", "synops", "updates")
 
 
-def _probe(text: str, known: tuple[tuple[str, str], ...]) -> tuple[str, str]:
-    from snnstack.errors import TargetError, fail
+def _probes(texts: tuple[str, ...], known: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    from snnstack.errors import Problem, TargetError, raise_if_any
 
-    population, _, variable = text.rpartition(":")
-    if (population, variable) not in known:
-        names = ", ".join(f"{p}:{v}" for p, v in known)
-        raise fail(TargetError, f"--probe {text}", "there is no such state", f"known: {names}")
-    return population, variable
+    names = {f"{population}:{variable}": (population, variable) for population, variable in known}
+    hint = f"known: {', '.join(names)}"
+    wrong = [Problem(f"--probe {t}", "no such state", hint) for t in texts if t not in names]
+    raise_if_any(TargetError, wrong)
+    return [names[text] for text in texts]
 
 
-@click.command()
+@click.command(short_help="Compare the emulator with an independent run.")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @data_option
 @click.option("--samples", type=click.IntRange(min=1), help="Only the first N.", metavar="N")
@@ -167,8 +189,8 @@ def verify(directory: Path, data: Path, samples: int | None, as_json: bool) -> i
 
     program, network = api.open_program(directory)
     test = read_data(data, program.port).first(samples)
-    with progress("running") as update:
-        found = api.verify(program, test, progress=update)
+    with progress("building") as update:
+        found = api.verify(program, test, progress=partial(update, "running"))
     results = [found]
     if network is not None:
         results.append(api.verify_reference(program, network, test, REFERENCE_SAMPLES))
@@ -183,10 +205,10 @@ def verify(directory: Path, data: Path, samples: int | None, as_json: bool) -> i
 
 def show_equality(found: Equality) -> None:
     """One comparison in words."""
+    click.echo(f"{found.mismatches} mismatches against {found.against}")
     click.echo(
-        f"{found.mismatches} mismatches against {found.against}: {found.samples} samples, "
-        f"{found.steps} steps, {found.spikes_compared} spike slots, "
-        f"{found.states_compared} states compared"
+        f"  {found.samples} samples of {found.steps} steps: {found.spikes_compared} spike slots "
+        f"and {found.states_compared} states compared"
     )
     for difference in found.differences:
         click.echo(f"  {difference}")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import click
+
+UNLIMITED = 10_000
+"""Columns of a file or a pipe: nothing is folded there, so that `grep` finds whole lines."""
 
 
 def print_json(value: Any) -> None:
@@ -21,36 +25,46 @@ def _plain(value: Any) -> Any:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on standard output; numbers to the right."""
+    """A table on standard output; numbers to the right. Folds at the edge of a terminal."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title=title, title_justify="left", header_style="bold")
+    narrow = sys.stdout.isatty()
+    style: Any = {"box": SIMPLE_HEAD, "header_style": "bold", "pad_edge": False}
+    shown = Table(**style, show_edge=False, padding=(0, 1, 0, 0))
     for k, name in enumerate(header):
         numeric = all(_is_number(row[k]) for row in rows)
-        shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        head = name.replace(" ", "\n") if narrow else name
+        shown.add_column(head, justify="right" if numeric else "left")
     for row in rows:
         shown.add_row(*row)
-    width = None if sys.stdout.isatty() else 160
+    click.echo(title)
+    width = None if narrow else UNLIMITED
     Console(width=width, highlight=False, markup=False).print(shown)
 
 
 def _is_number(text: str) -> bool:
-    return text[:1].isdigit() or text in ("-", "") or text[:1] in "-+~" and text[1:2].isdigit()
+    return text in ("-", "") or text.lstrip("-+~")[:1].isdigit()
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """`update(done, total)` draws a bar on standard error when that is a terminal."""
+def progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """`update(what, done, total)` draws a bar on standard error when that is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda what, done, total: None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import MofNCompleteColumn, Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def update(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield update
 
 
 def percent(share: float | None) -> str:
@@ -59,10 +73,43 @@ def percent(share: float | None) -> str:
 
 
 def band(low: float, typical: float, high: float) -> str:
-    """`12.3 (10.1-15.2)`."""
-    return f"{typical:.4g} ({low:.3g}-{high:.3g})"
+    """`12.3 (10-15)`: expected, smallest and largest value."""
+    return f"{digits(typical)} ({digits(low, 2)}-{digits(high, 2)})"
+
+
+def digits(value: float, figures: int = 3) -> str:
+    """Significant digits, all those before the point, and no exponent where people can read it.
+
+    >>> [digits(value) for value in (0, 0.04567, 1.239, 45.67, 1293.9)]
+    ['0', '0.0457', '1.24', '45.7', '1294']
+    """
+    if value == 0:
+        return "0"
+    places = max(0, figures - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{places}f}" if places < 7 else f"{value:.2e}"
 
 
 def size(count: int) -> str:
-    """Bytes as people read them."""
-    return f"{count / 1024:.1f} KiB" if count < 2**20 else f"{count / 2**20:.2f} MiB"
+    """Bytes as people read them.
+
+    >>> size(24), size(16384), size(15008), size(3 * 2**20)
+    ('24 bytes', '16 KiB', '14.7 KiB', '3 MiB')
+    """
+    if count < 1024:
+        return f"{count} bytes"
+    if count < 2**20:
+        return f"{count / 2**10:.1f}".removesuffix(".0") + " KiB"
+    return f"{count / 2**20:.2f}".rstrip("0").rstrip(".") + " MiB"
+
+
+def settings_line(settings: Mapping[str, Any]) -> str:
+    """How the model was read, each choice with where it comes from."""
+    origin = settings.get("origin", {})
+    names = [
+        name for name in ("dt", "integrator", "reset", "compare", "events") if name in settings
+    ]
+    parts = [
+        f"{name} {settings[name]}{' s' if name == 'dt' else ''} ({origin.get(name, 'model')})"
+        for name in names
+    ]
+    return ", ".join(parts)

@@ -169,7 +169,7 @@ def _run_samples(
 
 
 def _work(job: _Job, events: Any, ends: Any, samples: int) -> kernels.Work:
-    plan, (_, steps) = job.plan, job.shape
+    plan = job.plan
     number: Any = np.int32 if plan.integer else np.float64
     sizes = [layer.n for layer in plan.layers]
     widest, total = max(sizes, default=0), sum(sizes)
@@ -218,34 +218,25 @@ def _records(job: _Job, work: kernels.Work, samples: int) -> Iterator[NDArray[An
 
 def _joined(job: _Job, parts: list[_Part]) -> Trace:
     (batch, steps), layers = job.shape, job.plan.layers
-    spikes = {
-        layer.name: _joined_spikes([(p.events[k], p.ends[k]) for p in parts], layer.n, batch, steps)
-        for k, layer in enumerate(layers)
-    }
     number: Any = np.int32 if job.plan.integer else np.float64
-    none = {
-        name: np.zeros((0, steps, layer.n), dtype=number)
-        for layer in layers
-        for name in [layer.name]
-    }
+    sizes = {layer.name: layer.n for layer in layers}
     states = {
-        probe: np.concatenate([none[probe[0]]] + [p.records[k] for p in parts])
-        for k, probe in enumerate(job.probes)
-    }
-    empty = np.zeros((len(layers), 0), dtype=np.int64)
-    synops = np.concatenate([empty] + [p.synops for p in parts], axis=1)
-    counts = {
-        layer.name: Counts(
-            synops[k],
-            np.full(batch, steps * layer.n, dtype=np.int64),
-            np.diff(spikes[layer.name].indptr[:: steps or 1][: batch + 1])
-            if steps
-            else np.zeros(batch, dtype=np.int64),
+        (name, variable): np.concatenate(
+            [np.zeros((0, steps, sizes[name]), dtype=number)] + [p.records[k] for p in parts]
         )
-        for k, layer in enumerate(layers)
+        for k, (name, variable) in enumerate(job.probes)
     }
-    firing = {k.name: spikes[k.name] for k in layers if k.neurons.threshold is not None}
-    return Trace(firing, states, counts)
+    synops = [np.zeros((len(layers), 0), dtype=np.int64)] + [p.synops for p in parts]
+    reached = np.concatenate(synops, axis=1)
+    spikes, counts = {}, {}
+    for k, layer in enumerate(layers):
+        fired = _joined_spikes([(p.events[k], p.ends[k]) for p in parts], layer.n, batch, steps)
+        sent = np.diff(fired.indptr[np.arange(batch + 1) * steps])
+        updates = np.full(batch, steps * layer.n, dtype=np.int64)
+        counts[layer.name] = Counts(reached[k], updates, sent)
+        if layer.neurons.threshold is not None:
+            spikes[layer.name] = fired
+    return Trace(spikes, states, counts)
 
 
 def _joined_spikes(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snnstack.engine.plan import (
     ConvTaps,
@@ -48,17 +50,22 @@ def input_problems(plan: NetworkPlan, inputs: Sequence[Spikes]) -> Iterator[Prob
         yield Problem("input", f"{len(inputs)} sets of spikes for {len(plan.inputs)} inputs")
         return
     for k, (spikes, n) in enumerate(zip(inputs, plan.inputs, strict=True)):
-        where = f"input {k}"
-        first = inputs[0]
-        if spikes.n != n:
-            yield Problem(where, f"spikes have shape {spikes.shape}, the network takes {n} elements")
+        where, first = f"input {k}", inputs[0]
+        yield from spikes_problems(where, spikes, (n,))
         if (spikes.batch, spikes.steps) != (first.batch, first.steps):
             yield Problem(where, "differs from input 0 in batch size or number of steps")
-        rows = spikes.batch * spikes.steps
-        if not _are_pointers(spikes.indptr, rows, len(spikes.indices)):
-            yield Problem(where, "indptr does not divide the events into steps")
-        if not _within(spikes.indices, n):
-            yield Problem(where, f"has an event outside 0..{n - 1}")
+
+
+def spikes_problems(where: str, spikes: Spikes, shape: tuple[int, ...]) -> Iterator[Problem]:
+    """Spikes that do not fit an input called `where` of this `shape`, or not themselves."""
+    if spikes.shape != shape:
+        yield Problem(where, f"spikes have shape {spikes.shape}, the network takes {shape}")
+    if not _are_pointers(spikes.indptr, spikes.batch * spikes.steps, len(spikes.indices)):
+        yield Problem(where, "indptr does not divide the events into steps")
+    if not _within(spikes.indices, spikes.n):
+        yield Problem(where, f"has an event outside 0..{spikes.n - 1}")
+    if spikes.counts is not None and len(spikes.counts) != len(spikes.indices):
+        yield Problem(where, f"has {len(spikes.counts)} counts for {len(spikes.indices)} events")
 
 
 def _neuron_problems(layer: LayerPlan) -> Iterator[Problem]:
@@ -110,10 +117,10 @@ def _map_problems(where: str, remap: EventMap, source: int) -> Iterator[Problem]
         yield Problem(where, f"the event map leaves 0..{remap.n - 1}")
 
 
-def _within(indices: np.ndarray, n: int) -> bool:  # type: ignore[type-arg]
+def _within(indices: NDArray[Any], n: int) -> bool:
     return not len(indices) or bool(indices.min() >= 0 and indices.max() < n)
 
 
-def _are_pointers(indptr: np.ndarray, rows: int, total: int) -> bool:  # type: ignore[type-arg]
+def _are_pointers(indptr: NDArray[Any], rows: int, total: int) -> bool:
     whole = len(indptr) == rows + 1 and indptr[0] == 0 and indptr[-1] == total
     return bool(whole and np.all(np.diff(indptr) >= 0))

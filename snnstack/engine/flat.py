@@ -79,7 +79,9 @@ def flatten(plan: NetworkPlan) -> Flat:
     """All of `plan` as arrays; rows of `layers` in the order of `plan.layers`."""
     number = np.int32 if plan.integer else np.float64
     weights, pointers, targets = _Pile(_weight_type(plan)), _Pile(np.int64), _Pile(np.int32)
-    pixels, edges, layers, offset = _Pile(np.int32, 4), [], [], 0
+    pixels, offset = _Pile(np.int32, 4), 0
+    edges: list[list[int]] = []
+    layers: list[list[int]] = []
     parameters = [np.zeros((9, 0), dtype=number)]
     for k, layer in enumerate(plan.layers):
         first = len(edges)
@@ -124,9 +126,7 @@ def _edge(edge: Edge, weights: _Pile, pointers: _Pile, targets: _Pile, pixels: _
             return _conv_edge(edge, table, remap, weights, pixels)
 
 
-def _conv_edge(
-    edge: Edge, table: ConvTaps, remap: int, weights: _Pile, pixels: _Pile
-) -> list[int]:
+def _conv_edge(edge: Edge, table: ConvTaps, remap: int, weights: _Pile, pixels: _Pile) -> list[int]:
     taps = pixel_taps(table)
     where = weights.add(taps.weight.ravel())
     row = [edge.source, edge.delay, CONV, where, pixels.add(taps.pixels), remap]

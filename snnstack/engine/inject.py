@@ -29,33 +29,39 @@ from snnstack.engine.flat import (
     WEIGHT,
 )
 
+# Unsigned indices below: they cannot count from the end, which spares compiled code a test per
+# element, and lets it work on vectors.
+
+
+@compiled
+def add_run(wide: Any, target: Any, weights: Any, source: Any, length: Any) -> None:
+    """`length` adjacent weights to as many adjacent neurons."""
+    to, at = np.uint64(target), np.uint64(source)
+    for j in range(np.uint64(length)):
+        wide[to + j] += weights[at + j]
+
 
 @compiled
 def add_rows(total: Any, weights: Any, start: int, ids: Any, lo: int, hi: int) -> None:
     """Add the rows `ids[lo:hi]` of a [source, len(total)] table to `total`, four at a time."""
-    n = len(total)
+    n = np.uint64(len(total))
+    base = np.uint64(start)
     k = lo
     while k + 4 <= hi:
-        p = start + np.int64(ids[k]) * n
-        q = start + np.int64(ids[k + 1]) * n
-        r = start + np.int64(ids[k + 2]) * n
-        s = start + np.int64(ids[k + 3]) * n
-        a, b, c, d = weights[p : p + n], weights[q : q + n], weights[r : r + n], weights[s : s + n]
+        a = base + np.uint64(ids[k]) * n
+        b = base + np.uint64(ids[k + 1]) * n
+        c = base + np.uint64(ids[k + 2]) * n
+        d = base + np.uint64(ids[k + 3]) * n
         for j in range(n):
-            total[j] += (a[j] + b[j]) + (c[j] + d[j])
+            total[j] += (weights[a + j] + weights[b + j]) + (weights[c + j] + weights[d + j])
         k += 4
     while k < hi:
-        p = start + np.int64(ids[k]) * n
-        a = weights[p : p + n]
-        for j in range(n):
-            total[j] += a[j]
+        add_run(total, 0, weights, base + np.uint64(ids[k]) * n, n)
         k += 1
 
 
 @compiled
-def add_dense(
-    weights: Any, start: int, ids: Any, lo: int, hi: int, wide: Any, narrow: Any
-) -> int:
+def add_dense(weights: Any, start: int, ids: Any, lo: int, hi: int, wide: Any, narrow: Any) -> int:
     """One row per event; sums of up to `BLOCK` rows are taken in `narrow` first."""
     for first in range(lo, hi, BLOCK):
         narrow[:] = 0
@@ -75,36 +81,37 @@ def add_sparse(
     for k in range(lo, hi):
         first, last = pointers[rows + ids[k]], pointers[rows + ids[k] + 1]
         for p in range(first, last):
-            wide[targets[p]] += weights[start + p]
+            wide[np.uint64(targets[p])] += weights[np.uint64(start + p)]
         done += last - first
     return done
 
 
 @compiled
-def add_conv(
-    weights: Any, pixels: Any, row: Any, ids: Any, lo: int, hi: int, wide: Any
-) -> int:
+def add_conv(weights: Any, pixels: Any, row: Any, ids: Any, lo: int, hi: int, wide: Any) -> int:
     """One run of taps per kernel row and event, or one per tap where outputs are apart."""
-    channels_in, channels_out, group_out = row[CHANNELS_IN], row[CHANNELS_OUT], row[PER_GROUP_OUT]
-    weight_step = row[TAPS_X] * group_out
+    channels_in, channels_out = np.uint32(row[CHANNELS_IN]), row[CHANNELS_OUT]
+    group_in, group_out = np.uint32(row[PER_GROUP_IN]), row[PER_GROUP_OUT]
+    weight, pixel_row, taps_x = row[WEIGHT], row[INDPTR], row[TAPS_X]
+    taps_all, weight_step = row[TAPS_Y] * taps_x, taps_x * group_out
     row_step, tap_step = row[ROW_STEP] * channels_out, row[PIXEL_STEP] * channels_out
-    joined = tap_step == group_out
+    joined, split = tap_step == group_out, group_in < channels_in
     done = 0
     for k in range(lo, hi):
-        pixel = np.int64(np.uint32(ids[k]) // np.uint32(channels_in))
-        channel = np.int64(ids[k]) - pixel * channels_in
-        spot = pixels[row[INDPTR] + pixel]
-        rows, taps = np.int64(spot[2]), np.int64(spot[3])
-        out = np.int64(spot[0]) * channels_out + channel // row[PER_GROUP_IN] * group_out
-        tap = channel * row[TAPS_Y] * row[TAPS_X] + np.int64(spot[1])
-        first = row[WEIGHT] + tap * group_out
-        pieces, length = (1, taps * group_out) if joined else (taps, group_out)
+        pixel = np.uint32(np.uint32(ids[k]) // channels_in)
+        channel = np.uint32(np.uint32(ids[k]) - np.uint32(pixel * channels_in))
+        at = pixel_row + np.int64(pixel)
+        rows, taps = np.int64(pixels[at, 2]), np.int64(pixels[at, 3])
+        out = np.int64(pixels[at, 0]) * channels_out
+        if split:
+            out += np.int64(np.uint32(channel // group_in)) * group_out
+        first = weight + (np.int64(channel) * taps_all + np.int64(pixels[at, 1])) * group_out
         for _ in range(rows):
-            for piece in range(pieces):
-                target, source = out + piece * tap_step, first + piece * group_out
-                to, values = wide[target : target + length], weights[source : source + length]
-                for j in range(len(to)):
-                    to[j] += values[j]
+            if joined:
+                add_run(wide, out, weights, first, taps * group_out)
+            else:
+                for tap in range(taps):
+                    target, source = out + tap * tap_step, first + tap * group_out
+                    add_run(wide, target, weights, source, group_out)
             out += row_step
             first += weight_step
         done += rows * taps * group_out

@@ -14,12 +14,12 @@ from snnstack.engine.flat import (
     FAST,
     FIRST_EDGE,
     LAST_EDGE,
-    N,
     NARROW,
     OFFSET,
     READS,
     SOURCE,
     WEIGHT,
+    N,
 )
 from snnstack.engine.inject import add_edge, add_rows
 from snnstack.engine.neurons import emit, update_fast, update_float, update_integer
@@ -49,34 +49,56 @@ class Work(NamedTuple):
 
 
 @inlined
+def slot(row: Any) -> tuple[int, int]:
+    """Where the states of a layer begin and end."""
+    return row[OFFSET], row[OFFSET] + row[N]
+
+
+@inlined
+def rest(flat: Any, work: Any, group: Any) -> None:
+    """All states of the layers `group` to zero."""
+    for layer in group:
+        start, stop = slot(flat.layers[layer])
+        work.v[start:stop] = 0
+        work.i[start:stop] = 0
+        work.wait[start:stop] = 0
+
+
+@inlined
 def gather(flat: Any, work: Any, layer: int, begin: int, t: int, wide: Any, narrow: Any) -> int:
-    """The synaptic input of one layer in step t into `wide`; returns synaptic operations."""
+    """The synaptic input of one layer in step t into `wide`; returns synaptic operations.
+
+    `begin` is the row of the sample's first step in `work.ends`.
+    """
     wide[:] = 0
     done = 0
     for edge in range(flat.layers[layer, FIRST_EDGE], flat.layers[layer, LAST_EDGE]):
-        then = t - flat.edges[edge, DELAY]
+        row = flat.edges[edge]
+        then = t - row[DELAY]
         if then >= 0:
-            ends = work.ends[flat.edges[edge, READS]]
+            ends = work.ends[row[READS]]
             lo, hi = ends[begin + then], ends[begin + then + 1]
             if lo < hi:
-                done += add_edge(flat, flat.edges[edge], work.events, lo, hi, wide, narrow, work.scratch)
+                done += add_edge(flat, row, work.events, lo, hi, wide, narrow, work.scratch)
     return done
 
 
 @inlined
 def gather_narrow(flat: Any, work: Any, layer: int, begin: int, t: int, narrow: Any) -> int:
     """`gather` where one dense table is all; -1 if a narrow sum would not be safe."""
-    edge = flat.layers[layer, FIRST_EDGE]
-    then = t - flat.edges[edge, DELAY]
+    row = flat.edges[flat.layers[layer, FIRST_EDGE]]
+    then = t - row[DELAY]
     narrow[:] = 0
-    if then < 0:
-        return 0
-    ends = work.ends[flat.edges[edge, READS]]
-    lo, hi = ends[begin + then], ends[begin + then + 1]
-    if hi - lo > BLOCK:
-        return -1
-    add_rows(narrow, flat.weights, flat.edges[edge, WEIGHT], work.events, lo, hi)
-    return (hi - lo) * len(narrow)
+    done = 0
+    if then >= 0:
+        ends = work.ends[row[READS]]
+        lo, hi = ends[begin + then], ends[begin + then + 1]
+        if hi - lo <= BLOCK:
+            add_rows(narrow, flat.weights, row[WEIGHT], work.events, lo, hi)
+            done = (hi - lo) * len(narrow)
+        else:
+            done = -1
+    return done
 
 
 @inlined
@@ -96,44 +118,41 @@ def finish(flat: Any, work: Any, layer: int, row: int) -> None:
 def run_integer(flat: Any, work: Any, group: Any, samples: int, steps: int) -> None:
     """The layers `group` of an integer network, stepping together."""
     for sample in range(samples):
-        for layer in group:
-            start, stop = flat.layers[layer, OFFSET], flat.layers[layer, OFFSET]
-            stop += flat.layers[layer, N]
-            work.v[start:stop], work.i[start:stop], work.wait[start:stop] = 0, 0, 0
+        rest(flat, work, group)
+        begin = sample * steps
         for t in range(steps):
             for layer in group:
-                n, offset = flat.layers[layer, N], flat.layers[layer, OFFSET]
-                wide, narrow, v = work.wide[:n], work.narrow[:n], work.v[offset : offset + n]
+                row = flat.layers[layer]
+                start, stop = slot(row)
+                wide, narrow = work.wide[: row[N]], work.narrow[: row[N]]
+                v, i, wait = work.v[start:stop], work.i[start:stop], work.wait[start:stop]
                 done = -1
-                if flat.layers[layer, NARROW]:
-                    done = gather_narrow(flat, work, layer, sample * steps, t, narrow)
-                    if done >= 0:
-                        update_fast(flat.layers[layer], flat.parameters, narrow, v, work.flags)
-                if done < 0:
-                    done = gather(flat, work, layer, sample * steps, t, wide, narrow)
-                    if flat.layers[layer, FAST]:
-                        update_fast(flat.layers[layer], flat.parameters, wide, v, work.flags)
+                if row[NARROW]:
+                    done = gather_narrow(flat, work, layer, begin, t, narrow)
+                if done >= 0:
+                    update_fast(row, flat.parameters, narrow, v, work.flags)
+                else:
+                    done = gather(flat, work, layer, begin, t, wide, narrow)
+                    if row[FAST]:
+                        update_fast(row, flat.parameters, wide, v, work.flags)
                     else:
-                        i, wait = work.i[offset : offset + n], work.wait[offset : offset + n]
-                        update_integer(flat.layers[layer], flat.parameters, wide, v, i, wait, work.flags)
+                        update_integer(row, flat.parameters, wide, v, i, wait, work.flags)
                 work.synops[layer, sample] += done
-                finish(flat, work, layer, sample * steps + t)
+                finish(flat, work, layer, begin + t)
 
 
 @compiled
 def run_float(flat: Any, work: Any, group: Any, samples: int, steps: int) -> None:
     """The layers `group` of a float64 network, stepping together."""
     for sample in range(samples):
-        for layer in group:
-            start, stop = flat.layers[layer, OFFSET], flat.layers[layer, OFFSET]
-            stop += flat.layers[layer, N]
-            work.v[start:stop], work.i[start:stop], work.wait[start:stop] = 0, 0, 0
+        rest(flat, work, group)
+        begin = sample * steps
         for t in range(steps):
             for layer in group:
-                n, offset = flat.layers[layer, N], flat.layers[layer, OFFSET]
-                wide, narrow, v = work.wide[:n], work.narrow[:n], work.v[offset : offset + n]
-                i, wait = work.i[offset : offset + n], work.wait[offset : offset + n]
-                done = gather(flat, work, layer, sample * steps, t, wide, narrow)
-                update_float(flat.layers[layer], flat.parameters, wide, v, i, wait, work.flags)
-                work.synops[layer, sample] += done
-                finish(flat, work, layer, sample * steps + t)
+                row = flat.layers[layer]
+                start, stop = slot(row)
+                wide, narrow = work.wide[: row[N]], work.narrow[: row[N]]
+                v, i, wait = work.v[start:stop], work.i[start:stop], work.wait[start:stop]
+                work.synops[layer, sample] += gather(flat, work, layer, begin, t, wide, narrow)
+                update_float(row, flat.parameters, wide, v, i, wait, work.flags)
+                finish(flat, work, layer, begin + t)

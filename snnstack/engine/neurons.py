@@ -23,12 +23,12 @@ from snnstack.engine.flat import (
     GAIN_IN,
     HAS_CURRENT,
     LEAK,
-    N,
     OFFSET,
     REFRACTORY,
     SHIFT,
     STATE_MAX,
     SUBTRACT,
+    N,
 )
 
 
@@ -46,7 +46,8 @@ def update_fast(row: Any, parameters: Any, total: Any, v: Any, flags: Any) -> No
     start, n, scale = row[OFFSET], row[N], np.int32(1 << row[SHIFT])
     highest, lowest = np.int32(row[STATE_MAX]), np.int32(-row[STATE_MAX])
     keep = np.int32(-row[SUBTRACT])
-    alpha, above, after = parameters[ALPHA, start], parameters[ABOVE, start], parameters[AFTER, start]
+    alpha, above = parameters[ALPHA, start], parameters[ABOVE, start]
+    after = parameters[AFTER, start]
     drive = parameters[DRIVE, start : start + n]
     for j in range(n):
         u = np.int32(decayed(v[j], alpha) + np.int32(np.int32(total[j]) * scale) + drive[j])
@@ -66,9 +67,9 @@ def update_integer(
     bound = row[CURRENT_MAX] if row[HAS_CURRENT] else 2**31 - 1
     strongest, weakest = np.int32(bound), np.int32(-bound)
     keep, pause = np.int32(-row[SUBTRACT]), np.int32(row[REFRACTORY])
-    alpha, beta, bias = parameters[ALPHA, start:stop], parameters[BETA, start:stop], parameters[BIAS, start:stop]
-    leak, above = parameters[LEAK, start:stop], parameters[ABOVE, start:stop]
-    after = parameters[AFTER, start:stop]
+    alpha, beta = parameters[ALPHA, start:stop], parameters[BETA, start:stop]
+    bias, leak = parameters[BIAS, start:stop], parameters[LEAK, start:stop]
+    above, after = parameters[ABOVE, start:stop], parameters[AFTER, start:stop]
     for j in range(stop - start):
         x = np.int32(decayed(i[j], beta[j]) + np.int32(np.int32(total[j]) * scale) + bias[j])
         x = min(max(x, weakest), strongest)
@@ -90,8 +91,9 @@ def update_float(
     """float64 update; equations in `snnstack.ir.step`, evaluated in their order."""
     start, stop = row[OFFSET], row[OFFSET] + row[N]
     subtract, has_current, pause = row[SUBTRACT] != 0, row[HAS_CURRENT] != 0, row[REFRACTORY]
-    alpha, beta, bias = parameters[ALPHA, start:stop], parameters[BETA, start:stop], parameters[BIAS, start:stop]
-    gain_in, gain, leak = parameters[GAIN_IN, start:stop], parameters[GAIN, start:stop], parameters[LEAK, start:stop]
+    alpha, beta = parameters[ALPHA, start:stop], parameters[BETA, start:stop]
+    bias, leak = parameters[BIAS, start:stop], parameters[LEAK, start:stop]
+    gain_in, gain = parameters[GAIN_IN, start:stop], parameters[GAIN, start:stop]
     above, after = parameters[ABOVE, start:stop], parameters[AFTER, start:stop]
     for j in range(stop - start):
         x = total[j] + bias[j]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from snnstack.engine.batch import Progress, run
+from snnstack.engine.check import spikes_problems
 from snnstack.engine.order import Index, channel_last, in_c_order, pool_map, renumbered
 from snnstack.engine.plan import (
     ConvTaps,
@@ -18,7 +19,7 @@ from snnstack.engine.plan import (
     SparseRows,
     Table,
 )
-from snnstack.errors import DataError, ModelError, Problem, fail, raise_if_any
+from snnstack.errors import DataError, ModelError, Problem, raise_if_any
 from snnstack.ir.matrix import from_matrix, matrix, pool_matrix
 from snnstack.ir.nodes import Array, Shape
 from snnstack.ir.step import Conv, Dense, Population, Projection, Sparse, StepGraph, size
@@ -44,9 +45,7 @@ def run_step_graph(
     """
     raise_if_any(ModelError, _problems(step_graph))
     port = step_graph.inputs[0]
-    if spikes.shape != port.shape:
-        what = f"spikes have shape {spikes.shape}, the network takes {port.shape}"
-        raise fail(DataError, port.name, what)
+    raise_if_any(DataError, spikes_problems(port.name, spikes, port.shape))
     graph = _channels_first(step_graph)
     shapes, memory = _shapes(graph), _memory(graph)
     events = renumbered(spikes, memory[port.name], (spikes.n,))
@@ -89,9 +88,7 @@ def _unrolled(projection: Projection, shapes: dict[str, Shape]) -> Projection:
     weights = matrix(synapses, size(target))
     if pool is not None:
         weights = weights @ pool_matrix(pool)
-    return Projection(
-        projection.source, projection.target, from_matrix(weights), projection.delay
-    )
+    return Projection(projection.source, projection.target, from_matrix(weights), projection.delay)
 
 
 def _memory(graph: StepGraph) -> Memory:

@@ -18,9 +18,12 @@ from snnstack.engine.plan import ConvTaps
 
 
 class PixelTaps(NamedTuple):
-    """`weight` [C_in, taps_y, taps_x, C_out / groups] in run order; `pixels` int32 [H * W, 4]:
-    first output pixel, first tap, taps in y, taps in x; `step`: output distance of two
-    consecutive taps in y and x."""
+    """A convolution in run order.
+
+    `weight` [C_in, taps_y, taps_x, C_out / groups]. `pixels` int32 [H * W, 4], for each input
+    pixel: first output pixel, first tap, taps in y, taps in x. `step`: distance of the outputs
+    of two consecutive taps in y and x.
+    """
 
     weight: NDArray[Any]
     pixels: NDArray[np.int32]
@@ -32,7 +35,7 @@ class _Axis(NamedTuple):
     step: int
     output: NDArray[np.int64]
     slot: NDArray[np.int64]
-    count: NDArray[np.int64]
+    taps: NDArray[np.int64]
 
 
 def pixel_taps(table: ConvTaps) -> PixelTaps:
@@ -44,8 +47,8 @@ def pixel_taps(table: ConvTaps) -> PixelTaps:
         np.broadcast_arrays(
             y.output[:, None] * width + x.output,
             y.slot[:, None] * taps_x + x.slot,
-            y.count[:, None],
-            x.count[None, :],
+            y.taps[:, None],
+            x.taps[None, :],
         ),
         axis=-1,
     )

@@ -1,0 +1,1 @@
+"""Adapters to the files and libraries that networks and data come from."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from snnstack.errors import DataError, Problem, fail, raise_if_any
 from snnstack.ir.step import StepInput
 from snnstack.trace import Spikes
+
+HINT = "give an .npz with x [sample, step, *input shape] and y [sample]"
+LARGEST_COUNT = 255
+"""Of one event: counts are uint8."""
+_DAMAGED = (ValueError, OSError, EOFError, RuntimeError, BadZipFile, zlib.error)
+"""What numpy and zipfile raise for bytes that are not what they should be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,47 +42,76 @@ class Data:
 def read_data(path: Path, port: StepInput) -> Data:
     """The samples in `path` for the input `port`; DataError lists all that does not fit."""
     arrays = _arrays(path)
-    x, y = arrays["x"], arrays.get("y")
-    return make_data(x, y, port, str(path))
+    return make_data(arrays["x"], arrays.get("y"), port, str(path))
 
 
-def make_data(x: NDArray[Any], y: NDArray[Any] | None, port: StepInput, name: str) -> Data:
-    """Samples from arrays: `x` [sample, step, *input shape] of 0/1 or counts 0..255."""
-    problems = _shape_problems(x, port, name)
-    raise_if_any(DataError, problems or _value_problems(x, port, name))
-    labels = None
-    if y is not None:
-        raise_if_any(DataError, _label_problems(y, len(x), name))
-        labels = y.astype(np.int64)
-    shape = (*x.shape[:2], *port.shape)
-    return Data(Spikes.from_dense(x.reshape(shape)), labels, name)
+def make_data(x: ArrayLike | None, y: ArrayLike | None, port: StepInput, name: str) -> Data:
+    """Samples from arrays: `x` [sample, step, *input shape] of 0/1 or counts 0..255.
+
+    Raises DataError with everything that is wrong with them.
+    """
+    if x is None:
+        raise fail(DataError, name, "holds no x", HINT)
+    values, labels = np.asarray(x), None if y is None else np.asarray(y)
+    problems = _shape_problems(values, port, name) or _value_problems(values, port, name)
+    if labels is not None:
+        problems += _label_problems(labels, values, name)
+    raise_if_any(DataError, problems)
+    spikes = Spikes.from_dense(values.reshape(*values.shape[:2], *port.shape))
+    return Data(spikes, None if labels is None else labels.astype(np.int64), name)
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    hint = "give an .npz with x [sample, step, *input shape] and y [sample]"
     if not path.is_file():
-        raise fail(DataError, str(path), "no such file", hint)
+        what = "is a directory" if path.is_dir() else "there is no such file"
+        raise fail(DataError, str(path), what, HINT)
     try:
+        raise_if_any(DataError, _kind_problems(path))
         with np.load(path, allow_pickle=False) as file:
-            if isinstance(file, np.ndarray):
-                raise fail(DataError, str(path), "is a single array, not an .npz", hint)
-            found = {name: file[name] for name in ("x", "y") if name in file.files}
+            found = dict(_read_arrays(file, path))
             names = ", ".join(file.files) or "nothing"
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
+    except _DAMAGED as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise fail(DataError, str(path), f"cannot be read as .npz: {reason}", hint) from error
+        raise fail(DataError, str(path), f"cannot be read as .npz: {reason}", HINT) from error
     if "x" not in found:
-        raise fail(DataError, str(path), f"holds {names}, but no x", hint)
+        raise fail(DataError, str(path), f"holds {names}, but no x", HINT)
     return found
 
 
+def _kind_problems(path: Path) -> Iterator[Problem]:
+    """An .npz is a zip file; numpy takes whatever it does not know for a pickle."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    if not start:
+        yield Problem(str(path), "is empty", HINT)
+    elif start.startswith(b"\x93NUMPY"):
+        yield Problem(str(path), "is a single array, not an .npz", HINT)
+    elif not start.startswith(b"PK"):
+        yield Problem(str(path), "is not an .npz file", HINT)
+
+
+def _read_arrays(file: Any, path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
+    """The arrays x and y; DataError for Python objects, which are never unpickled."""
+    for name in ("x", "y"):
+        if name not in file.files:
+            continue
+        try:
+            yield name, file[name]
+        except ValueError as error:
+            if "allow_pickle" not in str(error):
+                raise
+            what = f"{name} holds Python objects, not numbers; they are never unpickled"
+            raise fail(DataError, str(path), what, HINT) from error
+
+
 def _shape_problems(x: NDArray[Any], port: StepInput, name: str) -> list[Problem]:
-    """x must be [sample, step, *shape]; a flat last axis of the right size will do."""
+    """`x` must be [sample, step, *shape]; a flat last axis of the right size will do."""
     wanted = f"[sample, step, {', '.join(map(str, port.shape))}]"
     flat = (int(np.prod(port.shape)),)
     if x.ndim >= 2 and x.shape[2:] in (port.shape, flat):
-        empty = x.shape[0] == 0 or x.shape[1] == 0
-        return [Problem(name, f"x has shape {list(x.shape)}: no spikes to run")] if empty else []
+        empty = [axis for axis, n in zip(("samples", "steps"), x.shape, strict=False) if n == 0]
+        what = f"x has shape {list(x.shape)}: no {' and no '.join(empty)}"
+        return [Problem(name, what)] if empty else []
     what = f"x has shape {list(x.shape)}, input {port.name!r} needs {wanted}"
     return [Problem(name, what)]
 
@@ -82,27 +119,36 @@ def _shape_problems(x: NDArray[Any], port: StepInput, name: str) -> list[Problem
 def _value_problems(x: NDArray[Any], port: StepInput, name: str) -> list[Problem]:
     if x.dtype.kind not in "buif":
         return [Problem(name, f"x holds {x.dtype}, not numbers")]
-    if x.dtype == np.bool_:
+    most = port.max_count
+    if x.dtype.kind in "bu" and x.max(initial=0) <= most:
         return []
+    wrong = ~((x >= 0) & (x <= most))
     if x.dtype.kind == "f":
-        wrong = ~((x >= 0) & (x <= port.max_count) & (np.floor(x) == x))
-    else:
-        wrong = (x < 0) | (x > port.max_count)
+        wrong |= np.floor(x) != x
     if not wrong.any():
         return []
-    first = tuple(int(k) for k in np.argwhere(wrong)[0])
-    kind = "0 or 1" if port.max_count == 1 else f"integers 0..{port.max_count}"
+    count, first = int(np.count_nonzero(wrong)), tuple(map(int, np.argwhere(wrong)[0]))
+    kind = "0 or 1" if most == 1 else f"integers 0..{most}"
     what = (
-        f"x has {int(wrong.sum())} values outside the input type {port.events!r} ({kind}), "
-        f"first {x[first]} at {list(first)}"
+        f"x has {count} value{'s' if count > 1 else ''} outside the input type "
+        f"{port.events!r} ({kind}), first {x[first]:g} at {list(first)}"
     )
-    hint = "declare counts with --events count" if port.max_count == 1 else "encode x as spikes"
-    return [Problem(name, what, hint)]
+    return [Problem(name, what, _value_hint(x, most))]
 
 
-def _label_problems(y: NDArray[Any], samples: int, name: str) -> list[Problem]:
+def _value_hint(x: NDArray[Any], most: int) -> str:
+    """Counts need no more than an option; anything else must be encoded."""
+    countable = bool(np.all((x >= 0) & (x <= LARGEST_COUNT) & (np.floor(x) == x)))
+    return "compile with --events count" if most == 1 and countable else "encode x as spikes"
+
+
+def _label_problems(y: NDArray[Any], x: NDArray[Any], name: str) -> list[Problem]:
+    samples = x.shape[0] if x.ndim else 0
     if y.shape != (samples,):
-        return [Problem(name, f"y has shape {list(y.shape)}, x has {samples} samples")]
-    if y.dtype.kind not in "ui" or (y.size and y.min() < 0):
-        return [Problem(name, f"y holds {y.dtype} values, not class numbers from 0")]
+        what = f"y has shape {list(y.shape)}, but x has {samples} samples"
+        return [Problem(name, what, f"y needs shape [{samples}]")]
+    if y.dtype.kind not in "ui":
+        return [Problem(name, f"y holds {y.dtype}, not class numbers from 0", "store integers")]
+    if y.size and int(y.min()) < 0:
+        return [Problem(name, f"y has the class {int(y.min())}, classes count from 0")]
     return []

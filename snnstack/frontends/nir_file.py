@@ -19,7 +19,15 @@ from snnstack.errors import ModelError, Problem, fail
 DEEPEST = 40
 """Nested groups; a file with more has a link that leads back into itself."""
 
-TO_STRING = "export the model again with plain numbers"
+LARGEST = 2**32
+"""Bytes of one data set; a damaged file can claim any number."""
+MOST_TEXTS = 2**20
+"""Pieces of text in one data set: half a million edges."""
+
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)
+"""What h5py raises, depending on where the damage is."""
+
+PLAIN = "export the model again with plain numbers"
 
 
 def read_tree(path: Path, problems: list[Problem]) -> dict[str, Any]:
@@ -65,7 +73,7 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except PermissionError:
         raise fail(ModelError, str(path), "it may not be read", "change its permissions") from None
-    except (OSError, RuntimeError) as error:
+    except DAMAGE as error:
         again = "copy or download it again"
         stored = re.search(r"stored_eof = (\d+)", str(error))
         if stored:
@@ -103,14 +111,17 @@ def _dataset(
 
     text = h5py.check_string_dtype(item.dtype)
     if item.shape is None:
-        problems.append(Problem(where, f"{item.name} is an empty data set", TO_STRING))
+        problems.append(Problem(where, f"{item.name} is an empty data set", PLAIN))
+    elif item.nbytes > LARGEST or (text is not None and item.size > MOST_TEXTS):
+        what = f"{item.name} claims {item.size} elements of {item.dtype.itemsize} bytes: too many"
+        problems.append(Problem(where, what, "copy or download it again"))
     elif text is not None:
         found[name] = _strings(item[()])
     elif item.dtype.kind in "biuf":
         found[name] = item[()]
     else:
         what = f"{item.name} holds {_kind(item.dtype)}, not numbers or text"
-        problems.append(Problem(where, what, TO_STRING))
+        problems.append(Problem(where, what, PLAIN))
 
 
 def _kind(dtype: Any) -> str:

@@ -1,0 +1,1 @@
+"""The network: as it was trained (`graph`), and per time step (`step`)."""

@@ -86,9 +86,7 @@ def from_matrix(weights: Any) -> Sparse:
     columns.sum_duplicates()
     columns.eliminate_zeros()
     columns.sort_indices()
-    return Sparse(
-        columns.indptr.astype(np.int64), columns.indices.astype(np.int32), columns.data
-    )
+    return Sparse(columns.indptr.astype(np.int64), columns.indices.astype(np.int32), columns.data)
 
 
 def diagonal(values: Array) -> Sparse:

@@ -257,16 +257,12 @@ class CubaLIF:
     metadata: Metadata = metadata_field()
 
 
-Stateless = (
-    Linear | Affine | Scale | Conv1d | Conv2d | SumPool2d | AvgPool2d | Flatten | Delay
-)
+Stateless = Linear | Affine | Scale | Conv1d | Conv2d | SumPool2d | AvgPool2d | Flatten | Delay
 Neuron = Threshold | I | IF | LI | LIF | CubaLI | CubaLIF
 Spiking = IF | LIF | CubaLIF
 Leaf = Input | Output | Stateless | Neuron
 
 NEURONS = (Threshold, I, IF, LI, LIF, CubaLI, CubaLIF)
 SPIKING = (IF, LIF, CubaLIF)
-KINDS: Mapping[str, type[Any]] = MappingProxyType(
-    {kind.__name__: kind for kind in get_args(Leaf)}
-)
+KINDS: Mapping[str, type[Any]] = MappingProxyType({kind.__name__: kind for kind in get_args(Leaf)})
 """Every leaf node type by its NIR name."""

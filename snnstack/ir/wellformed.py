@@ -97,6 +97,8 @@ def _bad_conv(node: Conv1d | Conv2d) -> Iterator[str]:
     yield from _below(1, {"stride": node.stride, "dilation": node.dilation})
     if node.input_shape is not None:
         yield from _below(1, {"input_shape": node.input_shape})
+        if np.size(node.input_shape) != axes:
+            yield f"input_shape {_plain(node.input_shape)} needs {axes} lengths"
     if not isinstance(node.padding, str):
         yield from _below(0, {"padding": node.padding})
     elif node.padding not in ("same", "valid"):

@@ -144,27 +144,25 @@ def _conv(shape: Shape, node: Conv2d) -> tuple[Conv, Shape]:
 
 def _linear(path: LinearMap, node: Linear | Affine) -> list[LinearMap]:
     weight = node.weight.astype(np.float64)
-    shape = (*path.shape[:-1], weight.shape[0])
+    shape = (*path.shape[:-1], weight.shape[-2])
     if node.delay is None:
-        return [_then(path, _blocks(weight, path.shape), shape)]
-    return [
-        replace(
-            _then(path, _sparse_blocks(np.where(node.delay == value, weight, 0), path.shape), shape),
-            delay=path.delay + int(value),
-        )
-        for value in np.unique(node.delay)
-    ]
+        return [_then(path, _on_last_axis(weight, path.shape), shape)]
+    parts = []
+    for delay in np.unique(node.delay):
+        part = _on_last_axis(np.where(node.delay == delay, weight, 0.0), path.shape)
+        synapses = from_matrix(matrix(part, size(shape)))
+        parts.append(replace(_then(path, synapses, shape), delay=path.delay + int(delay)))
+    return parts
 
 
-def _blocks(weight: Array, shape: Shape) -> Synapses:
-    """`weight` on the last axis of `shape`: dense for a vector, block-diagonal otherwise."""
-    return Dense(weight) if len(shape) == 1 else _sparse_blocks(weight, shape)
-
-
-def _sparse_blocks(weight: Array, shape: Shape) -> Sparse:
+def _on_last_axis(weight: Array, shape: Shape) -> Synapses:
+    """`weight` [..., out, in] on the last axis of `shape`: one block for each leading element."""
     import scipy.sparse as sp
 
-    return from_matrix(sp.kron(sp.identity(size(shape[:-1])), sp.csr_matrix(weight)))
+    if len(shape) == 1 and weight.ndim == 2:
+        return Dense(weight)
+    blocks = np.broadcast_to(weight, (*shape[:-1], *weight.shape[-2:]))
+    return from_matrix(sp.block_diag(blocks.reshape(-1, *weight.shape[-2:]), format="csr"))
 
 
 def _then(path: LinearMap, after: Synapses, shape: Shape) -> LinearMap:
@@ -172,7 +170,7 @@ def _then(path: LinearMap, after: Synapses, shape: Shape) -> LinearMap:
     if path.synapses is None:
         return replace(path, synapses=after, shape=shape)
     before = path.synapses
-    merged = _scaled(before, after, size(path.shape))
+    merged = _scaled(before, after, size(path.shape), size(shape))
     if merged is None:
         product = matrix(after, size(shape)) @ matrix(before, size(path.shape))
         full = product.nnz >= DENSE_FROM * product.shape[0] * product.shape[1]
@@ -180,9 +178,9 @@ def _then(path: LinearMap, after: Synapses, shape: Shape) -> LinearMap:
     return replace(path, synapses=merged, shape=shape)
 
 
-def _scaled(before: Synapses, after: Synapses, middle: int) -> Synapses | None:
+def _scaled(before: Synapses, after: Synapses, middle: int, targets: int) -> Synapses | None:
     """The product where one factor only scales and the other keeps its form, else None."""
-    if isinstance(after, Sparse) and _is_diagonal(after, middle):
+    if isinstance(after, Sparse) and targets == middle and _is_diagonal(after, middle):
         return scale_targets(before, after.weight, strict=False)
     if isinstance(before, Sparse) and _is_diagonal(before, middle):
         if isinstance(after, Dense):
@@ -193,6 +191,7 @@ def _scaled(before: Synapses, after: Synapses, middle: int) -> Synapses | None:
 
 
 def _is_diagonal(synapses: Sparse, n: int) -> bool:
+    """Whether synapses to `n` targets are one-to-one."""
     return len(synapses.weight) == n == len(synapses.indptr) - 1 and np.array_equal(
         synapses.target, np.arange(n)
     )
@@ -214,7 +213,9 @@ def scale_targets(synapses: Synapses, factor: Array, strict: bool = True) -> Syn
             if np.all(channels == channels[:, :1]):
                 weight = synapses.weight * channels[:, 0, None, None, None]
                 return replace(synapses, weight=weight)
-            return from_matrix(_mask_scale(matrix(synapses, len(factor)), factor)) if strict else None
+            return (
+                from_matrix(_mask_scale(matrix(synapses, len(factor)), factor)) if strict else None
+            )
 
 
 def _mask_scale(weights: Any, factor: Array) -> Any:

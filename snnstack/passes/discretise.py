@@ -50,7 +50,9 @@ def discretise(graph: Graph) -> StepGraph:
     return StepGraph(
         inputs=tuple(StepInput(n, i.shape, i.events) for n, i in graph.inputs().items()),
         populations=tuple(populations),
-        projections=tuple(sorted(projections, key=lambda p: order.index(p.target))),
+        projections=tuple(
+            sorted(projections, key=lambda p: (order.index(p.target), p.source, p.delay))
+        ),
         outputs=tuple(_outputs(graph, names)),
         dt=graph.dt,
         settings=_settings(graph),

@@ -16,7 +16,9 @@ def fold_gains(graph: StepGraph) -> StepGraph:
 
     The synaptic current, where there is one, is measured in the membrane's units afterwards.
     """
-    factors = {p.name: p.gain * (p.gain_in if p.beta is not None else 1.0) for p in graph.populations}
+    factors = {
+        p.name: p.gain * (p.gain_in if p.beta is not None else 1.0) for p in graph.populations
+    }
     populations = tuple(_unit_gain(p, factors[p.name]) for p in graph.populations)
     projections = tuple(_scaled(p, factors[p.target]) for p in graph.projections)
     return graph.with_(populations=populations, projections=projections)

@@ -37,7 +37,7 @@ def apply_options(graph: Graph, options: Options) -> Graph:
     integrator, integrator_from = _chosen(options.integrator, graph.integrator, "euler")
     origin = {"dt": dt_from, "integrator": integrator_from}
     for name in ("reset", "compare", "events"):
-        said = "file" if _file_says(graph, name) else "default"
+        said = graph.settings.get(name, "default")
         origin[name] = "option" if getattr(options, name) is not None else said
     nodes = {name: _with(node, options) for name, node in graph.nodes.items()}
     return replace(graph, nodes=nodes, dt=dt, integrator=integrator, settings=origin)
@@ -59,11 +59,6 @@ def _leaves(graph: Graph) -> list[Any]:
     for node in graph.nodes.values():
         found += _leaves(node) if isinstance(node, Graph) else [node]
     return found
-
-
-def _file_says(graph: Graph, name: str) -> bool:
-    """Whether any node carries the value from the file's own metadata."""
-    return any(name in dict(node.metadata.get("snnstack", {})) for node in _leaves(graph))
 
 
 def _with(node: Any, options: Options) -> Any:

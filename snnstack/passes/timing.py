@@ -28,9 +28,7 @@ def distances(inputs: Iterable[str], pairs: Iterable[Pair]) -> dict[str, int]:
     return found
 
 
-def same_step(
-    inputs: Sequence[str], undecided: Sequence[Pair], fixed: Sequence[Pair]
-) -> set[Pair]:
+def same_step(inputs: Sequence[str], undecided: Sequence[Pair], fixed: Sequence[Pair]) -> set[Pair]:
     """The pairs of `undecided` that can act in the same step, given that `fixed` do.
 
     Pairs that lead away from the input are tried first.

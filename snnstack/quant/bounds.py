@@ -33,9 +33,7 @@ def max_counts(inputs: tuple[StepInput, ...]) -> dict[str, int]:
     return {port.name: port.max_count for port in inputs}
 
 
-def input_bounds(
-    projections: tuple[Projection, ...], n: int, counts: dict[str, int]
-) -> Bounds:
+def input_bounds(projections: tuple[Projection, ...], n: int, counts: dict[str, int]) -> Bounds:
     """Bounds over all integer `projections` into one population of `n` neurons.
 
     An element of a pooled map can receive one event per window position.

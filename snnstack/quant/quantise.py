@@ -35,7 +35,8 @@ def quantise(
     """
     calibration = calibration or assumed(graph)
     counts = max_counts(graph.inputs)
-    populations, projections = [], []
+    populations: list[QuantizedPopulation] = []
+    projections: list[Projection] = []
     problems: list[Problem] = []
     for population in graph.populations:
         into = graph.into(population.name)

@@ -19,9 +19,7 @@ State = dict[str, Array]
 Step = Callable[[Any, State, Array], Array]
 
 
-def run_steps(
-    graph: StepGraph, spikes: Spikes, probes: Sequence[tuple[str, str]] = ()
-) -> Trace:
+def run_steps(graph: StepGraph, spikes: Spikes, probes: Sequence[tuple[str, str]] = ()) -> Trace:
     """The float network on `spikes` [batch, step, input]; float64 throughout.
 
     `probes` are (population, "v" or "i"). A population that does not fire passes its membrane
@@ -54,10 +52,10 @@ def _run(
         values[p.name] = np.zeros((steps, batch, p.n), dtype=dtype)
     states = {p.name: _initial(p, batch, dtype) for p in network.populations}
     sizes = {p.name: p.n for p in network.populations}
-    recorded = {probe: np.zeros((batch, steps, sizes[probe[0]]), dtype=dtype) for probe in probes}
+    recorded: dict[tuple[str, str], Array] = {probe: np.zeros((batch, steps, sizes[probe[0]]), dtype=dtype) for probe in probes}
     for t in range(steps):
         for p in network.populations:
-            acc = np.zeros((batch, p.n), dtype=dtype)
+            acc: Array = np.zeros((batch, p.n), dtype=dtype)
             for projection in network.into(p.name):
                 if t >= projection.delay:
                     seen = values[projection.source][t - projection.delay]
@@ -81,7 +79,7 @@ def _by_step(spikes: Spikes, dtype: type) -> Array:
 
 
 def _initial(p: Population | QuantizedPopulation, batch: int, dtype: type) -> State:
-    zeros = np.zeros((batch, p.n), dtype=dtype)
+    zeros: Array = np.zeros((batch, p.n), dtype=dtype)
     return {"v": zeros, "i": zeros, "wait": np.zeros((batch, p.n), dtype=np.int64)}
 
 
@@ -92,9 +90,7 @@ def _float_step(p: Population, state: State, acc: Array) -> Array:
     return _fire(p, state, p.alpha * state["v"] + p.gain * x + p.leak)
 
 
-def _integer_step(
-    p: QuantizedPopulation, numerics: Numerics, state: State, acc: Array
-) -> Array:
+def _integer_step(p: QuantizedPopulation, numerics: Numerics, state: State, acc: Array) -> Array:
     bits, rounding = numerics.decay_bits, numerics.decay_rounding
     x = (acc << p.shift) + p.bias
     if p.beta is not None:

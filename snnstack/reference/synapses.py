@@ -37,8 +37,12 @@ def pooled(pool: Pool, spikes: Array) -> Array:
     _, oh, ow = pool.out_shape
     padded = _padded(spikes, pool.in_shape, pool.padding, pool.kernel)
     out = sum(
-        padded[:, :, y : y + oh * pool.stride[0] : pool.stride[0],
-               x : x + ow * pool.stride[1] : pool.stride[1]][:, :, :oh, :ow]
+        padded[
+            :,
+            :,
+            y : y + oh * pool.stride[0] : pool.stride[0],
+            x : x + ow * pool.stride[1] : pool.stride[1],
+        ][:, :, :oh, :ow]
         for y in range(pool.kernel[0])
         for x in range(pool.kernel[1])
     )
@@ -66,6 +70,8 @@ def _convolved(conv: Conv, spikes: Array) -> Array:
         rows = slice(g * per_group, (g + 1) * per_group)
         for y in range(ky):
             for x in range(kx):
-                seen = channels[:, :, y * dy : y * dy + oh * sy : sy, x * dx : x * dx + ow * sx : sx]
+                seen = channels[
+                    :, :, y * dy : y * dy + oh * sy : sy, x * dx : x * dx + ow * sx : sx
+                ]
                 out[:, rows] += np.einsum("oc,bcyx->boyx", conv.weight[rows, :, y, x], seen)
     return out.reshape(len(spikes), size(conv.out_shape))

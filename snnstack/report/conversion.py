@@ -118,8 +118,7 @@ def replace_by_quantised(graph: StepGraph, network: QuantizedNetwork, name: str)
     """`graph` with population `name` and what enters it at its quantised values, as floats."""
     quantised = network.population(name)
     populations = tuple(
-        _float_population(p, quantised, network) if p.name == name else p
-        for p in graph.populations
+        _float_population(p, quantised, network) if p.name == name else p for p in graph.populations
     )
     into = iter(network.into(name))
     projections = tuple(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,26 @@ class Equality:
         plain = asdict(self)
         plain["differences"] = [asdict(d) for d in self.differences]
         return {**plain, "mismatches": self.mismatches}
+
+
+def joined(parts: Sequence[Equality]) -> Equality:
+    """One result for consecutive batches, samples numbered on from batch to batch."""
+    found: dict[tuple[str, str], Difference] = {}
+    samples = 0
+    for part in parts:
+        for difference in part.differences:
+            key = (difference.population, difference.variable)
+            first = found.get(key, replace(difference, sample=difference.sample + samples, count=0))
+            found[key] = replace(first, count=first.count + difference.count)
+        samples += part.samples
+    return Equality(
+        against=parts[0].against,
+        samples=samples,
+        steps=parts[0].steps,
+        spikes_compared=sum(part.spikes_compared for part in parts),
+        states_compared=sum(part.states_compared for part in parts),
+        differences=tuple(found.values()),
+    )
 
 
 def compare(emulated: Trace, other: Trace, against: str) -> Equality:

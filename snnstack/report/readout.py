@@ -15,6 +15,21 @@ def output_probes(outputs: Sequence[str], fires: Mapping[str, bool]) -> list[tup
     return [(name, "v") for name in outputs if not fires[name]]
 
 
+def aligned(trace: Trace, steps: int) -> Trace:
+    """`trace` on the input's clock: each population's first `lag` steps are left out.
+
+    Every population then has `steps` steps; a trace without lag is returned as it is.
+    """
+    if not trace.lag:
+        return trace
+    spikes = {k: s.window(trace.lag.get(k, 0), steps) for k, s in trace.spikes.items()}
+    states = {}
+    for (name, variable), values in trace.states.items():
+        first = trace.lag.get(name, 0)
+        states[name, variable] = values[:, first : first + steps]
+    return Trace(spikes, states, trace.counts)
+
+
 def scores(trace: Trace, output: str) -> NDArray[np.float64]:
     """[sample, neuron]: spike counts, or membranes summed over the steps."""
     if output in trace.spikes:

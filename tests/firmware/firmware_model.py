@@ -6,10 +6,12 @@ mathematical definition of each connection.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from snnstack.backends.mcu.events import memory_order
@@ -26,6 +28,12 @@ from snnstack.backends.mcu.program import (
 from snnstack.board import load_board
 from snnstack.ir.step import Pool
 from snnstack.trace import Spikes
+
+_GCC = ("arm-none-eabi-gcc", "riscv64-unknown-elf-gcc")
+needs_gcc = pytest.mark.skipif(
+    not all(map(shutil.which, _GCC)),
+    reason="apt-get install gcc-arm-none-eabi gcc-riscv64-unknown-elf",
+)
 
 V_MAX, I_MAX = 2**30 - 1, 2**29 - 1
 

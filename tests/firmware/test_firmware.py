@@ -6,7 +6,18 @@ import shutil
 
 import numpy as np
 import pytest
-from firmware_model import conv, layer, matrix, port, program, simulate, sparse, spikes, weights
+from firmware_model import (
+    conv,
+    layer,
+    matrix,
+    needs_gcc,
+    port,
+    program,
+    simulate,
+    sparse,
+    spikes,
+    weights,
+)
 
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.program import DenseTable, Layer, Program, Route
@@ -42,9 +53,10 @@ def image(*layers: Layer) -> tuple[tuple[Layer, ...], object]:
     return layers, port((3, 7, 7), order="hwc")
 
 
-def convolution(**options: object) -> tuple[tuple[Layer, ...], object]:
+def convolution(bits: int = 32, **options: object) -> tuple[tuple[Layer, ...], object]:
     table = conv(3, 6, (7, 7), (3, 3), **options)  # type: ignore[arg-type]
-    return image(layer("map", table.out_shape, Route("input", 0, table), order="hwc"))
+    into = Route("input", 0, table)
+    return image(layer("map", table.out_shape, into, order="hwc", accumulator_bits=bits))
 
 
 def grouped() -> tuple[tuple[Layer, ...], object]:
@@ -126,6 +138,7 @@ CASES = {
              alpha=65536, reset="subtract", threshold=20000),), PLAIN,
     ),
     "convolution": convolution(),
+    "convolution with narrow sums": convolution(bits=16, padding=(1, 1)),
     "convolution, padding": convolution(padding=(1, 2)),
     "convolution, stride 2": convolution(stride=(2, 2), padding=(1, 1)),
     "convolution, stride 3 and 1": convolution(stride=(3, 1)),
@@ -193,6 +206,8 @@ def test_every_core_equals_the_model(board: str) -> None:
     assert trace.spikes["conv-1"].total > 0
 
 
+@needs_gcc
+@pytest.mark.needs_zig
 @pytest.mark.parametrize("board", [M4, "microbit-v1", "hifive1-revb"])
 def test_both_compilers_give_the_same_outputs(board: str) -> None:
     pytest.importorskip("ziglang", reason="pip install ziglang")

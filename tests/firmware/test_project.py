@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from firmware_model import layer, port, program, simulate, spikes, weights
+from firmware_model import layer, needs_gcc, port, program, simulate, spikes, weights
 from test_firmware import BOARDS, CASES, M4, everything
 
 from snnstack.backends.mcu.emit import emit
@@ -159,6 +159,7 @@ def test_runs_of_many_steps_sum_output_spikes(tmp_path: Path) -> None:
     assert list(map(int, done.stdout.split())) == expected.tolist()
 
 
+@needs_gcc
 @pytest.mark.needs_qemu
 @pytest.mark.parametrize("board", BOARDS)
 def test_the_board_image_has_no_warning_and_little_stack(board: str, tmp_path: Path) -> None:
@@ -172,7 +173,20 @@ def test_the_board_image_has_no_warning_and_little_stack(board: str, tmp_path: P
     assert max(image.stack.values()) <= 256
 
 
+@needs_gcc
 @pytest.mark.needs_qemu
+@pytest.mark.parametrize("case", CASES)
+def test_the_planned_state_is_the_compiled_state(case: str, tmp_path: Path) -> None:
+    net = program(M4, *CASES[case])  # type: ignore[misc]
+    folder, planned = project(net, tmp_path), plan(net).state_bytes
+    text = f'#include "net.h"\nextern char same[sizeof(net_state) == {planned} ? 1 : -1];\n'
+    (folder / "size.c").write_text(text)
+    argv = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-Iinclude", "-fsyntax-only", "size.c"]
+    subprocess.run(argv, cwd=folder, check=True, timeout=30)
+
+
+@pytest.mark.needs_qemu
+@pytest.mark.needs_zig
 @pytest.mark.parametrize("board", [M4, "hifive1-revb"])
 def test_zig_has_no_warning_either(board: str, tmp_path: Path) -> None:
     pytest.importorskip("ziglang", reason="pip install ziglang")
@@ -212,6 +226,7 @@ def test_a_program_without_a_golden_run_has_no_self_test() -> None:
         selftest(everything(M4))
 
 
+@needs_gcc
 @pytest.mark.needs_qemu
 @pytest.mark.parametrize("board", [M4, "hifive1-revb"])
 def test_cmake_builds_the_project(board: str, tmp_path: Path) -> None:
@@ -225,12 +240,14 @@ def test_cmake_builds_the_project(board: str, tmp_path: Path) -> None:
     assert "passed" in execute_qemu(found, folder / "out" / "selftest.elf", 30)
 
 
+@needs_gcc
 @pytest.mark.needs_qemu
 def test_the_description_names_machine_and_compiler() -> None:
     text = describe(everything(M4), "gcc")
     assert text.startswith("qemu-system-arm -M mps2-an386 (Cortex-M4), arm-none-eabi-gcc 1")
 
 
+@needs_gcc
 @pytest.mark.needs_qemu
 def test_memory_of_the_board_is_the_limit(tmp_path: Path) -> None:
     net = program("microbit-v1", (layer("wide", (5000,), bias=1),), port((1,)))

@@ -35,7 +35,7 @@ def image(board: str, main: str, folder: Path) -> tuple[Path, str]:
     hw = hardware(net.board)
     (folder / "project" / "main.c").write_text(f'#include "semihost.h"\n{main}\n')
     sources = [*board_sources(hw), "main.c"]
-    build(find(hw, "gcc"), folder / "project", sources, "qemu/link.ld", "main.elf")
+    build(find(hw), folder / "project", sources, "qemu/link.ld", "main.elf")
     return folder / "project" / "main.elf", hw.qemu_machine
 
 

@@ -1,6 +1,7 @@
 """discretise: NIR's equations per step."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -40,10 +41,12 @@ def cuba(n: int = 2, **changes: object) -> CubaLIF:
     return CubaLIF(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def graph_of(*middle: tuple[str, object], shape: tuple[int, ...] = (2,), **changes: object) -> Graph:
+def graph_of(
+    *middle: tuple[str, object], shape: tuple[int, ...] = (2,), **changes: object
+) -> Graph:
     nodes = {"x": Input(shape), **dict(middle), "y": Output((2,))}
     names = list(nodes)
-    edges = tuple(Edge(a, b) for a, b in zip(names, names[1:], strict=False))
+    edges = tuple(Edge(a, b) for a, b in pairwise(names))
     settings = {"dt": 1e-3, "integrator": "euler", **changes}
     return Graph(nodes=nodes, edges=edges, **settings)  # type: ignore[arg-type]
 
@@ -89,7 +92,9 @@ def test_recurrent_synapses_arrive_a_step_later() -> None:
 
 def test_chains_of_linear_nodes_become_one_projection() -> None:
     scale = Scale(np.array([2.0, 3.0]))
-    steps = discretise(graph_of(("s", scale), ("a", Linear(W)), ("b", Affine(W, np.ones(2))), ("n", cuba())))
+    steps = discretise(
+        graph_of(("s", scale), ("a", Linear(W)), ("b", Affine(W, np.ones(2))), ("n", cuba()))
+    )
     (projection,) = steps.projections
     assert isinstance(projection.synapses, Dense)
     np.testing.assert_allclose(projection.synapses.weight, W @ W @ np.diag([2.0, 3.0]))
@@ -97,7 +102,9 @@ def test_chains_of_linear_nodes_become_one_projection() -> None:
 
 
 def test_a_bias_passes_through_what_follows_it() -> None:
-    steps = discretise(graph_of(("a", Affine(W, np.array([1.0, 1.0]))), ("b", Linear(W)), ("n", cuba())))
+    steps = discretise(
+        graph_of(("a", Affine(W, np.array([1.0, 1.0]))), ("b", Linear(W)), ("n", cuba()))
+    )
     np.testing.assert_allclose(steps.populations[0].bias, W @ np.ones(2))
 
 

@@ -37,7 +37,9 @@ def test_gains_move_into_weights_and_bias() -> None:
     (population,), (projection,) = after.populations, after.projections
     np.testing.assert_array_equal(population.gain, [1.0, 1.0])
     np.testing.assert_array_equal(population.gain_in, [1.0, 1.0])
-    np.testing.assert_array_equal(projection.synapses.weight, network(0.5).projections[0].synapses.weight)
+    np.testing.assert_array_equal(
+        projection.synapses.weight, network(0.5).projections[0].synapses.weight
+    )
     after = fold_gains(network(beta=None))
     np.testing.assert_array_equal(
         after.projections[0].synapses.weight, [[0.5, -0.25, 0.375], [0.0625, 0.375, -0.25]]

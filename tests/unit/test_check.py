@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from snnstack.errors import ModelError
 from snnstack.ir.check import RULES, check, problems
 from snnstack.ir.graph import Edge, Graph
@@ -24,7 +25,6 @@ from snnstack.ir.nodes import (
     Scale,
     SumPool2d,
 )
-
 from tests.strategies import graphs
 
 
@@ -104,7 +104,10 @@ CASES: list[tuple[Graph, str]] = [
         net().with_(dt=0.0),
         "graph: dt is 0 s (a time step is positive, such as 0.001)",
     ),
-    (net(lif=lif(tau=np.array([0.1, 0, -1]))), "lif: tau[1] is 0 (2 of 3 are wrong) (seconds, above 0)"),
+    (
+        net(lif=lif(tau=np.array([0.1, 0, -1]))),
+        "lif: tau[1] is 0 (2 of 3 are wrong) (seconds, above 0)",
+    ),
     (
         net().with_(dt=0.02),
         "lif: tau[0] is 0.01 (3 of 3 are wrong) "
@@ -249,7 +252,7 @@ FAULTS: dict[str, Any] = {
     "v_threshold": np.array(np.nan),
     "scale": np.ones((7, 7)),
     "stride": 0,
-    "padding": "full",
+    "padding": -1,
     "kernel_size": (0, 9),
     "start_dim": 9,
     "input_shape": (),

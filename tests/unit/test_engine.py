@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from snnstack.engine import run
 from snnstack.engine.components import components
 from snnstack.engine.neurons import decayed
@@ -122,7 +123,7 @@ def plans(draw: Any, exact: bool) -> NetworkPlan:
         for _ in range(draw(st.integers(0 if edges else 1, 2))):
             source = draw(st.integers(0, k + 1))
             delay = draw(st.integers(1 if source == k + 1 else 0, 3))
-            count = (sizes + [n])[source]
+            count = [*sizes, n][source]
             remap = pool_map(pool_of(rng)) if source == 0 and draw(st.booleans()) else None
             count = remap.n if remap else count
             dense = draw(st.booleans())
@@ -162,9 +163,8 @@ def matrices(edge: Edge, n: int) -> tuple[Any, Any]:
     if edge.remap is None:
         return weight, count
     spread = np.zeros((len(edge.remap.indptr) - 1, edge.remap.n), int)
-    np.add.at(
-        spread, (np.repeat(np.arange(len(spread)), np.diff(edge.remap.indptr)), edge.remap.target), 1
-    )
+    source = np.repeat(np.arange(len(spread)), np.diff(edge.remap.indptr))
+    np.add.at(spread, (source, edge.remap.target), 1)
     return spread @ weight, spread @ count
 
 
@@ -187,7 +187,7 @@ def conv_matrices(t: ConvTaps) -> tuple[Any, Any]:
 def simulate(plan: NetworkPlan, spikes: Spikes) -> dict[tuple[str, str], Any]:
     """{(layer, "s" | "v" | "i" | "synops")}: [batch, steps, n], or [batch]."""
     kind = np.int64 if plan.integer else np.float64
-    entry = spikes.dense().reshape(spikes.batch, spikes.steps, -1).astype(np.int64)
+    entry = spikes.dense().astype(np.int64)
     past = [entry] + [np.zeros((*entry.shape[:2], x.n), np.int64) for x in plan.layers]
     state = [np.zeros((3, spikes.batch, x.n), kind) for x in plan.layers]
     tables = [[matrices(edge, x.n) for edge in x.edges] for x in plan.layers]
@@ -212,8 +212,8 @@ def update(p: IntegerNeurons | FloatNeurons, total: Any, state: Any) -> Any:
     if isinstance(p, IntegerNeurons):
         x = total * 2**p.shift + p.bias
         if p.beta is not None:
-            x = np.clip(state[1] * p.beta.astype(np.int64) // 65536 + x, -p.current_max, p.current_max)
-            state[1] = x
+            x = state[1] * p.beta.astype(np.int64) // 65536 + x
+            x = state[1] = np.clip(x, -p.current_max, p.current_max)
         v = state[0] * p.alpha.astype(np.int64) // 65536 + x + p.leak
         v = np.clip(v, -p.state_max, p.state_max)
     else:
@@ -306,7 +306,8 @@ def test_input_without_events_still_updates_neurons(plan: NetworkPlan) -> None:
 @pytest.mark.parametrize(("batch", "steps"), [(2, 0), (0, 4), (0, 0)])
 def test_no_steps_and_no_samples_give_empty_results(batch: int, steps: int) -> None:
     plan = dense_plan(N_IN, 5, 1)
-    trace = check(plan, events(0, batch, steps, 1))
+    nothing = np.zeros(batch * steps + 1, np.int64)
+    trace = check(plan, Spikes((N_IN,), batch, steps, nothing, np.zeros(0, np.int32)))
     assert trace.states["l", "v"].shape == (batch, steps, 5)
     assert len(trace.spikes["l"].indptr) == batch * steps + 1
 
@@ -402,7 +403,7 @@ def test_input_that_does_not_fit_is_refused() -> None:
     good = events(0, 2, 3, 1)
     with pytest.raises(DataError) as told:
         run(plan, [Spikes.from_dense(np.zeros((1, 2, 3), np.uint8))])
-    assert str(told.value) == "input 0: spikes have shape (3,), the network takes 40 elements"
+    assert str(told.value) == "input 0: spikes have shape (3,), the network takes (40,)"
     with pytest.raises(DataError) as told:
         run(plan, [replace(good, indices=good.indices + 40)])
     assert str(told.value) == "input 0: has an event outside 0..39"

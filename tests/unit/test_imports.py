@@ -19,7 +19,9 @@ def python(code: str) -> str:
 
 def loaded(code: str) -> set[str]:
     """Top-level names of all modules that are there after `code`."""
-    shown = python(f"{code}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})")
+    shown = python(
+        f"{code}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    )
     return set(shown.split())
 
 
@@ -42,7 +44,9 @@ def test_the_verbs_work_without_torch() -> None:
 
 
 def test_import_is_fast() -> None:
-    clock = "from time import perf_counter as now; start = now(); import snnstack; print(now() - start)"
+    clock = (
+        "from time import perf_counter as now; start = now(); import snnstack; print(now() - start)"
+    )
     assert min(float(python(clock)) for _ in range(5)) < IMPORT_LIMIT_S
 
 

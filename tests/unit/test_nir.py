@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-import os
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+
 from snnstack.errors import ModelError
 from snnstack.frontends.nir import from_nir, read, to_nir, write
 from snnstack.ir.check import problems
@@ -28,12 +30,10 @@ from snnstack.ir.nodes import (
     Scale,
 )
 from snnstack.ir.shapes import output_shapes, with_shapes
-
 from tests.strategies import graphs
 
 nir = pytest.importorskip("nir")
 
-DATA = Path(os.environ.get("SNNSTACK_DATA", Path(__file__).parents[3] / "shared" / "data"))
 REAL = [
     "braille_noDelay_bias_zero.nir",
     "braille_noDelay_noBias_subtract.nir",
@@ -43,18 +43,11 @@ REAL = [
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 
 
-def real(name: str) -> Path:
-    path = DATA / "nir" / name
-    if not path.exists():
-        pytest.skip(f"{path.name} is not there: set SNNSTACK_DATA to the folder of recordings")
-    return path
-
-
 def chain(*nodes: Any, size: tuple[int, ...] = (3,), out: tuple[int, ...] = (3,)) -> Graph:
     """Input, the nodes `n0`, `n1`, ... and Output, one after the other."""
     named = {"in": Input(size), **{f"n{i}": n for i, n in enumerate(nodes)}, "out": Output(out)}
     names = list(named)
-    return Graph(named, tuple(Edge(a, b) for a, b in zip(names, names[1:], strict=False)))
+    return Graph(named, tuple(Edge(a, b) for a, b in pairwise(names)))
 
 
 def lif(**changes: Any) -> LIF:
@@ -91,7 +84,6 @@ def test_nirs_own_reader_gives_the_same_graph(graph: Graph, tmp_path: Path) -> N
 
 def _w_in_like_threshold(graph: Graph) -> Graph:
     """NIR's reader widens `w_in` to the dtype of the parameter that gives the shape."""
-    from dataclasses import replace
 
     def widened(node: Any) -> Any:
         if not hasattr(node, "w_in"):
@@ -108,25 +100,29 @@ def test_random_graphs_keep_every_rule(graph: Graph) -> None:
     assert problems(graph) == []
 
 
+@pytest.mark.data
 @pytest.mark.parametrize("name", REAL)
-def test_real_files_load_and_round_trip(name: str, tmp_path: Path) -> None:
-    graph = read(real(name))
+def test_real_files_load_and_round_trip(name: str, data_dir: Path, tmp_path: Path) -> None:
+    path = data_dir / "nir" / name
+    graph = read(path)
     assert problems(graph) == []
     assert not graph.settings and graph.dt is None
-    assert same(from_nir(nir.read(real(name), type_check=False)), graph)
+    assert same(from_nir(nir.read(path, type_check=False)), graph)
     write(graph, tmp_path / name)
     assert same(read(tmp_path / name), graph)
     assert nir.read(tmp_path / name).metadata == {}
     assert same(from_nir(to_nir(graph)), graph)
 
 
-def test_the_convolutional_file_has_the_shapes_of_its_neurons() -> None:
-    shapes = output_shapes(read(real("cnn_sinabs.nir")))
+@pytest.mark.data
+def test_the_convolutional_file_has_the_shapes_of_its_neurons(data_dir: Path) -> None:
+    shapes = output_shapes(read(data_dir / "nir" / "cnn_sinabs.nir"))
     assert shapes["0"] == (16, 16, 16) and shapes["4"] == (16, 8, 8) and shapes["8"] == (128,)
 
 
-def test_recurrent_edges_have_no_delay_of_their_own() -> None:
-    graph = read(real("braille_noDelay_bias_zero.nir"))
+@pytest.mark.data
+def test_recurrent_edges_have_no_delay_of_their_own(data_dir: Path) -> None:
+    graph = read(data_dir / "nir" / "braille_noDelay_bias_zero.nir")
     assert Edge("lif1.w_rec", "lif1.lif", None) in graph.edges
 
 

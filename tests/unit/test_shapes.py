@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from snnstack.errors import ModelError
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import (
@@ -25,7 +28,7 @@ from snnstack.ir.shapes import conv_output, conv_padding, output_shapes, with_sh
 def chain(*nodes: Leaf | Graph) -> Graph:
     named = {f"n{i}": node for i, node in enumerate(nodes)}
     names = list(named)
-    return Graph(named, tuple(Edge(a, b) for a, b in zip(names, names[1:], strict=False)))
+    return Graph(named, tuple(Edge(a, b) for a, b in pairwise(names)))
 
 
 def conv2d(**changes: object) -> Conv2d:
@@ -46,7 +49,8 @@ def fire(*shape: int) -> IF:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "dilation", "expected"), [(3, 1, (1, 1)), (4, 1, (1, 2)), (2, 3, (1, 2)), (1, 1, (0, 0))]
+    ("kernel", "dilation", "expected"),
+    [(3, 1, (1, 1)), (4, 1, (1, 2)), (2, 3, (1, 2)), (1, 1, (0, 0))],
 )
 def test_same_puts_the_odd_zero_after(
     kernel: int, dilation: int, expected: tuple[int, int]

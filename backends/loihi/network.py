@@ -1,0 +1,126 @@
+"""Networks in chip units: populations and connections with Loihi's register values.
+
+For people who already have integers, and for replaying recordings. Everything a compiler or an
+importer makes for Loihi ends in a `ChipNetwork`; `snnstack.backends.loihi.reference` says what
+it computes. Build one with `snnstack.backends.loihi.builder`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+from snnstack.ir.nodes import Array, Shape, node
+from snnstack.ir.step import Pool, Synapses, size
+
+ChipReset = Literal["zero", "subtract"]
+"""`zero` is the CUBA neuron of both generations; `subtract` needs generation 2's microcode."""
+
+
+@node
+class Cuba:
+    """Current-based leaky integrate-and-fire compartments; all values int64 [n].
+
+        u <- dec(u, i_decay) + (sum of weights << 6)      24 bit, wraps
+        v <- clip(dec(v, v_decay) + u + bias, +-(2**23 - 1))
+        spike iff v > threshold;  v = 0 (or v - threshold);  delivered one step later
+
+    `i_decay`, `v_decay`: 0..4096, what is subtracted from 4096 (netx `iDecay`, `vDecay`; Lava's
+    `du` + 1, `dv`). `bias`: bias_mant * 2**bias_exp. `threshold`: vth_mant << 6; None: the
+    population never fires and its membrane is the result. `refractory` 1..64 steps: 1 is none.
+    """
+
+    name: str
+    shape: Shape
+    i_decay: Array
+    v_decay: Array
+    bias: Array
+    threshold: Array | None
+    reset: ChipReset = "zero"
+    refractory: int = 1
+
+    @property
+    def n(self) -> int:
+        """Number of compartments."""
+        return size(self.shape)
+
+
+@node
+class SigmaDelta:
+    """Sigma-delta neurons of generation 2: send the change of a rectified sum, in integers.
+
+        sigma += a;  act = relu(sigma + bias) (or sigma + bias);  delta = act - act_prev + residue
+        s = delta if |delta| >= threshold else 0;  residue = delta - s;  act_prev = act
+
+    `a` is the weighted input `<< exponent`; a sent value is `s >> exponent`. int64 [n].
+    """
+
+    name: str
+    shape: Shape
+    bias: Array
+    threshold: Array
+    exponent: int = 6
+    activation: Literal["relu", "none"] = "relu"
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return size(self.shape)
+
+
+@node
+class ChipInput:
+    """Where events enter. `graded` events carry signed integers; others are 0/1 or counts."""
+
+    name: str
+    shape: Shape
+    graded: bool = False
+
+
+@node
+class Connection:
+    """Synapses with integer weights as the chip applies them, before its fixed shift by 6.
+
+    `synapses.weight` holds the effective mantissas `w_act / 2**6` after the exponent and the
+    format's rounding (see `snnstack.backends.loihi.weights.effective`). A spike of step t
+    arrives in step t + 1 + `delay` (0..62). `bits`, `exponent`, `signs`: the stored format.
+    """
+
+    source: str
+    target: str
+    synapses: Synapses
+    delay: int = 0
+    pool: Pool | None = None
+    bits: int = 8
+    exponent: int = 0
+    signs: Literal["mixed", "excitatory", "inhibitory"] = "mixed"
+
+
+ChipPopulation = Cuba | SigmaDelta
+
+
+@node
+class ChipNetwork:
+    """`lag`: steps by which a population runs behind the input (its depth)."""
+
+    generation: Literal[1, 2]
+    input: ChipInput
+    populations: tuple[ChipPopulation, ...]
+    connections: tuple[Connection, ...]
+    outputs: tuple[str, ...]
+    lag: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def population(self, name: str) -> ChipPopulation:
+        """The population called `name`."""
+        return next(p for p in self.populations if p.name == name)
+
+    def into(self, name: str) -> tuple[Connection, ...]:
+        """The connections whose target is `name`."""
+        return tuple(c for c in self.connections if c.target == name)
+
+    def with_(self, **changes: Any) -> ChipNetwork:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)
