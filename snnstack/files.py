@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from snnstack.errors import TargetError, fail
+from snnstack.errors import SnnstackError, TargetError, fail
 
 
 def write_directory(files: Mapping[str, bytes], path: Path) -> None:
@@ -29,10 +29,17 @@ def write_directory(files: Mapping[str, bytes], path: Path) -> None:
         temporary.chmod(0o777 & ~_umask())
         temporary.rename(path)
     except OSError as error:
-        raise fail(TargetError, str(path), f"cannot be written: {error.strerror}") from error
+        raise _unwritable(path, error) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unwritable(path: Path, error: OSError) -> SnnstackError:
+    for folder in path.parents:
+        if folder.exists() and not folder.is_dir():
+            return fail(TargetError, str(path), f"cannot be written: {folder} is not a directory")
+    return fail(TargetError, str(path), f"cannot be written: {error.strerror}")
 
 
 def _umask() -> int:
@@ -53,7 +60,7 @@ def write_file(content: bytes, path: Path) -> None:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise fail(TargetError, str(path), f"cannot be written: {error.strerror}") from error
+        raise _unwritable(path, error) from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)

@@ -60,7 +60,7 @@ def load(model: str | Path | Graph, options: Options | None = None) -> Graph:
 
 
 def _read(path: Path) -> Graph:
-    if path.suffix not in (".nir", ".h5", ".hdf5"):
+    if path.is_file() and path.suffix not in (".nir", ".h5", ".hdf5"):
         what = f"unknown kind of model file {path.suffix!r}"
         raise fail(ModelError, str(path), what, "give a .nir file")
     from snnstack.frontends import nir

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -17,6 +19,22 @@ from snnstack.errors import TargetError, fail
 from snnstack.ir.nodes import Array
 
 KIND, ARRAY, TUPLE = "$kind", "$array", "$tuple"
+DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    BadZipFile,
+    msgspec.MsgspecError,
+    struct.error,
+    zlib.error,
+)
+"""What reading a file that was cut or changed can raise, in JSON, zip, deflate or NumPy."""
 
 
 def to_files(value: Any, stem: str) -> dict[str, bytes]:
@@ -30,7 +48,7 @@ def to_files(value: Any, stem: str) -> dict[str, bytes]:
 
 
 def from_files(files: Mapping[str, bytes], stem: str, kinds: tuple[type[Any], ...]) -> Any:
-    """The inverse of `to_files`; only the dataclasses in `kinds` are built.
+    """The inverse of `to_files`: one of `kinds[0]`; only the dataclasses in `kinds` are built.
 
     Raises TargetError for a missing or malformed file.
     """
@@ -41,10 +59,16 @@ def from_files(files: Mapping[str, bytes], stem: str, kinds: tuple[type[Any], ..
         tree = json.loads(files[f"{stem}.json"])
         with np.load(io.BytesIO(files[f"{stem}.npz"]), allow_pickle=False) as arrays:
             known: dict[str, type[Any]] = {kind.__name__: kind for kind in kinds}
-            return _decode(tree, dict(arrays), known)
-    except (ValueError, KeyError, TypeError, OSError, BadZipFile, msgspec.ValidationError) as error:
-        what = f"is malformed: {error}"
+            return _expected(_decode(tree, dict(arrays), known), kinds[0])
+    except DAMAGED as error:
+        what = f"is malformed: {error or type(error).__name__}"
         raise fail(TargetError, f"{stem}.json", what, "compile the model again") from error
+
+
+def _expected(value: Any, kind: type[Any]) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"holds a {type(value).__name__}, not a {kind.__name__}")
+    return value
 
 
 def _encode(value: Any, arrays: dict[str, Array]) -> Any:

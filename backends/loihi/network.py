@@ -54,7 +54,8 @@ class SigmaDelta:
         sigma += a;  act = relu(sigma + bias) (or sigma + bias);  delta = act - act_prev + residue
         s = delta if |delta| >= threshold else 0;  residue = delta - s;  act_prev = act
 
-    `a` is the weighted input `<< exponent`; a sent value is `s >> exponent`. int64 [n].
+    `a` is the weighted input; a sent value is `s >> exponent`. State, `bias` and `threshold`
+    are held times `2**exponent` (as in Lava: `2**(spike_exp + state_exp)`). int64 [n].
     """
 
     name: str

@@ -103,7 +103,7 @@ def _cuba(p: Cuba, state: State, acc: Array) -> Array:
     v = decay(state["real_v"], one - p.v_decay, DECAY_BITS, "toward_zero") + state["i"] + p.bias
     v = saturate(v, VOLTAGE_MAX)
     waiting = state["wait"] > 0
-    v = np.where(waiting, 0, v)
+    v = np.where(waiting, state["real_v"], v)
     if p.threshold is None:
         state["v"] = state["real_v"] = v
         return v
@@ -117,7 +117,7 @@ def _cuba(p: Cuba, state: State, acc: Array) -> Array:
 
 
 def _sigma_delta(p: SigmaDelta, state: State, acc: Array) -> Array:
-    state["sigma"] = state["sigma"] + (acc << p.exponent)
+    state["sigma"] = state["sigma"] + acc
     act = state["sigma"] + p.bias
     if p.activation == "relu":
         act = np.maximum(act, 0)

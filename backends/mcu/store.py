@@ -34,8 +34,7 @@ def emit(program: Program) -> dict[str, bytes]:
 
 def load(files: Mapping[str, bytes]) -> Program:
     """The program in the files that `emit` made."""
-    program = from_files(files, STEM, KINDS)
-    assert isinstance(program, Program)
+    program: Program = from_files(files, STEM, KINDS)
     return program
 
 

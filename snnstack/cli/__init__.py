@@ -93,13 +93,15 @@ def _terminable() -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
         sys.exit(128 + number)
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, stop) for number in numbers]
+    default = signal.SIG_DFL  # under `nohup` SIGHUP is ignored, and stays so
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == default]
+    for number in numbers:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        for number in numbers:
+            signal.signal(number, default)
 
 
 def _debug_first(arguments: list[str]) -> list[str]:

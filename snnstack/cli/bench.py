@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 DEMO_BOARDS = ("microbit-v1", "nucleo-l152re", "nucleo-l4r5zi", "nucleo-h7a3zi-q",
                "nucleo-u575zi-q", "esp32-c3")  # fmt: skip
 
+HEADER = ("board", "accuracy %", "spikes equal %", "exact", "latency ms", "energy uJ",
+          "flash KiB", "RAM KiB")  # fmt: skip
+
 
 @click.command(short_help="Measure a model on boards.")
 @click.argument("model", type=click.Path(path_type=Path))
@@ -78,9 +81,7 @@ def show_rows(rows: Sequence[BenchRow]) -> None:
     float_ = percent(first.accuracy_float)
     click.echo(f"{first.samples} samples of {first.steps} steps, float accuracy {float_}")
     click.echo()
-    header = ["board", "accuracy %", "spikes equal %", "exact", "latency ms", "energy uJ",
-              "flash KiB", "RAM KiB"]  # fmt: skip
-    table("mean of an inference: expected (lowest-highest), ~ estimated", header, _cells(rows))
+    table("mean of an inference: expected (lowest-highest), ~ estimated", HEADER, _cells(rows))
     for row in rows:
         events = f"{row.synops:.0f} synops, {row.spikes:.0f} spikes"
         click.echo(f"{row.board}: {events}; {row.performance.basis}")

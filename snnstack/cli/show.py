@@ -35,8 +35,9 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     shown = Table(**style, show_edge=False, padding=(0, 1, 0, 0))
     for k, name in enumerate(header):
         numeric = all(_is_number(row[k]) for row in rows)
+        whole = not any(" " in row[k] for row in rows)
         head = name.replace(" ", "\n") if narrow else name
-        shown.add_column(head, justify="right" if numeric else "left")
+        shown.add_column(head, justify="right" if numeric else "left", no_wrap=whole)
     for row in rows:
         shown.add_row(*row)
     click.echo(title)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from snnstack.engine.plan import (
     ConvTaps,
+    CubaNeurons,
+    DeltaNeurons,
     DenseRows,
     Edge,
     FloatNeurons,
@@ -24,21 +26,29 @@ from snnstack.engine.plan import (
 from snnstack.engine.taps import pixel_taps
 
 # Columns of `layers`. FAST: no current state, not refractory, one alpha, threshold and reset.
-# NARROW: all input is one table of dense rows.
+# NARROW: all input is one table of dense rows, for events without values. SHOWN: what a probe
+# of v shows on a spike, or -1.
 N, OFFSET, FIRST_EDGE, LAST_EDGE, SOURCE, SHIFT, REFRACTORY = range(7)
 SUBTRACT, HAS_CURRENT, FAST, NARROW, CURRENT_MAX, STATE_MAX = range(7, 13)
+MODEL, CURRENT_BITS, SHOWN, PAYLOAD_SHIFT, RECTIFY = range(13, 18)
+LAYER_COLUMNS = 18
+PLAIN, CUBA, DELTA = range(3)
 # Columns of `edges`. INDPTR: first row pointer of a sparse table, first row of `pixels` of a
-# convolution. MAP: first row pointer of the event map, or -1.
+# convolution. MAP: first row pointer of the event map, or -1. GRADED: events carry values.
+# ROWS: how many rows of a dense table `narrow` can hold the sum of.
 READS, DELAY, KIND, WEIGHT, INDPTR, MAP = range(6)
 CHANNELS_IN, PER_GROUP_IN, PER_GROUP_OUT, CHANNELS_OUT = range(6, 10)
-TAPS_Y, TAPS_X, ROW_STEP, PIXEL_STEP = range(10, 14)
+TAPS_Y, TAPS_X, ROW_STEP, PIXEL_STEP, GRADED, ROWS = range(10, 16)
+EDGE_COLUMNS = 16
 DENSE, SPARSE, CONV = range(3)
 # Rows of `parameters`. DRIVE: bias + leak. ABOVE: v > it means a spike. AFTER: what v becomes,
 # or what is added to it.
 ALPHA, BETA, BIAS, LEAK, DRIVE, GAIN_IN, GAIN, ABOVE, AFTER = range(9)
 
 BLOCK = 256
-"""Rows added before a narrow accumulator is emptied: 256 * -128 still fits int16."""
+"""Most rows added before a narrow accumulator is emptied: 256 * -128 still fits int16."""
+FEWEST_ROWS = 16
+"""With fewer rows between two emptyings a narrow accumulator does not pay."""
 
 
 class Flat(NamedTuple):
@@ -46,6 +56,7 @@ class Flat(NamedTuple):
 
     `pixels` int32 [.., 4]: per input pixel of a convolution the first output pixel, the first
     tap, and the number of taps in y and x. `parameters` [.., neuron], rows as named above.
+    `parts`: for each neuron the number of its part, counted over the layers that have parts.
     """
 
     layers: NDArray[np.int64]
@@ -55,6 +66,7 @@ class Flat(NamedTuple):
     targets: NDArray[np.int32]
     pixels: NDArray[np.int32]
     parameters: NDArray[Any]
+    parts: NDArray[np.int32]
 
 
 class _Pile:
@@ -80,24 +92,29 @@ def flatten(plan: NetworkPlan) -> Flat:
     number = np.int32 if plan.integer else np.float64
     weights, pointers, targets = _Pile(_weight_type(plan)), _Pile(np.int64), _Pile(np.int32)
     pixels, offset = _Pile(np.int32, 4), 0
+    narrow = narrow_type(plan) == np.int16
     edges: list[list[int]] = []
     layers: list[list[int]] = []
     parameters = [np.zeros((9, 0), dtype=number)]
     for k, layer in enumerate(plan.layers):
         first = len(edges)
-        edges += [_edge(edge, weights, pointers, targets, pixels) for edge in layer.edges]
-        row = [layer.n, offset, first, len(edges), len(plan.inputs) + k]
-        layers.append(row + _settings(layer))
+        for edge in layer.edges:
+            row = _edge(edge, weights, pointers, targets, pixels)
+            most = _rows(edge) if narrow else BLOCK
+            edges.append([*row, int(plan.carries_values(edge.source)), most])
+        where = [layer.n, offset, first, len(edges), len(plan.inputs) + k]
+        layers.append(where + _settings(layer, plan))
         parameters.append(_parameters(layer).astype(number))
         offset += layer.n
     return Flat(
-        np.array(layers, dtype=np.int64).reshape(-1, 13),
-        np.array(edges, dtype=np.int64).reshape(-1, 14),
+        np.array(layers, dtype=np.int64).reshape(-1, LAYER_COLUMNS),
+        np.array(edges, dtype=np.int64).reshape(-1, EDGE_COLUMNS),
         weights.joined(),
         pointers.joined(),
         targets.joined(),
         pixels.joined(),
         np.concatenate(parameters, axis=1),
+        _parts(plan),
     )
 
 
@@ -106,6 +123,38 @@ def _weight_type(plan: NetworkPlan) -> Any:
     if not plan.integer:
         return np.dtype(np.float64)
     return np.result_type(np.int8, *types)
+
+
+def narrow_type(plan: NetworkPlan) -> Any:
+    """In what the sum of a few dense rows is taken: int16 where that is safe for enough rows."""
+    if not plan.integer:
+        return np.float64
+    dense = [
+        edge
+        for layer in plan.layers
+        for edge in layer.edges
+        if isinstance(edge.table, DenseRows) and not plan.carries_values(edge.source)
+    ]
+    small = _weight_type(plan).itemsize <= 2
+    return np.int16 if small and all(_rows(e) >= FEWEST_ROWS for e in dense) else np.int32
+
+
+def _rows(edge: Edge) -> int:
+    """How many rows of a dense table always sum to an int16."""
+    weight = edge.table.weight
+    if weight.dtype == np.int8 or not isinstance(edge.table, DenseRows) or not weight.size:
+        return BLOCK
+    highest, lowest = max(int(weight.max()), 1), min(int(weight.min()), -1)
+    return min(BLOCK, (2**15 - 1) // highest, 2**15 // -lowest)
+
+
+def _parts(plan: NetworkPlan) -> NDArray[np.int32]:
+    found, first = [np.zeros(0, dtype=np.int32)], 0
+    for layer in plan.layers if plan.wraps else ():
+        part = np.zeros(layer.n, dtype=np.int32) if layer.part is None else layer.part
+        found.append((part + first).astype(np.int32))
+        first += layer.parts
+    return np.concatenate(found)
 
 
 def _edge(edge: Edge, weights: _Pile, pointers: _Pile, targets: _Pile, pixels: _Pile) -> list[int]:
@@ -135,35 +184,50 @@ def _conv_edge(edge: Edge, table: ConvTaps, remap: int, weights: _Pile, pixels: 
     return [*row, taps_y, taps_x, taps.step[0] * table.out_shape[2], taps.step[1]]
 
 
-def _settings(layer: LayerPlan) -> list[int]:
+def _settings(layer: LayerPlan, plan: NetworkPlan) -> list[int]:
+    """The columns of a row of `layers` from SHIFT on."""
     neurons = layer.neurons
-    refractory = 0 if neurons.threshold is None else neurons.refractory
-    common = [refractory, int(neurons.subtract), int(neurons.beta is not None)]
+    if isinstance(neurons, DeltaNeurons):
+        kind = [DELTA, 0, -1, neurons.payload_shift, int(neurons.rectify)]
+        return [neurons.shift, *[0] * 7, *kind]
+    narrow = len(layer.edges) == 1 and _is_plain_dense(layer.edges[0], plan)
+    pause = 0 if neurons.threshold is None else neurons.refractory
+    if isinstance(neurons, CubaNeurons):
+        shown = -1 if neurons.threshold is None or neurons.reads is None else neurons.reads
+        common = [max(pause, 1), int(neurons.subtract), 1, 0, int(narrow), 0, neurons.state_max]
+        return [neurons.shift, *common, CUBA, neurons.current_bits, shown, 0, 0]
+    common = [pause, int(neurons.subtract), int(neurons.beta is not None)]
     if isinstance(neurons, FloatNeurons):
-        return [0, *common, 0, 0, 0, 0]
+        return [0, *common, *[0] * 4, *[PLAIN, 0, -1, 0, 0]]
     uniform = all(
         values is None or np.all(values == values[:1])
         for values in (neurons.alpha, neurons.threshold, neurons.v_reset)
     )
-    fast = uniform and neurons.beta is None and refractory == 0 and layer.n > 0
-    narrow = fast and len(layer.edges) == 1 and _is_plain_dense(layer.edges[0])
+    fast = uniform and neurons.beta is None and pause == 0 and layer.n > 0
     limits = [neurons.current_max, neurons.state_max]
-    return [neurons.shift, *common, int(fast), int(narrow), *limits]
+    return [neurons.shift, *common, int(fast), int(fast and narrow), *limits, PLAIN, 0, -1, 0, 0]
 
 
-def _is_plain_dense(edge: Edge) -> bool:
-    return isinstance(edge.table, DenseRows) and edge.remap is None
+def _is_plain_dense(edge: Edge, plan: NetworkPlan) -> bool:
+    values = plan.carries_values(edge.source)
+    return isinstance(edge.table, DenseRows) and edge.remap is None and not values
 
 
 def _parameters(layer: LayerPlan) -> NDArray[Any]:
     """[9, n]; "does not fire" is a threshold that no v can pass."""
     neurons = layer.neurons
-    kind: Any = np.int64 if isinstance(neurons, IntegerNeurons) else np.float64
+    kind: Any = np.float64 if isinstance(neurons, FloatNeurons) else np.int64
     rows = np.zeros((9, layer.n), dtype=kind)
-    rows[ALPHA], rows[BIAS], rows[LEAK] = neurons.alpha, neurons.bias, neurons.leak
+    rows[BIAS] = neurons.bias
+    if isinstance(neurons, DeltaNeurons):
+        rows[ABOVE] = neurons.threshold
+        return rows
+    rows[ALPHA] = neurons.alpha
     rows[BETA] = 0 if neurons.beta is None else neurons.beta
-    rows[DRIVE] = rows[BIAS] + rows[LEAK]
-    rows[AFTER] = neurons.v_reset
+    ge = False
+    if not isinstance(neurons, CubaNeurons):
+        rows[LEAK], rows[AFTER], ge = neurons.leak, neurons.v_reset, neurons.ge
+        rows[DRIVE] = rows[BIAS] + rows[LEAK]
     if isinstance(neurons, FloatNeurons):
         rows[GAIN_IN], rows[GAIN] = neurons.gain_in, neurons.gain
     if neurons.threshold is None:
@@ -172,6 +236,6 @@ def _parameters(layer: LayerPlan) -> NDArray[Any]:
     rows[ABOVE] = neurons.threshold
     if neurons.subtract:
         rows[AFTER] = -rows[ABOVE]
-    if neurons.ge:
+    if ge:
         rows[ABOVE] = rows[ABOVE] - 1 if kind is np.int64 else np.nextafter(rows[ABOVE], -np.inf)
     return rows

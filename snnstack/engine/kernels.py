@@ -9,20 +9,32 @@ from numpy.typing import NDArray
 
 from snnstack.engine.compiled import compiled, inlined
 from snnstack.engine.flat import (
-    BLOCK,
     DELAY,
+    DELTA,
     FAST,
     FIRST_EDGE,
+    GRADED,
     LAST_EDGE,
+    MODEL,
     NARROW,
     OFFSET,
     READS,
+    ROWS,
+    SHOWN,
     SOURCE,
     WEIGHT,
     N,
 )
 from snnstack.engine.inject import add_edge, add_rows
-from snnstack.engine.neurons import emit, update_fast, update_float, update_integer
+from snnstack.engine.neurons import (
+    emit,
+    emit_values,
+    update_cuba,
+    update_delta,
+    update_fast,
+    update_float,
+    update_integer,
+)
 
 
 class Work(NamedTuple):
@@ -31,6 +43,10 @@ class Work(NamedTuple):
     `ends[source, sample * steps + t]` is where the events of that step begin in `events`, and
     the next entry where they end. `synops` [layer, sample]. `watch` [layer, 2] is where the
     recorded v and i of a layer begin in `record`, or -1. `flags` and `words` share memory.
+
+    Of use only to networks of Cuba and delta neurons: `values`, parallel to `events`; `deep`,
+    synaptic input in int64; `memory` [3, neuron]; `active` [neuron], the active steps of a
+    sample, and `busy` [part, sample], their sums; `overflow` [layer], 1 where a value left int32.
     """
 
     events: NDArray[np.int32]
@@ -46,6 +62,13 @@ class Work(NamedTuple):
     words: NDArray[np.uint64]
     watch: NDArray[np.int64]
     record: NDArray[Any]
+    values: NDArray[np.int32]
+    new_values: NDArray[np.int32]
+    deep: NDArray[np.int64]
+    memory: NDArray[np.int64]
+    active: NDArray[np.int32]
+    busy: NDArray[np.int64]
+    overflow: NDArray[np.uint8]
 
 
 @inlined
@@ -79,7 +102,29 @@ def gather(flat: Any, work: Any, layer: int, begin: int, t: int, wide: Any, narr
             ends = work.ends[row[READS]]
             lo, hi = ends[begin + then], ends[begin + then + 1]
             if lo < hi:
-                done += add_edge(flat, row, work.events, lo, hi, wide, narrow, work.scratch)
+                ids, room = work.events, work.scratch
+                done += add_edge(flat, row, ids, None, lo, hi, wide, narrow, room, None)
+    return done
+
+
+@compiled
+def gather_graded(
+    flat: Any, work: Any, layer: int, begin: int, t: int, wide: Any, narrow: Any
+) -> int:
+    """`gather` where events of some sources carry values."""
+    wide[:] = 0
+    done = 0
+    for edge in range(flat.layers[layer, FIRST_EDGE], flat.layers[layer, LAST_EDGE]):
+        row = flat.edges[edge]
+        then = t - row[DELAY]
+        if then >= 0:
+            ends, ids, room = work.ends[row[READS]], work.events, work.scratch
+            lo, hi = ends[begin + then], ends[begin + then + 1]
+            if row[GRADED]:
+                given, new = work.values, work.new_values
+                done += add_edge(flat, row, ids, given, lo, hi, wide, narrow, room, new)
+            else:
+                done += add_edge(flat, row, ids, None, lo, hi, wide, narrow, room, None)
     return done
 
 
@@ -93,7 +138,7 @@ def gather_narrow(flat: Any, work: Any, layer: int, begin: int, t: int, narrow: 
     if then >= 0:
         ends = work.ends[row[READS]]
         lo, hi = ends[begin + then], ends[begin + then + 1]
-        if hi - lo <= BLOCK:
+        if hi - lo <= row[ROWS]:
             add_rows(narrow, flat.weights, row[WEIGHT], work.events, lo, hi)
             done = (hi - lo) * len(narrow)
         else:
@@ -139,6 +184,73 @@ def run_integer(flat: Any, work: Any, group: Any, samples: int, steps: int) -> N
                         update_integer(row, flat.parameters, wide, v, i, wait, work.flags)
                 work.synops[layer, sample] += done
                 finish(flat, work, layer, begin + t)
+
+
+@inlined
+def finish_graded(flat: Any, work: Any, layer: int, row: int) -> None:
+    """`finish` of a layer whose events carry values, or whose probe shows a spike as a number."""
+    n, offset = flat.layers[layer, N], flat.layers[layer, OFFSET]
+    if flat.layers[layer, MODEL] == DELTA:
+        ends, sent = work.ends[flat.layers[layer, SOURCE]], work.v[offset : offset + n]
+        ends[row + 1] = emit_values(work.flags, sent, n, work.events, work.values, ends[row])
+    start, shown = work.watch[layer, 0], flat.layers[layer, SHOWN]
+    if start >= 0 and shown >= 0:
+        for j in range(n):
+            if work.flags[j]:
+                work.record[start + row * n + j] = shown
+
+
+@inlined
+def wake(flat: Any, work: Any, group: Any) -> None:
+    """What `rest` leaves of the layers `group`: sums and counts of a sample to zero."""
+    for layer in group:
+        start, stop = slot(flat.layers[layer])
+        work.active[start:stop] = 0
+        if flat.layers[layer, MODEL] == DELTA:
+            work.memory[:, start:stop] = 0
+
+
+@inlined
+def tally(flat: Any, work: Any, group: Any, sample: int) -> None:
+    """The active steps of the neurons of a sample, summed by part."""
+    for layer in group:
+        start, stop = slot(flat.layers[layer])
+        for j in range(start, stop):
+            work.busy[flat.parts[j], sample] += work.active[j]
+
+
+@compiled
+def run_cuba(flat: Any, work: Any, group: Any, samples: int, steps: int) -> None:
+    """The layers `group` of a network of Cuba and delta neurons, stepping together."""
+    for sample in range(samples):
+        rest(flat, work, group)
+        wake(flat, work, group)
+        begin = sample * steps
+        for t in range(steps):
+            for layer in group:
+                row = flat.layers[layer]
+                start, stop = slot(row)
+                wide, narrow = work.wide[: row[N]], work.narrow[: row[N]]
+                v, i, wait = work.v[start:stop], work.i[start:stop], work.wait[start:stop]
+                active, flags, parameters = work.active[start:stop], work.flags, flat.parameters
+                done = -1
+                if row[MODEL] == DELTA:
+                    deep, memory = work.deep[: row[N]], work.memory[:, start:stop]
+                    done = gather_graded(flat, work, layer, begin, t, deep, narrow)
+                    if not update_delta(row, parameters, deep, memory, v, flags, active):
+                        work.overflow[layer] = 1
+                else:
+                    if row[NARROW]:
+                        done = gather_narrow(flat, work, layer, begin, t, narrow)
+                    if done >= 0:
+                        update_cuba(row, parameters, narrow, v, i, wait, flags, active)
+                    else:
+                        done = gather_graded(flat, work, layer, begin, t, wide, narrow)
+                        update_cuba(row, parameters, wide, v, i, wait, flags, active)
+                work.synops[layer, sample] += done
+                finish(flat, work, layer, begin + t)
+                finish_graded(flat, work, layer, begin + t)
+        tally(flat, work, group, sample)
 
 
 @compiled

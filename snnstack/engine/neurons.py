@@ -17,6 +17,7 @@ from snnstack.engine.flat import (
     ALPHA,
     BETA,
     BIAS,
+    CURRENT_BITS,
     CURRENT_MAX,
     DRIVE,
     GAIN,
@@ -24,6 +25,8 @@ from snnstack.engine.flat import (
     HAS_CURRENT,
     LEAK,
     OFFSET,
+    PAYLOAD_SHIFT,
+    RECTIFY,
     REFRACTORY,
     SHIFT,
     STATE_MAX,
@@ -85,6 +88,72 @@ def update_integer(
 
 
 @compiled
+def shrunk(value: Any, factor: Any) -> Any:
+    """value * factor / 2**12 toward zero in 32 bits, for |value| <= 2**23, factor 0..4096."""
+    up = np.int32(np.int32(value >> 31) & np.int32(4095))  # rounds a negative value up
+    high = np.int32(np.int32(value >> 12) * factor)
+    low = np.int32(np.int32(np.int32(value & np.int32(4095)) * factor) + up)
+    return np.int32(high + np.int32(low >> 12))
+
+
+@compiled
+def update_cuba(
+    row: Any, parameters: Any, total: Any, v: Any, i: Any, wait: Any, flags: Any, active: Any
+) -> None:
+    """Current-based update in wrapping registers; equations in `plan.CubaNeurons`.
+
+    `active` counts the steps in which i or v (before the reset) is not 0.
+    """
+    start, stop, scale = row[OFFSET], row[OFFSET] + row[N], np.int32(1 << row[SHIFT])
+    highest, lowest = np.int32(row[STATE_MAX]), np.int32(-row[STATE_MAX])
+    keep, pause = np.int32(-row[SUBTRACT]), np.int32(row[REFRACTORY] - 1)
+    spare = np.int32(32 - row[CURRENT_BITS])
+    alpha, beta = parameters[ALPHA, start:stop], parameters[BETA, start:stop]
+    bias, above = parameters[BIAS, start:stop], parameters[ABOVE, start:stop]
+    after = parameters[AFTER, start:stop]
+    for j in range(stop - start):
+        x = np.int32(shrunk(i[j], beta[j]) + np.int32(np.int32(total[j]) * scale))
+        x = np.int32(np.int32(x << spare) >> spare)
+        i[j] = x
+        u = np.int32(shrunk(v[j], alpha[j]) + x + bias[j])
+        u = min(max(u, lowest), highest)
+        u = np.int32(0) if wait[j] > 0 else u
+        fired = u > above[j]
+        flags[j] = fired
+        active[j] += np.int32((x | u) != 0)
+        v[j] = np.int32((u & keep) + after[j]) if fired else u
+        wait[j] = pause if fired else max(np.int32(wait[j] - 1), np.int32(0))
+
+
+@compiled
+def update_delta(
+    row: Any, parameters: Any, total: Any, memory: Any, sent: Any, flags: Any, active: Any
+) -> bool:
+    """Sigma-delta update; equations in `plan.DeltaNeurons`. False if a value leaves int32.
+
+    `memory` int64 [3, n]: sigma, act, residue. `sent` becomes the values sent. `active` counts
+    the steps with input or with something to send.
+    """
+    start, stop, shift = row[OFFSET], row[OFFSET] + row[N], row[SHIFT]
+    floor = np.int64(0) if row[RECTIFY] else np.int64(-(2**63))
+    bias, threshold = parameters[BIAS, start:stop], parameters[ABOVE, start:stop]
+    fits = True
+    for j in range(stop - start):
+        memory[0, j] += total[j] << shift
+        act = max(memory[0, j] + bias[j], floor)
+        delta = act - memory[1, j] + memory[2, j]
+        sends = delta if abs(delta) >= threshold[j] else np.int64(0)
+        memory[1, j] = act
+        memory[2, j] = delta - sends
+        value = sends >> row[PAYLOAD_SHIFT]
+        fits &= value == np.int32(value)
+        sent[j] = value
+        flags[j] = value != 0
+        active[j] += np.int32((total[j] != 0) | (delta != 0))
+    return fits
+
+
+@compiled
 def update_float(
     row: Any, parameters: Any, total: Any, v: Any, i: Any, wait: Any, flags: Any
 ) -> None:
@@ -121,4 +190,15 @@ def emit(flags: Any, words: Any, n: int, events: Any, at: int) -> int:
             for j in range(8 * w, 8 * w + 8):
                 events[at] = j
                 at += flags[j]
+    return at
+
+
+@compiled
+def emit_values(flags: Any, sent: Any, n: int, events: Any, values: Any, at: int) -> int:
+    """As `emit`, and the value of each event from `values[at]` on."""
+    for j in range(n):
+        if flags[j]:
+            events[at] = j
+            values[at] = sent[j]
+            at += 1
     return at

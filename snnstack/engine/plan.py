@@ -115,30 +115,100 @@ class FloatNeurons:
     refractory: int
 
 
-Neurons = IntegerNeurons | FloatNeurons
+@dataclass(frozen=True, eq=False)
+class CubaNeurons:
+    """Current-based neurons in int32 registers that wrap; parameters int [n].
+
+        i <- wrap(toward_zero(beta i / 4096) + (input << shift))       `current_bits` wide
+        v <- clip(toward_zero(alpha v / 4096) + i + bias, +-state_max); 0 while refractory
+        spike iff v > threshold;  then v = 0, or v - threshold
+
+    `alpha`, `beta` 0..4096. `threshold` None: never fires. `refractory` 1 is none. `reads`: what
+    a probe of v shows on the step of a spike (None: v after it). A sum of input may leave int32:
+    only its low bits count.
+    """
+
+    alpha: Array
+    beta: Array
+    shift: int
+    bias: Array
+    threshold: Array | None
+    subtract: bool
+    refractory: int
+    reads: int | None = None
+    current_bits: int = 24
+    state_max: int = 2**23 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class DeltaNeurons:
+    """Neurons that send the change of a sum as a signed value; parameters int [n], int64 states.
+
+        sigma += input << shift;  act = max(sigma + bias, 0), or without max unless `rectify`
+        delta = act - previous act + residue;  sent = delta if |delta| >= threshold else 0
+        residue = delta - sent;  an event carries sent >> payload_shift, unless that is 0
+
+    A value that leaves int32 is an error of the run.
+    """
+
+    shift: int
+    payload_shift: int
+    bias: Array
+    threshold: Array
+    rectify: bool
+
+
+Neurons = IntegerNeurons | FloatNeurons | CubaNeurons | DeltaNeurons
 
 
 @dataclass(frozen=True, eq=False)
 class LayerPlan:
-    """`n` neurons of one kind. An edge with delay 0 reads an input or an earlier layer."""
+    """`n` neurons of one kind. An edge with delay 0 reads an input or an earlier layer.
+
+    `part` int [n]: which part of the layer a neuron belongs to, 0 upwards, for counts; None:
+    all to part 0. Only layers of Cuba and delta neurons count by part.
+    """
 
     name: str
     n: int
     edges: tuple[Edge, ...]
     neurons: Neurons
+    part: Array | None = None
+
+    @property
+    def parts(self) -> int:
+        """Number of parts."""
+        return 1 if self.part is None else int(self.part.max(initial=0)) + 1
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkPlan:
-    """`inputs`: number of elements of each input. All layers integer, or all float."""
+    """`inputs`: number of elements of each input.
+
+    All layers are integer, all float, or all of Cuba and delta neurons. `graded`: numbers of the
+    inputs that carry values (`GradedEvents`); they may feed only Cuba and delta neurons.
+    """
 
     inputs: tuple[int, ...]
     layers: tuple[LayerPlan, ...]
+    graded: frozenset[int] = frozenset()
 
     @property
     def integer(self) -> bool:
-        """True where the layers compute in int32."""
-        return all(isinstance(layer.neurons, IntegerNeurons) for layer in self.layers)
+        """True where the layers compute in integers."""
+        return not any(isinstance(layer.neurons, FloatNeurons) for layer in self.layers)
+
+    @property
+    def wraps(self) -> bool:
+        """True where the layers are of Cuba and delta neurons."""
+        kinds = (CubaNeurons, DeltaNeurons)
+        return any(isinstance(layer.neurons, kinds) for layer in self.layers)
+
+    def carries_values(self, source: int) -> bool:
+        """Do the events of this source carry values?"""
+        if source < len(self.inputs):
+            return source in self.graded
+        return isinstance(self.layers[source - len(self.inputs)].neurons, DeltaNeurons)
 
     def source_sizes(self) -> tuple[int, ...]:
         """Number of neurons of every source: inputs first, then layers."""

@@ -67,12 +67,12 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise fail(DataError, str(path), what, HINT)
     try:
         raise_if_any(DataError, _kind_problems(path))
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             found = dict(_read_arrays(file, path))
             names = ", ".join(file.files) or "nothing"
     except _DAMAGED as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise fail(DataError, str(path), f"cannot be read as .npz: {reason}", HINT) from error
+        raise fail(DataError, str(path), f"is cut short or damaged: {reason}", HINT) from error
     if "x" not in found:
         raise fail(DataError, str(path), f"holds {names}, but no x", HINT)
     return found

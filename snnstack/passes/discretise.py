@@ -40,8 +40,9 @@ def discretise(graph: Graph) -> StepGraph:
         raise fail(ModelError, "graph", "says no time step or integrator", "apply options first")
     shapes = output_shapes(graph)
     found = [p for path in paths(graph) for p in _projections(graph, path, shapes)]
-    projections = _timed(list(graph.inputs()), found)
     names = target_names(graph)
+    outputs = _outputs(graph, names)
+    projections = _timed(list(graph.inputs()), outputs, found)
     pairs = [(p.source, p.target) for p in projections]
     now = [(p.source, p.target) for p in projections if p.delay == 0]
     order = update_order(names, now, distances(graph.inputs(), pairs))
@@ -53,7 +54,7 @@ def discretise(graph: Graph) -> StepGraph:
         projections=tuple(
             sorted(projections, key=lambda p: (order.index(p.target), p.source, p.delay))
         ),
-        outputs=tuple(_outputs(graph, names)),
+        outputs=tuple(outputs),
         dt=graph.dt,
         settings=_settings(graph),
         metadata=graph.metadata,
@@ -112,10 +113,12 @@ def _maps(graph: Graph, path: Path, shape: Shape) -> list[LinearMap]:
     return maps
 
 
-def _timed(inputs: list[str], found: list[tuple[Projection, bool]]) -> list[Projection]:
+def _timed(
+    inputs: list[str], outputs: list[str], found: list[tuple[Projection, bool]]
+) -> list[Projection]:
     undecided = [(p.source, p.target) for p, open_ in found if open_]
     fixed = [(p.source, p.target) for p, open_ in found if not open_ and p.delay == 0]
-    now = same_step(inputs, undecided, fixed)
+    now = same_step(inputs, outputs, undecided, fixed)
     return [
         replace(p, delay=1) if open_ and (p.source, p.target) not in now else p
         for p, open_ in found

@@ -1,7 +1,8 @@
 """Decide which projections act in the same step and which in a later one.
 
 Feed-forward edges act in the same step, recurrent ones a step later. An edge is recurrent
-when it closes a loop; of a loop, the edge that leads back toward the input is the one.
+when it closes a loop; of a loop, the edge that leads back from the output toward the input is
+the one. An explicit delay always wins.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ Pair = tuple[str, str]
 
 
 def distances(inputs: Iterable[str], pairs: Iterable[Pair]) -> dict[str, int]:
-    """Smallest number of projections from any input to each name it can reach."""
+    """Smallest number of projections from any of `inputs` to each name it can reach."""
     after: dict[str, list[str]] = {}
     for source, target in pairs:
         after.setdefault(source, []).append(target)
@@ -28,19 +29,30 @@ def distances(inputs: Iterable[str], pairs: Iterable[Pair]) -> dict[str, int]:
     return found
 
 
-def same_step(inputs: Sequence[str], undecided: Sequence[Pair], fixed: Sequence[Pair]) -> set[Pair]:
+def same_step(
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    undecided: Sequence[Pair],
+    fixed: Sequence[Pair],
+) -> set[Pair]:
     """The pairs of `undecided` that can act in the same step, given that `fixed` do.
 
-    Pairs that lead away from the input are tried first.
+    Pairs that lead from the input toward the output are tried first: those that gain most in
+    (distance from the inputs) - (distance to the outputs).
     """
-    far = distances(inputs, [*undecided, *fixed])
+    pairs = [*undecided, *fixed]
+    start = distances(inputs, pairs)
+    end = distances(outputs, [(target, source) for source, target in pairs])
     after: dict[str, set[str]] = {}
     for source, target in fixed:
         after.setdefault(source, set()).add(target)
 
-    def order(pair: Pair) -> tuple[bool, int, str, str]:
+    def depth(name: str) -> int:
+        return start.get(name, 0) - end.get(name, 0)
+
+    def order(pair: Pair) -> tuple[int, int, str, str]:
         source, target = pair
-        return far.get(target, 0) <= far.get(source, 0), far.get(source, 0), source, target
+        return depth(source) - depth(target), start.get(source, 0), source, target
 
     chosen: set[Pair] = set()
     for source, target in sorted(set(undecided), key=order):

@@ -17,7 +17,7 @@ class Numerics:
     are unsigned fixed point with `decay_bits` fraction bits (2**decay_bits is exactly 1).
     The synaptic current saturates (or wraps) at +-`current_max`, the membrane at
     +-`state_max`; one step's input never exceeds `input_max` in magnitude: the quantiser
-    proves it.
+    proves it. `current_overflow` None: that of the membrane, `overflow`.
     """
 
     weight_bits: int
@@ -29,3 +29,4 @@ class Numerics:
     current_max: int
     state_max: int
     overflow: Overflow = "saturate"
+    current_overflow: Overflow | None = None

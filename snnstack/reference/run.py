@@ -11,7 +11,7 @@ from snnstack.fixedpoint import decay, saturate, wrap
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, StepGraph
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
-from snnstack.quant.numerics import Numerics
+from snnstack.quant.numerics import Numerics, Overflow
 from snnstack.reference.synapses import synaptic_input
 from snnstack.trace import Counts, Spikes, Trace
 
@@ -94,14 +94,15 @@ def _integer_step(p: QuantizedPopulation, numerics: Numerics, state: State, acc:
     bits, rounding = numerics.decay_bits, numerics.decay_rounding
     x = (acc << p.shift) + p.bias
     if p.beta is not None:
-        x = _bounded(decay(state["i"], p.beta, bits, rounding) + x, numerics.current_max, numerics)
-        state["i"] = x
+        overflow = numerics.current_overflow or numerics.overflow
+        x = decay(state["i"], p.beta, bits, rounding) + x
+        x = state["i"] = _bounded(x, numerics.current_max, overflow)
     v = decay(state["v"], p.alpha, bits, rounding) + x + p.leak
-    return _fire(p, state, _bounded(v, numerics.state_max, numerics))
+    return _fire(p, state, _bounded(v, numerics.state_max, numerics.overflow))
 
 
-def _bounded(value: Array, limit: int, numerics: Numerics) -> Array:
-    if numerics.overflow == "saturate":
+def _bounded(value: Array, limit: int, overflow: Overflow) -> Array:
+    if overflow == "saturate":
         return saturate(value, limit)
     return wrap(value, (limit + 1).bit_length())
 

@@ -33,7 +33,7 @@ def aligned(trace: Trace, steps: int) -> Trace:
 def scores(trace: Trace, output: str) -> NDArray[np.float64]:
     """[sample, neuron]: spike counts, or membranes summed over the steps."""
     if output in trace.spikes:
-        return trace.spikes[output].per_neuron().astype(np.float64)
+        return np.asarray(trace.spikes[output].per_neuron(), dtype=np.float64)
     return np.asarray(trace.states[output, "v"], dtype=np.float64).sum(axis=1)
 
 

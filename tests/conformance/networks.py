@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+
 from snnstack.ir.graph import Edge, Graph, same
 from snnstack.ir.nodes import (
     IF,
@@ -37,14 +39,15 @@ from snnstack.passes.options import Options
 from snnstack.pipeline import discretised, load
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.trace import Spikes
-
 from tests.strategies import DT, Draw, Maker
 
 FIRING = (IF, LIF, CubaLIF, Threshold)
 SILENT = (I, LI, CubaLI)
 
 
-def chain(*nodes: Leaf, shape: Shape, events: str = "count", **back: tuple[str, str, Leaf]) -> Graph:
+def chain(
+    *nodes: Leaf, shape: Shape, events: str = "count", **back: tuple[str, str, Leaf]
+) -> Graph:
     """Input "x", the nodes "n0", "n1", ..., Output "y"; `back`: name=(source, target, node)."""
     named: dict[str, Leaf] = {"x": Input(shape, events)}  # type: ignore[arg-type]
     for k, node in enumerate(nodes):
@@ -52,7 +55,7 @@ def chain(*nodes: Leaf, shape: Shape, events: str = "count", **back: tuple[str, 
         named[f"n{k}"] = node
     named["y"] = Output(shape)
     names = list(named)
-    edges = [Edge(a, b) for a, b in zip(names, names[1:], strict=False)]
+    edges = [Edge(a, b) for a, b in pairwise(names)]
     for name, (source, target, node) in back.items():
         named[name] = node
         edges += [Edge(source, name), Edge(name, target, 1)]

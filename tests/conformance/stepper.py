@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import (
     IF,
@@ -81,7 +82,7 @@ class Stepper:
         return ordered
 
     def begin(self, x: torch.Tensor) -> torch.Tensor:
-        """What every node has always sent when the input has always been `x`; that of the output."""
+        """What every node has always sent if the input has always been `x`; that of the output."""
         shapes = output_shapes(self.graph)
         out = x
         for name in self.order:

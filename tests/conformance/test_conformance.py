@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from snnstack.board import Board, all_boards
 from snnstack.errors import CapacityError
 from snnstack.pipeline import Build, build_steps
@@ -20,7 +21,6 @@ from snnstack.reference import run_quantized
 from snnstack.report.equality import compare
 from snnstack.target import backend, compiler, emulator, target_names
 from snnstack.trace import Spikes, Trace
-
 from tests.conformance.networks import EXAMPLES, equal, events, steps_of, wide_example
 
 NEEDS = {"mcu": pytest.mark.needs_qemu}

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+
+from snnstack.backends.mcu import NUMERICS
 from snnstack.board import load_board
-from snnstack.compilers.mcu import compile  # noqa: A004 - the verb
+from snnstack.compilers.mcu import compile
 from snnstack.emulators.mcu import emulate
 from snnstack.engine import run_step_graph
 from snnstack.errors import ModelError
 from snnstack.frontends.nir import from_nir, to_nir
 from snnstack.ir.check import problems
 from snnstack.ir.graph import Graph
+from snnstack.ir.nodes import Linear
 from snnstack.passes.discretise import discretise
 from snnstack.passes.fold_gains import fold_gains
 from snnstack.passes.inline_subgraphs import inline_subgraphs
 from snnstack.passes.split_avgpool import split_avgpool
 from snnstack.quant.calibration import measured
 from snnstack.quant.quantise import quantise
-from snnstack.backends.mcu import NUMERICS
 from snnstack.reference import run_quantized, run_steps
 from snnstack.report.equality import compare
 from snnstack.trace import Trace
-
-from tests.conformance.networks import EXAMPLES, equal, events, probes_of, spiking_graphs, steps_of
+from tests.conformance.networks import (
+    EXAMPLES,
+    chain,
+    equal,
+    events,
+    probes_of,
+    spiking_graphs,
+    steps_of,
+)
 from tests.conformance.stepper import run_graph
 from tests.strategies import graphs
 
@@ -154,6 +164,31 @@ def test_the_emulator_equals_the_reference_from_graph_to_chip(
     assert compare(trace, run_quantized(network, spikes, probes), "reference").differences == ()
 
 
+@settings(max_examples=60, suppress_health_check=SLOW)
+@given(spiking_graphs(), seeds)
+def test_what_is_proven_not_to_saturate_needs_no_limit(graph: Graph, seed: int) -> None:
+    steps = steps_of(graph)
+    spikes = events(steps.inputs[0], seed, batch=2, steps=20)
+    try:
+        network = quantise(steps, NUMERICS)
+    except ModelError:
+        assume(False)
+    layers = compile(network, BOARD).layers
+    assume(not any(layer.saturate_v or layer.saturate_i for layer in layers))
+    endless = replace(NUMERICS, current_max=2**60, state_max=2**60)
+    probes = probes_of(network)
+    limited = run_quantized(network, spikes, probes)
+    free = run_quantized(network.with_(numerics=endless), spikes, probes)
+    assert compare(limited, free, "unlimited").differences == ()
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_are_right_in_floats(name: str) -> None:
     assert assert_equals_node_by_node(EXAMPLES[name](), 0)
+
+
+def test_one_synapse_to_many_targets_is_not_one_to_one() -> None:
+    """A delayed synapse from one element to the first of two keeps both targets."""
+    delayed = Linear(np.array([[0.5], [2.0]]), np.array([[3], [1]]))
+    graph = chain(Linear(np.ones((1, 4))), delayed, Linear(np.array([[1.0, 10.0]])), shape=(4,))
+    assert assert_equals_node_by_node(graph, 0)

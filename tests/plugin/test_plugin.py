@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from snnstack.frontends.nir import write
 
+from snnstack.frontends.nir import write
 from tests.conformance.networks import recurrent_example, wide_example
 
 ROOT = Path(__file__).resolve().parents[2]

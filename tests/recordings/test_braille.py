@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from snnstack.api import emulate, verify, verify_reference
+from snnstack.board import load_board
 from snnstack.frontends.data import Data
 from snnstack.passes.options import Options
 from snnstack.pipeline import Build, as_data, build_steps, discretised, load, run_float
-from snnstack.board import load_board
 from snnstack.report.readout import accuracy, classes
 
 pytestmark = pytest.mark.data

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from snnstack.api import emulate, verify, verify_reference
 from snnstack.board import load_board
 from snnstack.frontends.data import Data
@@ -58,9 +59,7 @@ def built(network: Any, digits: Data) -> Build:
     return build_steps(*network, load_board(BOARD), digits)
 
 
-def test_eight_bit_weights_cost_less_than_a_point(
-    network: Any, digits: Data, built: Build
-) -> None:
+def test_eight_bit_weights_cost_less_than_a_point(network: Any, digits: Data, built: Build) -> None:
     _, steps = network
     real = accuracy(classes(run_float(steps, digits), steps.outputs), digits.labels)
     integer = accuracy(classes(emulate(built.program, digits), steps.outputs), digits.labels)

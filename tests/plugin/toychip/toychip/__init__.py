@@ -1,6 +1,7 @@
 """Toy chip: 4-bit weights, one neuron update per clock cycle. A whole target on one page."""
 
-from snnstack.energy import Energy, factor, price as priced
+from snnstack.energy import Energy, factor
+from snnstack.energy import price as priced
 from snnstack.energy.model import Band
 from snnstack.energy.performance import Performance
 from snnstack.errors import CapacityError, Problem, raise_if_any

@@ -1,6 +1,7 @@
 """Stands for the maker's simulator: one sample, one step, one neuron at a time, plain integers."""
 
 import numpy as np
+
 from snnstack.ir.matrix import matrix, pool_matrix
 from snnstack.trace import Counts, Spikes, Trace
 
@@ -34,7 +35,8 @@ def run(program, spikes, *, probes=(), progress=None):
         for p in network.populations
         if p.threshold is not None
     }
-    return Trace(fired, states, {p.name: _counts(p, wires, seen, fired) for p in network.populations})
+    counts = {p.name: _counts(p, wires, seen, fired) for p in network.populations}
+    return Trace(fired, states, counts)
 
 
 def _wire(projection, n):

@@ -1,0 +1,341 @@
+"""`ChipBuilder`: a network from integers, register by register, checked as a whole.
+
+    net = (
+        ChipBuilder(generation=2)
+        .input("x", 200)
+        .population("n", 256, du=4095, dv=415, vth_mant=6)
+        .connect("x", "n", weight)
+        .build()
+    )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from snnstack.backends.loihi.network import (
+    ChipInput,
+    ChipNetwork,
+    ChipPopulation,
+    ChipReset,
+    Connection,
+    Cuba,
+    SigmaDelta,
+)
+from snnstack.backends.loihi.ranges import integers, outside, register, weight_outside
+from snnstack.backends.loihi.chip_synapses import (
+    as_conv,
+    as_matrix,
+    pair,
+    pooling,
+    split_by_delay,
+    weight_problems,
+)
+from snnstack.backends.loihi.weights import Signs, effective
+from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.ir.nodes import Array, Shape
+from snnstack.ir.step import Pool, Synapses, size
+from snnstack.trace import Spikes, Trace
+
+Convention = Literal["lava", "chip"]
+"""`lava`: du is what Lava's LIF takes, one less than what the chip subtracts from 4096.
+`chip`: du and dv are what is subtracted (netx `iDecay` and `vDecay`)."""
+
+
+@dataclass(frozen=True)
+class _Format:
+    bits: int
+    exponent: int
+    signs: Signs | None
+
+
+class ChipBuilder:
+    """Collects populations and connections; `build` checks all of it and names every fault.
+
+    Every method returns the builder. Register values are whole numbers: one, one per neuron,
+    or an array that broadcasts to the population's shape. Neurons count in C order of their
+    shape; images are [C, H, W].
+    """
+
+    def __init__(self, generation: Literal[1, 2] = 2) -> None:
+        self._generation: Literal[1, 2] = generation
+        self._inputs: list[ChipInput] = []
+        self._populations: list[ChipPopulation] = []
+        self._connections: list[Connection] = []
+        self._outputs: tuple[str, ...] = ()
+        self._problems: list[Problem] = []
+        if generation not in (1, 2):
+            self._note("generation", f"it is {generation!r}; there are 1 and 2")
+
+    def input(self, name: str, shape: int | Shape, *, graded: bool = False) -> Self:
+        """Where events enter; `graded` events carry signed integers (generation 2)."""
+        self._name(name)
+        if graded:
+            self._second(name, "graded input events")
+        self._inputs.append(ChipInput(name, _shape(shape), graded))
+        return self
+
+    def population(
+        self,
+        name: str,
+        shape: int | Shape,
+        *,
+        du: Any,
+        dv: Any,
+        vth_mant: Any,
+        bias_mant: Any = 0,
+        bias_exp: Any = 0,
+        refractory: int = 1,
+        reset: ChipReset = "zero",
+        convention: Convention = "lava",
+    ) -> Self:
+        """CUBA LIF compartments, `snnstack.backends.loihi.network.Cuba`.
+
+        `du`, `dv`: decays, 0..4095 (`convention` "chip": 0..4096). `vth_mant`: 0..131071, the
+        threshold is `vth_mant << 6`; None: never fires, the membrane is the result.
+        `bias_mant` -4096..4095, `bias_exp` 0..7. `refractory` 1..64 steps, 1 is none.
+        """
+        self._name(name)
+        shape = _shape(shape)
+
+        def value(register_name: str, given: Any) -> Array:
+            return register(name, register_name, given, shape, self._problems)
+
+        if convention not in ("lava", "chip"):
+            self._note(name, f"convention is {convention!r}; there are 'lava' and 'chip'")
+        if reset not in ("zero", "subtract"):
+            self._note(name, f"reset is {reset!r}; there are 'zero' and 'subtract'")
+        elif reset == "subtract":
+            self._second(name, "reset by subtraction")
+        lava = convention == "lava"
+        threshold = None if vth_mant is None else value("vth_mant", vth_mant) << 6
+        exponent = np.clip(value("bias_exp", bias_exp), 0, 7)
+        self._problems += outside(name, "refractory", refractory)
+        self._populations.append(
+            Cuba(
+                name,
+                shape,
+                value("du", du) + 1 if lava else value("i_decay", du),
+                value("dv" if lava else "v_decay", dv),
+                value("bias_mant", bias_mant) << exponent,
+                threshold,
+                reset,
+                int(refractory),
+            )
+        )
+        return self
+
+    def sigma_delta(
+        self,
+        name: str,
+        shape: int | Shape,
+        *,
+        vth: Any,
+        bias: Any = 0,
+        activation: Literal["relu", "none"] = "relu",
+        spike_exp: int = 0,
+        state_exp: int = 6,
+    ) -> Self:
+        """Sigma-delta neurons (generation 2), with the parameters of Lava's `SigmaDelta`.
+
+        State, threshold and bias are held times `2**(spike_exp + state_exp)`; what is sent is
+        the change of the activation `>> state_exp`.
+        """
+        self._name(name)
+        self._second(name, "sigma-delta neurons")
+        shape = _shape(shape)
+        self._problems += outside(name, "spike_exp", spike_exp)
+        self._problems += outside(name, "state_exp", state_exp)
+        if activation not in ("relu", "none"):
+            self._note(name, f"activation is {activation!r}; there are 'relu' and 'none'")
+        one = 1 << int(np.clip(spike_exp + state_exp, 0, 14))
+        scaled = {
+            key: integers(name, key, given, self._problems) * one
+            for key, given in (("vth", vth), ("bias", bias))
+        }
+        threshold = register(name, "vth", scaled["vth"], shape, self._problems)
+        offset = register(name, "bias", scaled["bias"], shape, self._problems)
+        self._populations.append(
+            SigmaDelta(name, shape, offset, threshold, int(state_exp), activation)
+        )
+        return self
+
+    def connect(
+        self,
+        source: str,
+        target: str,
+        weight: Any,
+        *,
+        bits: int = 8,
+        exponent: int = 0,
+        signs: Signs | None = None,
+        delay: Any = 0,
+        pool: int | tuple[int, int] | None = None,
+    ) -> Self:
+        """Synapses `weight` [target, source]: an array or a scipy.sparse matrix.
+
+        `weight`: stored values on the scale of 8 bits (mixed -256..254, excitatory 0..255,
+        inhibitory -255..0); `bits`, `exponent` and `signs` make of them what the chip applies.
+        `signs` None: excitatory or inhibitory if no weight is of the other sign, else mixed,
+        as in Lava. `delay` 0..62: one, or one per synapse as [target, source]. `pool`: sum
+        over windows of this size before the weights.
+        """
+        where = f"{source} -> {target}"
+        sizes = self._size(where, source), self._size(where, target)
+        if None in sizes:
+            return self
+        pooled = self._pool(where, source, pool)
+        n_source = sizes[0] if pooled is None else size(pooled.out_shape)
+        found = as_matrix(where, weight, (sizes[1] or 0, n_source or 0), self._problems)
+        if found is not None:
+            self._add(source, target, found, _Format(bits, exponent, signs), delay, pooled)
+        return self
+
+    def conv(
+        self,
+        source: str,
+        target: str,
+        weight: Any,
+        *,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bits: int = 8,
+        exponent: int = 0,
+        signs: Signs | None = None,
+        delay: Any = 0,
+        pool: int | tuple[int, int] | None = None,
+    ) -> Self:
+        """Cross-correlation (kernel not flipped) of [C, H, W] with shared weights.
+
+        `weight` [C_out, C_in / groups, K_y, K_x]. `delay`: one, or one per input channel.
+        """
+        where = f"{source} -> {target}"
+        if None in (self._size(where, source), self._size(where, target)):
+            return self
+        pooled = self._pool(where, source, pool)
+        shapes = pooled.out_shape if pooled else self._shape_of(source), self._shape_of(target)
+        geometry = pair(stride), pair(padding), pair(dilation)
+        found = as_conv(where, weight, shapes, geometry, groups, self._problems)
+        if found is not None:
+            self._add(source, target, found, _Format(bits, exponent, signs), delay, pooled)
+        return self
+
+    def output(self, *names: str) -> Self:
+        """The populations that are the network's result; by default the last one."""
+        self._outputs = names
+        return self
+
+    def build(self) -> ChipNetwork:
+        """The network. ModelError with every value that does not fit, never only the first."""
+        problems = list(self._problems)
+        if len(self._inputs) != 1:
+            problems.append(Problem("network", f"it has {len(self._inputs)} inputs, not one"))
+        if not self._populations:
+            problems.append(Problem("network", "it has no population"))
+        known = {p.name for p in self._populations}
+        problems += [
+            Problem(name, "it is an output but not a population")
+            for name in self._outputs
+            if name not in known
+        ]
+        raise_if_any(ModelError, problems)
+        return ChipNetwork(
+            self._generation,
+            self._inputs[0],
+            tuple(self._populations),
+            tuple(self._connections),
+            self._outputs or (self._populations[-1].name,),
+        )
+
+    def _add(
+        self,
+        source: str,
+        target: str,
+        stored: Synapses,
+        given: _Format,
+        delay: Any,
+        pool: Pool | None,
+    ) -> None:
+        where = f"{source} -> {target}"
+        signs = given.signs or sign_mode(stored.weight)
+        found = list(weight_problems(where, given.bits, given.exponent, signs))
+        found += found or weight_outside(where, stored.weight, signs)
+        steps = integers(where, "delay", delay, found)
+        found += outside(where, "delay", steps)
+        parts = split_by_delay(where, stored, steps, found)
+        self._problems += found
+        if found:
+            return
+        for wait, part in parts:
+            weight = effective(part.weight, given.bits, given.exponent, signs)
+            applied = _with_weight(part, weight)
+            self._connections.append(
+                Connection(
+                    source, target, applied, wait, pool, given.bits, given.exponent, signs
+                )
+            )
+
+    def _name(self, name: str) -> None:
+        taken = {p.name for p in (*self._inputs, *self._populations)}
+        if name in taken:
+            self._note(name, "there are two of this name", "rename one")
+
+    def _note(self, where: str, what: str, hint: str = "") -> None:
+        self._problems.append(Problem(where, what, hint))
+
+    def _second(self, where: str, what: str) -> None:
+        if self._generation == 1:
+            self._note(where, f"generation 1 has no {what}", "build for generation 2")
+
+    def _pool(self, where: str, source: str, given: int | tuple[int, int] | None) -> Pool | None:
+        return None if given is None else pooling(
+            where, self._shape_of(source), pair(given), self._problems
+        )
+
+    def _shape_of(self, name: str) -> Shape:
+        return next(p.shape for p in (*self._inputs, *self._populations) if p.name == name)
+
+    def _size(self, where: str, name: str) -> int | None:
+        for p in (*self._inputs, *self._populations):
+            if p.name == name:
+                return size(p.shape)
+        self._note(where, f"there is no '{name}' yet", "add populations before connections")
+        return None
+
+
+def replay(
+    network: ChipNetwork,
+    spikes: Spikes | Array,
+    probes: Sequence[tuple[str, str]] = (),
+) -> Trace:
+    """`network` on exactly the steps of `spikes`, by the definition of its arithmetic.
+
+    `spikes`: a `Spikes`, or integers [batch, step, n] for graded input. `probes`:
+    (population, "v" | "i" | "s"). For recordings; step t of the trace is step t of the chip.
+    """
+    from snnstack.backends.loihi.reference import run_chip
+
+    return run_chip(network, spikes, probes)
+
+
+def sign_mode(weight: Array) -> Signs:
+    """The sign mode that Lava would choose for `weight`."""
+    if not weight.size or weight.min() >= 0:
+        return "excitatory"
+    return "inhibitory" if weight.max() <= 0 else "mixed"
+
+
+def _shape(shape: int | Shape) -> Shape:
+    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
+
+
+def _with_weight(synapses: Synapses, weight: Array) -> Synapses:
+    from dataclasses import replace
+
+    return replace(synapses, weight=weight)

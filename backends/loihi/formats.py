@@ -1,0 +1,88 @@
+"""Weight formats: which stored mantissas and exponent give the integers of a projection.
+
+A projection with both signs becomes two connections, one excitatory and one inhibitory: each
+then has 8 bits of magnitude and an exponent of its own (255 levels a sign), where one mixed
+connection would have 127, all even.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from snnstack.backends.loihi.registers import WEIGHT_EXPONENT
+from snnstack.ir.nodes import Array
+
+Signs = Literal["mixed", "excitatory", "inhibitory"]
+LEVELS = 255
+"""Largest magnitude of 8 bits with the sign in the format."""
+MIXED_LEVELS = 127
+"""Largest magnitude of a mixed weight in its steps of 2 (the most negative one is not used)."""
+LARGEST_EXPONENT = WEIGHT_EXPONENT[1]
+
+
+@dataclass(frozen=True)
+class Format:
+    """Weights are multiples of `step` = 2**`exponent` (twice that, mixed) up to `most` steps."""
+
+    signs: Signs
+    exponent: int
+
+    @property
+    def step(self) -> int:
+        """The distance between neighbouring weights."""
+        return (2 if self.signs == "mixed" else 1) << self.exponent
+
+    @property
+    def most(self) -> int:
+        """The largest magnitude in steps."""
+        return MIXED_LEVELS if self.signs == "mixed" else LEVELS
+
+    def __str__(self) -> str:
+        """As in the conversion report."""
+        return f"{self.signs} x 2^{self.exponent}"
+
+
+def exponent_for(largest: float, signs: Signs) -> int:
+    """The smallest exponent with which weights up to `largest` can be stored (7 at most)."""
+    for exponent in range(LARGEST_EXPONENT):
+        format = Format(signs, exponent)
+        if largest < (format.most + 0.5) * format.step:
+            return exponent
+    return LARGEST_EXPONENT
+
+
+def exact_format(weight: Array, signs: Signs) -> Format | None:
+    """The format with the smallest exponent that holds the integers `weight`, if any does."""
+    largest = int(np.abs(weight).max(initial=0))
+    format = Format(signs, exponent_for(float(largest), signs))
+    if largest > format.most * format.step or np.any(weight & (format.step - 1)):
+        return None
+    return format
+
+
+def parts(weight: Array) -> list[tuple[Array, Format]] | None:
+    """Connections that together apply the integers `weight`: [(its weights, its format)].
+
+    Excitatory and inhibitory where the integers allow it (one of them if the other would be
+    empty), else one mixed connection; None if the chip can hold neither.
+    """
+    split = [
+        (part, exact_format(part, signs))
+        for part, signs in _signed(weight)
+        if part.any() or not weight.any()
+    ]
+    found = [(part, format) for part, format in split if format is not None]
+    if len(found) == len(split):
+        return found[:1] if not weight.any() else found
+    mixed = exact_format(weight, "mixed")
+    return None if mixed is None else [(weight, mixed)]
+
+
+def _signed(weight: Array) -> tuple[tuple[Array, Signs], ...]:
+    return (
+        (np.maximum(weight, 0), "excitatory"),
+        (np.minimum(weight, 0), "inhibitory"),
+    )

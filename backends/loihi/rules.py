@@ -1,0 +1,176 @@
+"""What Loihi can express: each limit a short rule, its docstring the manual."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from snnstack.backends.loihi.formats import parts
+from snnstack.backends.loihi.limits import limits_of
+from snnstack.backends.loihi.network import ChipNetwork, Cuba, SigmaDelta
+from snnstack.backends.loihi.registers import DELAY, REFRACTORY, register_problems
+from snnstack.backends.loihi.weights import WEIGHT_LIMIT
+from snnstack.board import Board
+from snnstack.errors import Problem
+from snnstack.ir.step import Conv, StepGraph
+from snnstack.quant.network import QuantizedNetwork
+
+
+def the_network_has_one_input(
+    network: StepGraph | QuantizedNetwork, board: Board
+) -> Iterator[Problem]:
+    """The network has exactly one input."""
+    names = ", ".join(port.name for port in network.inputs)
+    if len(network.inputs) != 1:
+        what = f"{len(network.inputs)} inputs ({names}), programs for Loihi have 1"
+        yield Problem("network", what, "join them into one input")
+
+
+def sources_fire(network: StepGraph | QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """Only populations that fire send anything to others; a non-spiking one is a result."""
+    silent = {p.name for p in network.populations if p.threshold is None}
+    for projection in network.projections:
+        if projection.source in silent:
+            what = f"does not fire but feeds {projection.target}"
+            hint = "build a sigma-delta population for graded events (generation 2)"
+            yield Problem(projection.source, what, hint)
+
+
+def reset_is_to_zero_or_by_subtraction(
+    network: StepGraph | QuantizedNetwork, board: Board
+) -> Iterator[Problem]:
+    """A spike resets the membrane to zero; generation 2 may subtract the threshold instead."""
+    generation = limits_of(board).generation
+    for p in network.populations:
+        if p.threshold is None:
+            continue
+        if p.reset == "set" and np.any(p.v_reset):
+            what = f"v_reset = {p.v_reset[np.flatnonzero(p.v_reset)[0]]:g}, the chip resets to 0"
+            yield Problem(p.name, what, "measure voltages from v_reset and train again")
+        if p.reset == "subtract" and generation == 1:
+            what = "resets by subtracting the threshold, generation 1 only resets to zero"
+            hint = "compile with --reset zero, or for a generation 2 board"
+            yield Problem(p.name, what, hint)
+        if p.reset == "subtract" and p.refractory:
+            what = "resets by subtraction and has a refractory period, which clears the membrane"
+            yield Problem(p.name, what, "use one of the two")
+
+
+def refractory_periods_fit(
+    network: StepGraph | QuantizedNetwork, board: Board
+) -> Iterator[Problem]:
+    """A refractory period lasts at most 63 steps (the register counts the spike's step as well)."""
+    most = REFRACTORY[1] - REFRACTORY[0]
+    for p in network.populations:
+        if p.refractory > most:
+            what = f"refractory period of {p.refractory} steps, at most {most}"
+            yield Problem(p.name, what, "use a larger time step")
+
+
+def thresholds_are_positive(network: StepGraph, board: Board) -> Iterator[Problem]:
+    """Thresholds are greater than 0."""
+    for p in network.populations:
+        if p.threshold is not None and (p.threshold <= 0).any():
+            what = f"threshold {float(p.threshold.min()):g}, the chip needs one above 0"
+            yield Problem(p.name, what, "shift the membrane and the threshold by a constant")
+
+
+def thresholds_are_equal_within_a_channel(network: StepGraph, board: Board) -> Iterator[Problem]:
+    """Where a convolution shares weights, the neurons of a channel have the same threshold."""
+    shared = {p.target for p in network.projections if isinstance(p.synapses, Conv)}
+    for p in network.populations:
+        if p.name in shared and p.threshold is not None:
+            rows = p.threshold.reshape(p.shape[0], -1)
+            if np.any(rows != rows[:, :1]):
+                what = f"thresholds {rows.min():g}..{rows.max():g} differ within a channel"
+                yield Problem(p.name, what, "use one threshold for each channel")
+
+
+def constant_currents_decay(network: StepGraph, board: Board) -> Iterator[Problem]:
+    """Constant input needs a synaptic current that decays: it is applied as its steady state."""
+    for p in network.populations:
+        if p.beta is not None and np.any((p.beta >= 1.0) & (p.bias != 0)):
+            what = "constant input into a synaptic current that never decays grows without end"
+            yield Problem(p.name, what, "remove the bias or give the current a time constant")
+
+
+def weights_fit_a_format(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """Weights are 8-bit magnitudes with a common exponent up to 7 for each sign."""
+    for projection in network.projections:
+        if parts(projection.synapses.weight) is None:
+            what = "weights cannot be stored as 8 bits with a common exponent"
+            yield Problem(str(projection), what, "quantise the network for this board")
+
+
+def constants_act_on_the_membrane(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """Constant input is added to the membrane; a synaptic current has no bias register."""
+    for p in network.populations:
+        if p.beta is not None and np.any(p.bias):
+            what = "constant input into the synaptic current, the chip only has a membrane bias"
+            yield Problem(p.name, what, "quantise the network for this board")
+
+
+def delays_fit(network: ChipNetwork) -> Iterator[Problem]:
+    """A delay is at most 62 steps beyond the one that every hop takes."""
+    low, high = DELAY
+    for c in network.connections:
+        if not low <= c.delay <= high:
+            what = f"delay of {c.delay} steps is outside {low}..{high}"
+            yield Problem(f"{c.source} -> {c.target}", what)
+
+
+def registers_hold_every_value(network: ChipNetwork) -> Iterator[Problem]:
+    """Decays, thresholds, biases and refractory periods are inside their registers."""
+    for p in network.populations:
+        if isinstance(p, Cuba):
+            yield from register_problems(p)
+
+
+def weights_are_in_range(network: ChipNetwork) -> Iterator[Problem]:
+    """An applied weight is at most 2**21 - 2**6 in magnitude."""
+    most = WEIGHT_LIMIT >> 6
+    for c in network.connections:
+        largest = int(np.abs(c.synapses.weight).max(initial=0))
+        if largest > most:
+            what = f"weight of magnitude {largest}, at most {most}"
+            yield Problem(f"{c.source} -> {c.target}", what)
+
+
+def generation_2_features_are_on_generation_2(network: ChipNetwork) -> Iterator[Problem]:
+    """Sigma-delta neurons, graded spikes and reset by subtraction need generation 2."""
+    if network.generation == 2:
+        return
+    if network.input.graded:
+        yield Problem(network.input.name, "graded input needs generation 2")
+    for p in network.populations:
+        if isinstance(p, SigmaDelta):
+            yield Problem(p.name, "sigma-delta neurons need generation 2")
+        elif p.reset == "subtract":
+            yield Problem(p.name, "reset by subtraction needs generation 2")
+
+
+GRAPH_RULES: tuple[Callable[[StepGraph, Board], Iterator[Problem]], ...] = (
+    the_network_has_one_input,
+    sources_fire,
+    reset_is_to_zero_or_by_subtraction,
+    refractory_periods_fit,
+    thresholds_are_positive,
+    thresholds_are_equal_within_a_channel,
+    constant_currents_decay,
+)
+NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
+    the_network_has_one_input,
+    sources_fire,
+    reset_is_to_zero_or_by_subtraction,
+    refractory_periods_fit,
+    weights_fit_a_format,
+    constants_act_on_the_membrane,
+)
+CHIP_RULES: tuple[Callable[[ChipNetwork], Iterator[Problem]], ...] = (
+    registers_hold_every_value,
+    weights_are_in_range,
+    delays_fit,
+    generation_2_features_are_on_generation_2,
+)
+RULES = tuple(dict.fromkeys((*GRAPH_RULES, *NETWORK_RULES, *CHIP_RULES)))

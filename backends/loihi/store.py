@@ -1,0 +1,90 @@
+"""A program's directory: network, placement and a manifest; and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from snnstack.backends.loihi.limits import limits_of
+from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Connection, Cuba, SigmaDelta
+from snnstack.backends.loihi.program import CoreImage, Placement, Program
+from snnstack.ir.step import Conv, Dense, Pool, Sparse
+from snnstack.program import MANIFEST, digest
+from snnstack.serial import from_files, to_files
+
+FORMAT = 1
+STEM = "program"
+KINDS = (
+    Program,
+    Placement,
+    CoreImage,
+    ChipNetwork,
+    ChipInput,
+    Connection,
+    Cuba,
+    SigmaDelta,
+    Dense,
+    Sparse,
+    Conv,
+    Pool,
+)
+
+
+def emit(program: Program) -> dict[str, bytes]:
+    """The program's data and the manifest: {relative path: content}."""
+    files = to_files(program, STEM)
+    return files | {MANIFEST: _json(_manifest(program, files))}
+
+
+def load(files: Mapping[str, bytes]) -> Program:
+    """The program in the files that `emit` made."""
+    program = from_files(files, STEM, KINDS)
+    assert isinstance(program, Program)
+    return program
+
+
+def utilization(program: Program) -> dict[str, tuple[int, int]]:
+    """Cores used and available; of every other resource, what the fullest core uses."""
+    limits = limits_of(program.board)
+    available = {
+        "compartments": limits.compartments,
+        "input_axons": limits.input_axons,
+        "output_axons": limits.output_axons,
+        "synaptic_memory_bytes": limits.synaptic_memory_bytes,
+    }
+    fullest = {
+        f"{name}_of_fullest_core": (max((c.used[name] for c in program.cores), default=0), most)
+        for name, most in available.items()
+        if most is not None
+    }
+    return {"cores": (len(program.cores), limits.cores), **fullest}
+
+
+def _manifest(program: Program, files: Mapping[str, bytes]) -> dict[str, Any]:
+    network = program.network
+    return {
+        "format": FORMAT,
+        "target": program.target,
+        "name": program.name,
+        "board": program.board.name,
+        "generation": network.generation,
+        "digest": digest(files),
+        "dt_s": program.dt,
+        "settings": program.settings,
+        "input": {"name": network.input.name, "shape": network.input.shape},
+        "populations": [{"name": p.name, "shape": p.shape} for p in network.populations],
+        "outputs": program.outputs,
+        "lag": dict(program.lag),
+        "cores": len(program.cores),
+        "files": {name: digest({name: content}) for name, content in sorted(files.items())},
+    }
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    text = json.dumps(value, indent=2, sort_keys=True, default=_plain)
+    return f"{text}\n".encode()
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value.tolist()

@@ -1,0 +1,1 @@
+"""SpiNNaker 2: float32 neurons, integer weights, multicast packets."""

@@ -1,0 +1,104 @@
+"""Instructions per inference of the emitted firmware, counted in QEMU, beside published peers.
+
+Run: python benchmarks/mcu.py [--boards NAME ...] [--part dense|conv|all]
+
+The reference shape is 784-128-10, leaky integrate-and-fire, 25 steps, int8 weights, input
+spikes in 5 % and 20 % of all (element, step) pairs. The weights are random, with the spread and
+the slightly negative mean that training leaves; the thresholds are such that about a tenth of
+the hidden neurons fire per step at the 5 % rate (the measured rate is printed). The network goes
+through a NIR file and the defaults of `snnstack compile`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+from snnstack import api
+from snnstack.backends.mcu.layout import plan
+from snnstack.backends.mcu.run import run
+from snnstack.passes.options import Options
+from snnstack.trace import Spikes
+
+STEPS, DT = 25, 1e-3
+RATES = (0.05, 0.20)
+BOARDS = (
+    "nucleo-l4r5zi", "nucleo-h7a3zi-q", "nucleo-u575zi-q", "nucleo-l152re", "rpi-pico",
+    "microbit-v1", "hifive1-revb",
+)  # fmt: skip
+
+
+def reference_shape(folder: Path) -> Path:
+    """A NIR file of 784-128-10 with random weights."""
+    random = np.random.default_rng(0)
+    tau = 10e-3
+    hidden = random.normal(-0.01, 0.06, (128, 784)) / (DT / tau)
+    out = random.normal(0.0, 0.2, (10, 128)) / (DT / tau)
+    nodes: dict[str, Any] = {
+        "input": nir.Input(input_type={"input": np.array([784])}),
+        "fc1": nir.Linear(weight=hidden.astype(np.float32)),
+        "hidden": lif(128, tau),
+        "fc2": nir.Linear(weight=out.astype(np.float32)),
+        "out": lif(10, tau),
+        "output": nir.Output(output_type={"output": np.array([10])}),
+    }
+    names = list(nodes)
+    nir.write(folder / "mlp.nir", nir.NIRGraph(nodes, list(zip(names, names[1:], strict=False))))
+    return folder / "mlp.nir"
+
+
+def lif(n: int, tau: float) -> nir.LIF:
+    """Neurons with threshold 1 and reset to 0."""
+    one = np.ones(n, dtype=np.float32)
+    return nir.LIF(tau=tau * one, r=one, v_leak=0 * one, v_threshold=one, v_reset=0 * one)
+
+
+def dense_rows(boards: Iterable[str], model: Path) -> Iterable[tuple[str, ...]]:
+    """One line of the table per board."""
+    random = np.random.default_rng(1)
+    given = [
+        Spikes.from_dense((random.random((4, STEPS, 784)) < rate).astype(np.uint8))
+        for rate in RATES
+    ]
+    for board in boards:
+        program = api.compile(model, board, options=Options(dt=DT))
+        traces = [run(program, spikes) for spikes in given]
+        counted = [
+            np.sum([c.other["instructions"] for c in trace.counts.values()], axis=0).mean()
+            for trace in traces
+        ]
+        rates = [trace.spikes["hidden"].total / (4 * STEPS * 128) for trace in traces]
+        state = plan(program).state_bytes
+        yield (
+            board, program.board.hardware["core"], *(f"{n / 1e6:.3f} M" for n in counted),
+            " / ".join(f"{rate:.1%}" for rate in rates),
+            f"{program.memory['flash'] / 1024:.1f} KB", f"{state / 1024:.2f} KB",
+        )  # fmt: skip
+
+
+def table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """A Markdown table, line by line."""
+    print("| " + " | ".join(heads) + " |\n" + "| --- " * len(heads) + "|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--boards", nargs="*", default=BOARDS)
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name:
+        model = reference_shape(Path(name))
+        heads = ("board", "core", "5 %", "20 %", "hidden rate", "flash", "RAM of the state")
+        table(heads, dense_rows(options.boards, model))
+
+
+if __name__ == "__main__":
+    main()

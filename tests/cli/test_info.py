@@ -1,0 +1,109 @@
+"""`info`, `targets`, `boards`: what is there, for people and for programs."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from snnstack.cli import show
+from snnstack.cli.bench import HEADER
+from snnstack.cli.show import band, percent, size
+from snnstack.frontends.nir import write
+from tests.cli.calls import Run, small
+
+
+def test_info_shows_the_network_its_steps_and_its_size(run: Run, model: Path) -> None:
+    shown = run("info", model)
+    lines = shown.out.splitlines()
+    assert (shown.code, shown.err) == (0, "")
+    assert lines[:5] == [
+        "dt 0.001 s (file)",
+        "integrator euler (file)",
+        "reset v_reset (default)",
+        "compare gt (default)",
+        "events binary (file)",
+    ]
+    assert lines[-2:] == ["outputs lif", "4 neurons, 12 weights"]
+
+
+def test_info_says_where_every_choice_comes_from(run: Run, model: Path) -> None:
+    found = run("info", model, "--reset", "subtract", "--dt", "2e-3", "--json").json
+    assert (found["dt"], found["integrator"]) == (0.002, "euler")
+    assert (found["reset"], found["compare"], found["events"]) == ("subtract", "gt", "binary")
+    assert found["settings"] == {
+        "dt": "option",
+        "integrator": "file",
+        "reset": "option",
+        "compare": "default",
+        "events": "file",
+    }
+    assert (found["neurons"], found["weights"]) == (4, 12)
+
+
+def test_a_file_that_says_nothing_gets_the_defaults(run: Run, tmp_path: Path) -> None:
+    write(small().with_(dt=None, integrator=None), tmp_path / "plain.nir")
+    found = run("info", tmp_path / "plain.nir", "--json").json
+    assert (found["dt"], found["integrator"]) == (1e-4, "euler")
+    assert (found["settings"]["dt"], found["settings"]["integrator"]) == ("default", "default")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "key"),
+    [
+        ("--dt", "0.002", "dt"),
+        ("--integrator", "exponential", "integrator"),
+        ("--reset", "subtract", "reset"),
+        ("--compare", "ge", "compare"),
+        ("--events", "count", "events"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["info", "compile"])
+def test_every_choice_reaches_every_verb_that_loads_a_model(
+    run: Run, model: Path, tmp_path: Path, verb: str, option: str, value: str, key: str
+) -> None:
+    more = ("--board", "microbit-v1", "-o", tmp_path / "p") if verb == "compile" else ()
+    found = run(verb, model, option, value, *more, "--json").json
+    found = found["settings"] if verb == "compile" else found
+    origin = found["origin"] if verb == "compile" else found["settings"]
+    assert (str(found[key]), origin[key]) == (value, "option")
+
+
+def test_boards_lists_name_target_and_status(run: Run) -> None:
+    found = run("boards", "--json").json
+    assert {"microbit-v1", "nucleo-l4r5zi", "esp32-c3"} <= {board["name"] for board in found}
+    assert all({"name", "target", "status"} <= board.keys() for board in found)
+    shown = run("boards").out
+    assert all(board["name"] in shown and board["status"] in shown for board in found)
+
+
+def test_targets_lists_the_boards_of_each(run: Run) -> None:
+    found = {target["name"]: target for target in run("targets", "--json").json}
+    assert "nucleo-l4r5zi" in found["mcu"]["boards"]
+    assert "Microcontrollers" in run("targets").out
+
+
+def test_tables_fit_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stdout", terminal := Terminal())
+    row = ["stm32f4-discovery", "96.94", "99.63", "yes", "~18.9 (14-25)", "~450 (191-1294)",
+           "1014.7", "101.9"]  # fmt: skip
+    show.table("title", HEADER, [row])
+    lines = terminal.getvalue().splitlines()
+    assert max(len(line) for line in lines) <= 80
+    words = terminal.getvalue().split()
+    assert all(word in words for cell in row for word in cell.split())
+
+
+def test_bands_and_sizes_are_short() -> None:
+    assert band(191.145, 449.93, 1293.9) == "450 (191-1294)"
+    assert band(0.0, 0.0, 0.0) == "0 (0-0)"
+    assert band(0.00065, 0.00086, 0.00126) == "0.000860 (0.00065-0.0013)"
+    assert (percent(0.96371), percent(None)) == ("96.37 %", "-")
+    assert (size(1023), size(2**20 - 1), size(2 * 2**20)) == ("1023 bytes", "1024 KiB", "2 MiB")
