@@ -31,7 +31,13 @@ from snnstack.quant.scales import Granularity
 from snnstack.reference import run_quantized
 from snnstack.report.bench import BenchRow
 from snnstack.report.equality import Equality, compare, joined
-from snnstack.report.readout import accuracy, classes, output_probes, spike_agreement
+from snnstack.report.readout import (
+    accuracy,
+    aligned,
+    classes,
+    output_probes,
+    spike_agreement,
+)
 from snnstack.target import Progress, backend, emulator
 from snnstack.trace import Counts, Spikes, Trace
 
@@ -213,10 +219,11 @@ def _row(
     program, network = built.program, built.network
     machine = backend(program.target)
     probes = output_probes(program.outputs, program.fires)
-    trace = emulate(program, test, probes=probes)
+    trace = aligned(emulate(program, test, probes=probes), test.spikes.steps)
     found, expected = classes(trace, program.outputs), classes(real, program.outputs)
     equality, run = _verified(program, test.spikes.samples(0, verify_samples), progress)
-    cost = machine.price(program, run, period_s)
+    counted = run if run.counts else trace
+    cost = machine.price(program, counted, period_s)
     used = machine.utilization(program)
     return BenchRow(
         board=program.board.name,

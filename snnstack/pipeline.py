@@ -21,7 +21,7 @@ from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.quantise import quantise
 from snnstack.quant.scales import Granularity
 from snnstack.report.conversion import Conversion, conversion
-from snnstack.report.readout import output_probes
+from snnstack.report.readout import aligned, output_probes
 from snnstack.serial import from_files, to_files
 from snnstack.simple import NETWORK_KINDS
 from snnstack.target import backend, compiler, emulator, target_names
@@ -197,8 +197,9 @@ def _explain(
     if run is None:
         return None
     probes = output_probes(program.outputs, program.fires)
-    emulated = emulator(program.target).emulate(program, run[0].spikes, probes=probes)
-    return conversion(steps, network, *run, emulated, run_step_graph)
+    spikes = run[0].spikes
+    emulated = emulator(program.target).emulate(program, spikes, probes=probes)
+    return conversion(steps, network, *run, aligned(emulated, spikes.steps), run_step_graph)
 
 
 def save(built: Build, path: str | Path) -> None:

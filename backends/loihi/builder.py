@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -265,7 +265,8 @@ class ChipBuilder:
         where = f"{source} -> {target}"
         signs = given.signs or sign_mode(stored.weight)
         found = list(weight_problems(where, given.bits, given.exponent, signs))
-        found += found or weight_outside(where, stored.weight, signs)
+        if not found:
+            found += weight_outside(where, stored.weight, signs)
         steps = integers(where, "delay", delay, found)
         found += outside(where, "delay", steps)
         parts = split_by_delay(where, stored, steps, found)
@@ -274,11 +275,9 @@ class ChipBuilder:
             return
         for wait, part in parts:
             weight = effective(part.weight, given.bits, given.exponent, signs)
-            applied = _with_weight(part, weight)
+            part = replace(part, weight=weight)
             self._connections.append(
-                Connection(
-                    source, target, applied, wait, pool, given.bits, given.exponent, signs
-                )
+                Connection(source, target, part, wait, pool, given.bits, given.exponent, signs)
             )
 
     def _name(self, name: str) -> None:
@@ -334,8 +333,3 @@ def sign_mode(weight: Array) -> Signs:
 def _shape(shape: int | Shape) -> Shape:
     return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
 
-
-def _with_weight(synapses: Synapses, weight: Array) -> Synapses:
-    from dataclasses import replace
-
-    return replace(synapses, weight=weight)

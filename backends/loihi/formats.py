@@ -8,20 +8,17 @@ connection would have 127, all even.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from snnstack.backends.loihi.registers import WEIGHT_EXPONENT
+from snnstack.backends.loihi.registers import LARGEST_WEIGHT_EXPONENT
+from snnstack.backends.loihi.weights import Signs
 from snnstack.ir.nodes import Array
 
-Signs = Literal["mixed", "excitatory", "inhibitory"]
 LEVELS = 255
 """Largest magnitude of 8 bits with the sign in the format."""
 MIXED_LEVELS = 127
 """Largest magnitude of a mixed weight in its steps of 2 (the most negative one is not used)."""
-LARGEST_EXPONENT = WEIGHT_EXPONENT[1]
-
 
 @dataclass(frozen=True)
 class Format:
@@ -47,11 +44,11 @@ class Format:
 
 def exponent_for(largest: float, signs: Signs) -> int:
     """The smallest exponent with which weights up to `largest` can be stored (7 at most)."""
-    for exponent in range(LARGEST_EXPONENT):
+    for exponent in range(LARGEST_WEIGHT_EXPONENT):
         format = Format(signs, exponent)
         if largest < (format.most + 0.5) * format.step:
             return exponent
-    return LARGEST_EXPONENT
+    return LARGEST_WEIGHT_EXPONENT
 
 
 def exact_format(weight: Array, signs: Signs) -> Format | None:

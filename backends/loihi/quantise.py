@@ -7,25 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.backends.loihi.formats import Format, Signs
 from snnstack.backends.loihi.limits import limits_of
-from snnstack.backends.loihi.numerics import NUMERICS
+from snnstack.backends.loihi.numerics import LARGEST_WEIGHT, NUMERICS
 from snnstack.backends.loihi.registers import (
     DECAY_ONE,
+    LARGEST_VOLTAGE_DECAY,
     THRESHOLD_SHIFT,
-    VOLTAGE_DECAY,
     WEIGHT_SHIFT,
     nearest_bias,
 )
 from snnstack.backends.loihi.rules import GRAPH_RULES
 from snnstack.backends.loihi.scale import UNIT, Drive, Part, Scale, choose
+from snnstack.backends.loihi.weights import Signs
 from snnstack.board import Board
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.fixedpoint import round_half_up
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, Dense, Population, Projection, Sparse, StepGraph, StepInput
 from snnstack.passes.compose import scale_targets
-from snnstack.quant.bounds import input_bounds
 from snnstack.quant.calibration import Calibration, assumed
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.rounding import round_together
@@ -37,12 +36,16 @@ LOCKED = 1e30
 
 @dataclass(frozen=True)
 class _Layer:
-    """A population in thresholds: `unit` volts per threshold of every neuron, float64 [n]."""
+    """A population in thresholds: `unit` volts per threshold of every neuron, float64 [n].
+
+    `into_current`, `into_membrane`: constant input per step.
+    """
 
     population: Population
     unit: Array
     into: tuple[Projection, ...]
-    constant: Array
+    into_current: Array
+    into_membrane: Array
     activity: tuple[tuple[Array, Array], ...]
 
 
@@ -131,13 +134,15 @@ def _layer(graph: StepGraph, population: Population, calibration: Calibration) -
     into = graph.into(population.name)
     unit = _unit(population, into)
     scaled = tuple(_scaled(p, 1.0 / unit) for p in into)
-    gain = 1.0 if population.beta is None else 1.0 - population.beta
-    steady = np.divide(population.bias, gain, where=population.bias != 0, out=np.zeros_like(unit))
+    current, membrane = population.bias, population.leak
+    if population.beta is None:
+        current, membrane = np.zeros_like(current), membrane + current
     return _Layer(
         population=population,
         unit=unit,
         into=scaled,
-        constant=(population.leak + steady) / unit,
+        into_current=current / unit,
+        into_membrane=membrane / unit,
         activity=tuple(activity_of(p, calibration) for p in into),
     )
 
@@ -174,21 +179,28 @@ def _parts(layer: _Layer, number: int, mixed: bool) -> list[Part]:
 
 def _drive(layer: _Layer, counts: dict[str, int]) -> Drive:
     population = layer.population
-    bounds = input_bounds(layer.into, population.n, counts)
-    mean, variance = np.zeros(population.n), np.zeros(population.n)
+    low, high, mean, variance = np.zeros((4, population.n))
     for projection, (m, q) in zip(layer.into, layer.activity, strict=True):
-        weight = projection.synapses.weight
+        weight, most = projection.synapses.weight, _most(projection, counts)
+        low += most * _per_target(projection, np.minimum(weight, 0), population.n)
+        high += most * _per_target(projection, np.maximum(weight, 0), population.n)
         mean += _per_target(projection, m * weight, population.n)
         variance += _per_target(projection, q * weight**2, population.n)
     return Drive(
-        low=bounds.low,
-        high=bounds.high,
-        mean=mean,
+        low=low + np.minimum(layer.into_current, 0),
+        high=high + np.maximum(layer.into_current, 0),
+        mean=mean + layer.into_current,
         variance=variance,
-        constant=layer.constant,
+        constant=layer.into_membrane,
         alpha=population.alpha,
         beta=np.zeros(population.n) if population.beta is None else population.beta,
     )
+
+
+def _most(projection: Projection, counts: dict[str, int]) -> int:
+    """Events that one element of the synapses' source side can receive in a step."""
+    window = (1, 1) if projection.pool is None else projection.pool.kernel
+    return counts.get(projection.source, 1) * window[0] * window[1]
 
 
 def _per_target(projection: Projection, values: Array, n: int) -> Array:
@@ -216,7 +228,8 @@ def _integer(layer: _Layer, number: int, scale: Scale) -> Projection:
     else:
         mean, variance = (part.reshape(flat) * step for part in layer.activity[number])
         variance = np.where(weight == 0, LOCKED, variance * step)
-        levels = round_together(real, mean, variance, -int(most.max(initial=1)), int(most.max()))
+        high = int(most.max(initial=1))
+        levels = round_together(real, mean, variance, -high, high)
     levels = np.clip(levels, -most, most)
     levels = np.where(weight > 0, np.maximum(levels, 0), np.minimum(levels, 0))
     integer = (levels * step).astype(np.int64).reshape(shape)
@@ -244,14 +257,15 @@ def _population(layer: _Layer, scale: Scale) -> QuantizedPopulation:
     zeros = np.zeros(p.n, dtype=np.int64)
     units = scale.units - (p.compare == "ge")
     threshold = np.full(p.n, max(units, 0) << THRESHOLD_SHIFT, dtype=np.int64)
+    bias, leak = _constants(layer, scale)
     return QuantizedPopulation(
         name=p.name,
         shape=p.shape,
-        alpha=_factor(p.alpha, DECAY_ONE - VOLTAGE_DECAY[1]),
+        alpha=_factor(p.alpha, DECAY_ONE - LARGEST_VOLTAGE_DECAY),
         beta=None if p.beta is None else _factor(p.beta, 0),
         shift=WEIGHT_SHIFT,
-        bias=zeros,
-        leak=nearest_bias(layer.constant * scale.units * UNIT).value,
+        bias=bias,
+        leak=leak,
         threshold=None if p.threshold is None else threshold,
         v_reset=zeros,
         scale=scale.units * UNIT / layer.unit,
@@ -259,6 +273,19 @@ def _population(layer: _Layer, scale: Scale) -> QuantizedPopulation:
         compare="gt",
         refractory=p.refractory,
     )
+
+
+def _constants(layer: _Layer, scale: Scale) -> tuple[Array, Array]:
+    """Constant input in state units: into the current in whole weight units, on the membrane.
+
+    What the whole units leave over reaches the membrane as its steady state.
+    """
+    current = layer.into_current * scale.units
+    whole = np.clip(round_half_up(current), -LARGEST_WEIGHT, LARGEST_WEIGHT)
+    beta = layer.population.beta
+    rest = 0.0 if beta is None else (current - whole) / np.maximum(1.0 - beta, 1.0 / DECAY_ONE)
+    leak = nearest_bias((layer.into_membrane * scale.units + rest) * UNIT).value
+    return whole << WEIGHT_SHIFT, leak
 
 
 def _factor(factor: Array, least: int) -> Array:
@@ -280,14 +307,8 @@ def _report(layer: _Layer, scale: Scale, population: QuantizedPopulation) -> dic
         "bias_exp": _range(bias.exponent),
         "weights": {name: ", ".join(found) or "none" for name, found in weights.items()},
         "current_wraps": scale.wrap,
-        "constant_input": _constant(layer.population),
+        "constant_current": _range(population.bias >> WEIGHT_SHIFT),
     }
-
-
-def _constant(p: Population) -> str:
-    if p.beta is None or not np.any(p.bias):
-        return "exact" if np.any(p.bias) or np.any(p.leak) else "none"
-    return "its steady state, on the membrane"
 
 
 def _range(values: Array) -> list[int]:
@@ -297,7 +318,7 @@ def _range(values: Array) -> list[int]:
 
 def _too_large(layer: _Layer) -> Problem:
     largest = max((float(np.abs(p.synapses.weight).max(initial=0.0)) for p in layer.into), default=0)
-    constant = float(np.abs(layer.constant).max(initial=0.0))
+    constant = float(np.abs([layer.into_current, layer.into_membrane]).max(initial=0.0))
     what = (
         f"weights up to {largest:g} and constant input up to {constant:g} times the threshold "
         "leave less than one weight unit for the threshold"

@@ -107,7 +107,7 @@ def _cuba(p: Cuba, state: State, acc: Array) -> Array:
     if p.threshold is None:
         state["v"] = state["real_v"] = v
         return v
-    fired = v > p.threshold
+    fired = (v > p.threshold) & ~waiting
     after = np.zeros_like(v) if p.reset == "zero" else v - p.threshold
     state["real_v"] = np.where(fired, after, v)
     reads = READS_ON_SPIKE if p.reset == "zero" else after

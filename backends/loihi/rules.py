@@ -9,12 +9,16 @@ import numpy as np
 from snnstack.backends.loihi.formats import parts
 from snnstack.backends.loihi.limits import limits_of
 from snnstack.backends.loihi.network import ChipNetwork, Cuba, SigmaDelta
-from snnstack.backends.loihi.registers import DELAY, REFRACTORY, register_problems
+from snnstack.backends.loihi.numerics import LARGEST_WEIGHT
+from snnstack.backends.loihi.ranges import REGISTERS
+from snnstack.backends.loihi.registers import LONGEST_REFRACTORY, WEIGHT_SHIFT, register_problems
 from snnstack.backends.loihi.weights import WEIGHT_LIMIT
 from snnstack.board import Board
 from snnstack.errors import Problem
 from snnstack.ir.step import Conv, StepGraph
 from snnstack.quant.network import QuantizedNetwork
+
+UNIT = 1 << WEIGHT_SHIFT
 
 
 def the_network_has_one_input(
@@ -61,7 +65,7 @@ def refractory_periods_fit(
     network: StepGraph | QuantizedNetwork, board: Board
 ) -> Iterator[Problem]:
     """A refractory period lasts at most 63 steps (the register counts the spike's step as well)."""
-    most = REFRACTORY[1] - REFRACTORY[0]
+    most = LONGEST_REFRACTORY
     for p in network.populations:
         if p.refractory > most:
             what = f"refractory period of {p.refractory} steps, at most {most}"
@@ -87,14 +91,6 @@ def thresholds_are_equal_within_a_channel(network: StepGraph, board: Board) -> I
                 yield Problem(p.name, what, "use one threshold for each channel")
 
 
-def constant_currents_decay(network: StepGraph, board: Board) -> Iterator[Problem]:
-    """Constant input needs a synaptic current that decays: it is applied as its steady state."""
-    for p in network.populations:
-        if p.beta is not None and np.any((p.beta >= 1.0) & (p.bias != 0)):
-            what = "constant input into a synaptic current that never decays grows without end"
-            yield Problem(p.name, what, "remove the bias or give the current a time constant")
-
-
 def weights_fit_a_format(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """Weights are 8-bit magnitudes with a common exponent up to 7 for each sign."""
     for projection in network.projections:
@@ -103,17 +99,22 @@ def weights_fit_a_format(network: QuantizedNetwork, board: Board) -> Iterator[Pr
             yield Problem(str(projection), what, "quantise the network for this board")
 
 
-def constants_act_on_the_membrane(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
-    """Constant input is added to the membrane; a synaptic current has no bias register."""
+def constant_currents_are_whole_weights(
+    network: QuantizedNetwork, board: Board
+) -> Iterator[Problem]:
+    """Constant input into a synaptic current is a whole number of weight units, up to 32,640."""
     for p in network.populations:
-        if p.beta is not None and np.any(p.bias):
-            what = "constant input into the synaptic current, the chip only has a membrane bias"
-            yield Problem(p.name, what, "quantise the network for this board")
+        if p.beta is not None:
+            wrong = p.bias[(p.bias % UNIT != 0) | (np.abs(p.bias) > LARGEST_WEIGHT * UNIT)]
+            if len(wrong):
+                what = f"constant input {int(wrong[0])} into the synaptic current"
+                hint = f"it comes from a neuron, in steps of {UNIT} up to {LARGEST_WEIGHT * UNIT}"
+                yield Problem(p.name, what, hint)
 
 
 def delays_fit(network: ChipNetwork) -> Iterator[Problem]:
     """A delay is at most 62 steps beyond the one that every hop takes."""
-    low, high = DELAY
+    low, high = REGISTERS["delay"].low, REGISTERS["delay"].high
     for c in network.connections:
         if not low <= c.delay <= high:
             what = f"delay of {c.delay} steps is outside {low}..{high}"
@@ -157,7 +158,6 @@ GRAPH_RULES: tuple[Callable[[StepGraph, Board], Iterator[Problem]], ...] = (
     refractory_periods_fit,
     thresholds_are_positive,
     thresholds_are_equal_within_a_channel,
-    constant_currents_decay,
 )
 NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
     the_network_has_one_input,
@@ -165,7 +165,7 @@ NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...
     reset_is_to_zero_or_by_subtraction,
     refractory_periods_fit,
     weights_fit_a_format,
-    constants_act_on_the_membrane,
+    constant_currents_are_whole_weights,
 )
 CHIP_RULES: tuple[Callable[[ChipNetwork], Iterator[Problem]], ...] = (
     registers_hold_every_value,

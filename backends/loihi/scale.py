@@ -11,14 +11,15 @@ from typing import Literal
 
 import numpy as np
 
-from snnstack.backends.loihi.formats import Format, Signs, exponent_for
+from snnstack.backends.loihi.formats import Format, exponent_for
 from snnstack.backends.loihi.numerics import LARGEST_WEIGHT
 from snnstack.backends.loihi.registers import (
     LARGEST_BIAS,
+    LARGEST_THRESHOLD_MANTISSA,
     STATE_MAX,
-    THRESHOLD_MANTISSA,
     WEIGHT_SHIFT,
 )
+from snnstack.backends.loihi.weights import Signs
 from snnstack.ir.nodes import Array
 
 UNIT = 1 << WEIGHT_SHIFT
@@ -31,7 +32,7 @@ LEAST_UNITS = 256
 """Weight units per threshold below which proving that u cannot wrap would cost accuracy."""
 DEVIATIONS = 8.0
 """Standard deviations of the expected current that must fit where the worst case does not."""
-HEADROOM = (16.0, 256.0)
+HEADROOM = (16.0, 128.0)
 """Thresholds that the membrane's range must hold at least, and at most."""
 INTEGRATOR_STEPS = 300.0
 """Steps over which a membrane without leak is taken to drift."""
@@ -44,7 +45,8 @@ class Drive:
     """What reaches a population, in thresholds per step: float64 [n] each.
 
     `low`, `high`: sums of all negative and positive input if every source sends at once;
-    `mean`, `variance`: of the input, expected; `constant`: added to the membrane every step.
+    `mean`, `variance`: of the input, expected, constant currents included; `constant`: added
+    to the membrane in every step.
     `alpha`, `beta`: decay factors (beta 0: no synaptic current).
     """
 
@@ -105,7 +107,7 @@ def _membrane(drive: Drive, fires: bool) -> float:
     reach = float((mean + DEVIATIONS * spread).max(initial=0.0))
     low, high = HEADROOM
     room = float(np.clip(reach, low, high)) if fires else max(reach, low)
-    return min(STATE_MAX / UNIT / room, float(THRESHOLD_MANTISSA[1]))
+    return min(STATE_MAX / UNIT / room, float(LARGEST_THRESHOLD_MANTISSA))
 
 
 def _current(drive: Drive) -> tuple[float, float]:

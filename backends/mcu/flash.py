@@ -15,7 +15,7 @@ from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.run import board_sources, library_sources
 from snnstack.backends.mcu.toolchain import Image, build, execute, find
 from snnstack.board import Board
-from snnstack.errors import Problem, TargetError, ToolError, fail, raise_if_any
+from snnstack.errors import SnnstackError, TargetError, ToolError, fail
 from snnstack.files import write_directory, write_file
 
 DRIVES = ("/media", "/run/media", "/mnt", "/Volumes")
@@ -27,12 +27,15 @@ _INSTALL = {
     "openocd": "apt-get install openocd",
     "esptool": "pip install esptool",
 }
+_NO_PROBE = "no debug probe was found"
+_NO_CHIP = "does not know the chip"
 _SYMPTOMS = {
-    "No connected debug probes": "no debug probe was found",
-    "Error: open failed": "no debug probe was found",
-    "unable to find a matching CMSIS-DAP device": "no debug probe was found",
-    "No J-Link device found": "no debug probe was found",
-    "is not recognized": "does not know the chip",
+    "No connected debug probes": _NO_PROBE,
+    "No target device available": _NO_PROBE,
+    "Error: open failed": _NO_PROBE,
+    "unable to find a matching CMSIS-DAP device": _NO_PROBE,
+    "No J-Link device found": _NO_PROBE,
+    "not recognized": _NO_CHIP,
     "No serial data received": "the chip does not answer",
     "Could not open": "the serial port cannot be opened",
 }
@@ -68,7 +71,8 @@ def choose(board: Board, tool: str | None = None) -> Runner:
         hint = "use a maker's tool, or the emitted Arduino, PlatformIO or Zephyr package"
         raise fail(TargetError, where, "has no [[hardware.runners]]", hint)
     if tool is None:
-        return next((r for r in runners if r.tool not in _INSTALL or shutil.which(r.tool)), runners[0])
+        ready = (r for r in runners if r.tool not in _INSTALL or shutil.which(r.tool))
+        return next(ready, runners[0])
     found = [runner for runner in runners if runner.tool == tool]
     if not found:
         raise fail(TargetError, where, f"has no runner {tool!r}", f"it has {names}")
@@ -82,6 +86,7 @@ def plan_flash(
     """The commands that write the ELF file `image` (which need not exist yet) to `board`."""
     runner = choose(board, tool)
     hex_ = str(image.with_suffix(".hex"))
+    commands: list[tuple[str, ...]]
     if runner.tool == "pyocd":
         commands = [("pyocd", "flash", "--no-wait", "--target", runner.target, hex_)]
     elif runner.tool == "openocd":
@@ -118,7 +123,12 @@ def find_drive(volume: str, roots: Sequence[str] = DRIVES) -> Path | None:
 
 def flash(plan: Flashing, *, timeout_s: float = 120.0) -> str:
     """Carry a plan out; what the tools printed. `ToolError` says what is missing or failed."""
-    raise_if_any(ToolError, _missing(plan))
+    if not plan.image.is_file():
+        hint = "build the firmware first"
+        raise fail(ToolError, str(plan.image), "there is no such file", hint)
+    tool = plan.runner.tool
+    if tool in _INSTALL and shutil.which(tool) is None:
+        raise not_installed(plan.board, tool)
     _convert(plan)
     output = []
     for command in plan.commands:
@@ -127,17 +137,6 @@ def flash(plan: Flashing, *, timeout_s: float = 120.0) -> str:
         else:
             output.append(_execute(plan, command, timeout_s))
     return "".join(output)
-
-
-def _missing(plan: Flashing) -> list[Problem]:
-    tool = plan.runner.tool
-    if not plan.image.is_file():
-        return [Problem(str(plan.image), "there is no such file", "build the firmware first")]
-    if tool in _INSTALL and shutil.which(tool) is None:
-        others = [r.tool for r in hardware(plan.board).runners if r.tool != tool]
-        also = f", or use --runner {' or '.join(others)}" if others else ""
-        return [Problem(tool, "not found", f"install it: {_INSTALL[tool]}{also}")]
-    return []
 
 
 def _convert(plan: Flashing) -> None:
@@ -168,20 +167,29 @@ def _execute(plan: Flashing, command: Sequence[str], timeout_s: float) -> str:
     try:
         return execute(command, timeout_s=timeout_s)
     except ToolError as error:
-        text = str(error)
-        known = [meaning for sign, meaning in _SYMPTOMS.items() if sign in text]
-        if not known:
-            raise
-        raise fail(ToolError, command[0], known[0], _advice(plan, known[0])) from error
+        where = f"{command[0]}: "
+        raise failed(plan.board, command[0], str(error).removeprefix(where)) from error
 
 
-def _advice(plan: Flashing, meaning: str) -> str:
-    runner = plan.runner
-    if meaning == "does not know the chip":
-        return f"install its pack: pyocd pack install {runner.target}"
-    if "serial" in meaning or "answer" in meaning:
-        return "name the board's port with --port, and hold its boot button while it resets"
-    return f"connect {plan.board.title} by USB and check the cable; on Linux, its udev rules too"
+def not_installed(board: Board, tool: str) -> SnnstackError:
+    """A tool that is missing, with the command that installs it and the board's other ways."""
+    others = [r.tool for r in hardware(board).runners if r.tool != tool]
+    also = f", or use --runner {' or '.join(others)}" if others else ""
+    return fail(ToolError, tool, "not found", f"install it: {_INSTALL[tool]}{also}")
+
+
+def failed(board: Board, tool: str, what: str) -> SnnstackError:
+    """A tool's failure: what its message means and what to do, or the message itself."""
+    known = next((meaning for sign, meaning in _SYMPTOMS.items() if sign in what), "")
+    if not known:
+        return fail(ToolError, tool, what)
+    if known == _NO_CHIP:
+        return fail(ToolError, tool, known, "see whether a newer version knows it")
+    if known == _NO_PROBE:
+        hint = f"connect {board.title} by USB; on Linux, install the udev rules of its probe"
+    else:
+        hint = "name the board's port with --port, and hold its boot button while it resets"
+    return fail(ToolError, tool, known, hint)
 
 
 def build_board(

@@ -38,8 +38,10 @@ def segments(elf: bytes, board: McuHardware) -> tuple[Segment, ...]:
     found = []
     for k in range(count):
         kind, at, _, address, stored, *_ = struct.unpack_from("<8I", elf, offset + k * size)
-        if kind == _LOAD and stored:
-            found.append(Segment(address, elf[at : at + stored]))
+        # A linker may begin the first segment at a page, with its own headers in front.
+        before = max(0, board.flash_origin - address)
+        if kind == _LOAD and stored > before:
+            found.append(Segment(address + before, elf[at + before : at + stored]))
     if not found:
         raise fail(ToolError, "image", "has nothing to load")
     if board.boot_block == "rp2350":
@@ -89,7 +91,9 @@ def uf2(parts: Sequence[Segment], family: int) -> bytes:
     return b"".join(block + struct.pack("<I", _UF2_END) for block in blocks)
 
 
-def _pieces(parts: Iterable[Segment], most: int, page: int = 0x10000) -> Iterable[tuple[int, bytes]]:
+def _pieces(
+    parts: Iterable[Segment], most: int, page: int = 0x10000
+) -> Iterable[tuple[int, bytes]]:
     """(address, data) of at most `most` bytes that never cross a multiple of `page`."""
     for part in parts:
         at = 0

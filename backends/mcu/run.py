@@ -44,7 +44,7 @@ def run(
     Raises `DataError` if spikes or probes do not fit, `ToolError` if a tool is missing, fails
     or takes longer than `timeout_s` seconds.
     """
-    _check(program, spikes, probes)
+    check_run(program, spikes, probes)
     with tempfile.TemporaryDirectory(prefix="snnstack-") as name:
         folder = Path(name) / "firmware"
         defines = (f"-DSNN_MAX_EVENTS={max(1, largest_step(spikes))}u",)
@@ -104,7 +104,8 @@ def _machine(program: Program) -> Machine:
     return machine(hardware(program.board).qemu_machine)
 
 
-def _check(program: Program, spikes: Spikes, probes: Sequence[tuple[str, str]]) -> None:
+def check_run(program: Program, spikes: Spikes, probes: Sequence[tuple[str, str]]) -> None:
+    """`DataError` with everything in spikes or probes that does not fit the program."""
     problems: list[Problem] = []
     if spikes.shape != program.input.shape:
         what = f"events of shape {spikes.shape}, the network reads {program.input.shape}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from snnstack.backends.mcu.emit import emit as emit_project
+from snnstack.backends.mcu.packaging import package_files
 from snnstack.backends.mcu.program import (
     ConvTable,
     DenseTable,
@@ -28,7 +29,8 @@ KINDS = (Program, Golden, InputPort, Layer, Route, DenseTable, SparseTable, Conv
 
 def emit(program: Program) -> dict[str, bytes]:
     """The C99 project, the program's data and the manifest: {relative path: content}."""
-    files = emit_project(program) | to_files(program, STEM)
+    project = emit_project(program)
+    files = project | package_files(program, project) | to_files(program, STEM)
     return files | {MANIFEST: _json(_manifest(program, files))}
 
 

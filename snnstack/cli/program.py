@@ -133,7 +133,7 @@ def emulate(
     from snnstack import api
     from snnstack.frontends.data import read_data
     from snnstack.frontends.trace_file import write_trace
-    from snnstack.report.readout import accuracy, classes, output_probes
+    from snnstack.report.readout import accuracy, aligned, classes, output_probes
 
     program, _ = api.open_program(directory)
     samples = read_data(data, program.port)
@@ -143,7 +143,8 @@ def emulate(
     if output is not None:
         write_trace(trace, output)
         written.append(str(output))
-    share = accuracy(classes(trace, program.outputs), samples.labels)
+    found = classes(aligned(trace, samples.spikes.steps), program.outputs)
+    share = accuracy(found, samples.labels)
     rows = {
         name: {k: int(getattr(counts, k).sum()) for k in _COUNTS}
         for name, counts in trace.counts.items()

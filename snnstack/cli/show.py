@@ -79,15 +79,16 @@ def band(low: float, typical: float, high: float) -> str:
 
 
 def digits(value: float, figures: int = 3) -> str:
-    """Significant digits, all those before the point, and no exponent where people can read it.
+    """Significant digits only, and no exponent where people can read the number.
 
     >>> [digits(value) for value in (0, 0.04567, 1.239, 45.67, 1293.9)]
-    ['0', '0.0457', '1.24', '45.7', '1294']
+    ['0', '0.0457', '1.24', '45.7', '1290']
     """
     if value == 0:
         return "0"
-    places = max(0, figures - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:.{places}f}" if places < 7 else f"{value:.2e}"
+    rounded = float(f"{value:.{figures}g}")
+    places = max(0, figures - 1 - math.floor(math.log10(abs(rounded))))
+    return f"{rounded:.{places}f}" if places < 7 else f"{rounded:.2e}"
 
 
 def size(count: int) -> str:
@@ -110,7 +111,10 @@ def settings_line(settings: Mapping[str, Any]) -> str:
         name for name in ("dt", "integrator", "reset", "compare", "events") if name in settings
     ]
     parts = [
-        f"{name} {settings[name]}{' s' if name == 'dt' else ''} ({origin.get(name, 'model')})"
-        for name in names
+        f"{name} {_setting(name, settings[name])} ({origin.get(name, 'model')})" for name in names
     ]
     return ", ".join(parts)
+
+
+def _setting(name: str, value: Any) -> str:
+    return f"{value:g} s" if name == "dt" else str(value)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from queue import SimpleQueue
 from typing import Any
 
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from snnstack.engine import kernels
 from snnstack.engine.check import input_problems, plan_problems
 from snnstack.engine.components import components
-from snnstack.engine.flat import BLOCK, Flat, flatten
-from snnstack.engine.plan import NetworkPlan
-from snnstack.errors import DataError, ModelError, fail, raise_if_any
+from snnstack.engine.flat import BLOCK, Flat, flatten, narrow_type
+from snnstack.engine.graded import GradedEvents
+from snnstack.engine.plan import DeltaNeurons, LayerPlan, NetworkPlan
+from snnstack.errors import DataError, ModelError, Problem, fail, raise_if_any
 from snnstack.trace import Counts, Spikes, Trace
 
+Events = Spikes | GradedEvents
 Probes = Sequence[tuple[str, str]]
 Progress = Callable[[int], None]
 
@@ -31,7 +34,7 @@ GROUPS_PER_THREAD = 4
 
 def run(
     plan: NetworkPlan,
-    inputs: Sequence[Spikes],
+    inputs: Sequence[Events],
     *,
     probes: Probes = (),
     threads: int | None = None,
@@ -39,20 +42,30 @@ def run(
 ) -> Trace:
     """The network on a batch; every neuron starts at rest (v = i = 0).
 
-    `inputs`: one `Spikes` per input, elements numbered as the plan's tables number them; an
-    event with a count stands for that many events. `probes`: (layer name, "v" or "i").
+    `inputs`: one `Spikes` per input (`GradedEvents` where it carries values), elements numbered
+    as the plan's tables number them; an event with a count stands for that many events.
+    `probes`: (layer name, "v" or "i"); of delta neurons "s", the values they send.
     `threads` None: one per available processor. `progress` is told, in the calling thread, the
     number of samples just finished. The result does not depend on `threads`.
 
-    The trace holds spikes of layers that fire (shape (n,), ascending within a step), states
-    [batch, steps, n] (int32, or float64 of a float network) and counts of every layer.
-    Raises `ModelError` for a plan or probe, and `DataError` for input, that does not fit.
+    The trace holds spikes of layers that fire (shape (n,), ascending within a step; without
+    the values), states [batch, steps, n] (int32, or float64 of a float network) and counts of
+    every layer. Cuba and delta neurons also count `other["active"]`, int64 [batch, part]: neuron
+    updates in which a state, or the input, is not 0. Raises `ModelError` for a plan or probe, and
+    `DataError` for input, that does not fit, or that drives a value to be sent out of int32.
     """
     raise_if_any(ModelError, plan_problems(plan))
     raise_if_any(DataError, input_problems(plan, inputs))
     job = _Job(plan, flatten(plan), _groups(plan), [_expanded(spikes) for spikes in inputs], probes)
     parts = list(_parts(job, _processors() if threads is None else max(threads, 1), progress))
+    raise_if_any(DataError, _overflows(job, parts))
     return _joined(job, parts)
+
+
+def _overflows(job: _Job, parts: list[_Part]) -> Iterator[Problem]:
+    for k, layer in enumerate(job.plan.layers):
+        if any(p.overflow[k] for p in parts if len(p.overflow)):
+            yield Problem(layer.name, "a value it sends does not fit 32 bits")
 
 
 def _processors() -> int:
@@ -74,9 +87,9 @@ def _groups(plan: NetworkPlan) -> list[NDArray[np.int64]]:
     return [np.array(group, dtype=np.int64) for group in found]
 
 
-def _expanded(spikes: Spikes) -> Spikes:
+def _expanded(spikes: Events) -> Events:
     """One event per spike."""
-    if spikes.counts is None:
+    if isinstance(spikes, GradedEvents) or spikes.counts is None:
         return spikes
     ends = np.concatenate([[0], np.cumsum(spikes.counts, dtype=np.int64)])
     indices = np.repeat(spikes.indices, spikes.counts)
@@ -88,21 +101,38 @@ class _Job:
     plan: NetworkPlan
     flat: Flat
     groups: list[NDArray[np.int64]]
-    inputs: list[Spikes]
+    inputs: list[Events]
     probes: Probes
 
     def __post_init__(self) -> None:
         layers = {layer.name: layer for layer in self.plan.layers}
         for name, variable in self.probes:
-            exists = name in layers and variable in ("v", "i")
-            if not exists or (variable == "i" and layers[name].neurons.beta is None):
+            if name not in layers or variable not in _variables(layers[name]):
                 hint = 'probes are (layer, "v") and, with a synaptic current, (layer, "i")'
                 raise fail(ModelError, name, f"has no state {variable!r} to record", hint)
+
+    @cached_property
+    def narrow(self) -> Any:
+        """Number type of narrow sums."""
+        return narrow_type(self.plan)
+
+    @cached_property
+    def graded(self) -> int:
+        """1 where events of any source carry values, else 0."""
+        sources = range(len(self.plan.source_sizes()))
+        return int(any(self.plan.carries_values(k) for k in sources))
 
     @property
     def shape(self) -> tuple[int, int]:
         """(batch, steps)."""
         return (self.inputs[0].batch, self.inputs[0].steps) if self.inputs else (0, 0)
+
+
+def _variables(layer: LayerPlan) -> str:
+    """What can be recorded; the position is the column of `Work.watch`."""
+    if isinstance(layer.neurons, DeltaNeurons):
+        return "s"
+    return "v" if layer.neurons.beta is None else "vi"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +143,8 @@ class _Part:
     events: list[NDArray[np.int32]]
     ends: list[NDArray[np.int64]]
     synops: NDArray[np.int64]
+    busy: NDArray[np.int64]
+    overflow: NDArray[np.uint8]
     records: list[NDArray[Any]]
 
 
@@ -122,7 +154,7 @@ def _parts(job: _Job, threads: int, progress: Progress | None) -> Iterator[_Part
     size = max(1, min(LARGEST_GROUP // per_sample, -(-batch // (GROUPS_PER_THREAD * threads))))
     buffers: SimpleQueue[NDArray[np.int32]] = SimpleQueue()
     for _ in range(threads):
-        buffers.put(np.empty(0, dtype=np.int32))
+        buffers.put(np.empty((1 + job.graded, 0), dtype=np.int32))
 
     def work(start: int) -> _Part:
         buffer = buffers.get()
@@ -150,25 +182,33 @@ def _run_samples(
     room = [len(spikes.indices) for spikes in inputs]
     room += [samples * steps * layer.n + 8 for layer in plan.layers]
     bases = np.concatenate([[0], np.cumsum(room)])
-    if len(buffer) < bases[-1]:
-        buffer = np.empty(bases[-1], dtype=np.int32)
+    if buffer.shape[1] < bases[-1]:
+        buffer = np.empty((1 + job.graded, bases[-1]), dtype=np.int32)
     ends = np.zeros((len(room), samples * steps + 1), dtype=np.int64)
     ends[:, 0] = bases[:-1]
     for k, spikes in enumerate(inputs):
-        buffer[bases[k] : bases[k + 1]] = spikes.indices
+        buffer[0, bases[k] : bases[k + 1]] = spikes.indices
+        if isinstance(spikes, GradedEvents):
+            buffer[1, bases[k] : bases[k + 1]] = spikes.values
         ends[k] = spikes.indptr + bases[k]
     work = _work(job, buffer, ends, samples)
-    kernel = kernels.run_integer if plan.integer else kernels.run_float
+    kernel = _kernel(plan)
     for group in job.groups:
         kernel(job.flat, work, group, samples, steps)
     layers = range(len(inputs), len(room))
-    events = [buffer[ends[k, 0] : ends[k, -1]].copy() for k in layers]
-    part = _Part(samples, events, [ends[k] - ends[k, 0] for k in layers], work.synops, [])
-    part.records.extend(_records(job, work, samples))
+    events = [buffer[0, ends[k, 0] : ends[k, -1]].copy() for k in layers]
+    starts, records = [ends[k] - ends[k, 0] for k in layers], list(_records(job, work, samples))
+    part = _Part(samples, events, starts, work.synops, work.busy, work.overflow, records)
     return part, buffer
 
 
-def _work(job: _Job, events: Any, ends: Any, samples: int) -> kernels.Work:
+def _kernel(plan: NetworkPlan) -> Callable[..., None]:
+    if plan.wraps:
+        return kernels.run_cuba
+    return kernels.run_integer if plan.integer else kernels.run_float
+
+
+def _work(job: _Job, buffer: Any, ends: Any, samples: int) -> kernels.Work:
     plan = job.plan
     number: Any = np.int32 if plan.integer else np.float64
     sizes = [layer.n for layer in plan.layers]
@@ -177,21 +217,29 @@ def _work(job: _Job, events: Any, ends: Any, samples: int) -> kernels.Work:
     fan = [e.remap for layer in plan.layers for e in layer.edges if e.remap is not None]
     most = max((int(np.diff(m.indptr).max(initial=0)) for m in fan), default=0)
     watch, recorded = _watch(job, samples)
-    narrow = np.int16 if job.flat.weights.dtype == np.int8 else number
+    delta = any(isinstance(layer.neurons, DeltaNeurons) for layer in plan.layers)
+    wrapping = total if plan.wraps else 0
     return kernels.Work(
-        events,
+        buffer[0],
         ends,
         np.zeros((len(sizes), samples), dtype=np.int64),
         np.zeros(total, dtype=number),
         np.zeros(total, dtype=number),
         np.zeros(total, dtype=np.int32),
         np.zeros(widest, dtype=number),
-        np.zeros(widest, dtype=narrow),
+        np.zeros(widest, dtype=job.narrow),
         np.zeros(BLOCK * most, dtype=np.int32),
         words.view(np.uint8),
         words,
         watch,
         np.zeros(recorded, dtype=number),
+        buffer[-1],
+        np.zeros(BLOCK * most if job.graded else 0, dtype=np.int32),
+        np.zeros(widest if delta else 0, dtype=np.int64),
+        np.zeros((3, total if delta else 0), dtype=np.int64),
+        np.zeros(wrapping, dtype=np.int32),
+        np.zeros((sum(layer.parts for layer in plan.layers), samples), dtype=np.int64),
+        np.zeros(len(sizes), dtype=np.uint8),
     )
 
 
@@ -202,7 +250,7 @@ def _watch(job: _Job, samples: int) -> tuple[NDArray[np.int64], int]:
     length = 0
     for name, variable in job.probes:
         k = names.index(name)
-        watch[k, "vi".index(variable)] = length
+        watch[k, _variables(job.plan.layers[k]).index(variable)] = length
         length += samples * job.shape[1] * job.plan.layers[k].n
     return watch, length
 
@@ -211,7 +259,8 @@ def _records(job: _Job, work: kernels.Work, samples: int) -> Iterator[NDArray[An
     names = [layer.name for layer in job.plan.layers]
     for name, variable in job.probes:
         k = names.index(name)
-        start, n = work.watch[k, "vi".index(variable)], job.plan.layers[k].n
+        layer = job.plan.layers[k]
+        start, n = work.watch[k, _variables(layer).index(variable)], layer.n
         length = samples * job.shape[1] * n
         yield work.record[start : start + length].reshape(samples, job.shape[1], n)
 
@@ -228,12 +277,16 @@ def _joined(job: _Job, parts: list[_Part]) -> Trace:
     }
     synops = [np.zeros((len(layers), 0), dtype=np.int64)] + [p.synops for p in parts]
     reached = np.concatenate(synops, axis=1)
-    spikes, counts = {}, {}
+    busy = [np.zeros((sum(layer.parts for layer in layers), 0), dtype=np.int64)]
+    active = np.concatenate(busy + [p.busy for p in parts], axis=1).T
+    spikes, counts, first = {}, {}, 0
     for k, layer in enumerate(layers):
         fired = _joined_spikes([(p.events[k], p.ends[k]) for p in parts], layer.n, batch, steps)
         sent = np.diff(fired.indptr[np.arange(batch + 1) * steps])
         updates = np.full(batch, steps * layer.n, dtype=np.int64)
-        counts[layer.name] = Counts(reached[k], updates, sent)
+        other = {"active": active[:, first : first + layer.parts]} if job.plan.wraps else {}
+        counts[layer.name] = Counts(reached[k], updates, sent, other)
+        first += layer.parts
         if layer.neurons.threshold is not None:
             spikes[layer.name] = fired
     return Trace(spikes, states, counts)

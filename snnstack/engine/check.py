@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.engine.graded import GradedEvents
 from snnstack.engine.plan import (
     ConvTaps,
+    CubaNeurons,
+    DeltaNeurons,
     DenseRows,
     Edge,
     EventMap,
+    FloatNeurons,
     IntegerNeurons,
     LayerPlan,
     NetworkPlan,
@@ -24,13 +28,16 @@ from snnstack.errors import Problem
 from snnstack.trace import Spikes
 
 LARGEST = 2**31 - 1
+PARAMETERS = ("alpha", "beta", "bias", "leak", "threshold", "v_reset", "gain", "gain_in")
 
 
 def plan_problems(plan: NetworkPlan) -> Iterator[Problem]:
     """Everything in `plan` that would make the kernels read or write outside an array."""
-    kinds = {isinstance(layer.neurons, IntegerNeurons) for layer in plan.layers}
+    kinds = {_kind(layer) for layer in plan.layers}
     if len(kinds) > 1:
-        yield Problem("network", "mixes integer and float layers")
+        yield Problem("network", f"mixes {', '.join(sorted(kinds))} layers")
+    if plan.graded and kinds - {"wrapping"}:
+        yield Problem("network", "has inputs with values for layers that take none")
     sizes = plan.source_sizes()
     for k, layer in enumerate(plan.layers):
         yield from _neuron_problems(layer)
@@ -44,7 +51,13 @@ def plan_problems(plan: NetworkPlan) -> Iterator[Problem]:
                 yield from _edge_problems(where, edge, sizes[edge.source], layer.n)
 
 
-def input_problems(plan: NetworkPlan, inputs: Sequence[Spikes]) -> Iterator[Problem]:
+def _kind(layer: LayerPlan) -> str:
+    if isinstance(layer.neurons, CubaNeurons | DeltaNeurons):
+        return "wrapping"
+    return "integer" if isinstance(layer.neurons, IntegerNeurons) else "float"
+
+
+def input_problems(plan: NetworkPlan, inputs: Sequence[Spikes | GradedEvents]) -> Iterator[Problem]:
     """Inputs that do not fit `plan` or each other."""
     if len(inputs) != len(plan.inputs):
         yield Problem("input", f"{len(inputs)} sets of spikes for {len(plan.inputs)} inputs")
@@ -52,11 +65,15 @@ def input_problems(plan: NetworkPlan, inputs: Sequence[Spikes]) -> Iterator[Prob
     for k, (spikes, n) in enumerate(zip(inputs, plan.inputs, strict=True)):
         where, first = f"input {k}", inputs[0]
         yield from spikes_problems(where, spikes, (n,))
+        if isinstance(spikes, GradedEvents) != (k in plan.graded):
+            yield Problem(where, f"{'must' if k in plan.graded else 'must not'} carry values")
         if (spikes.batch, spikes.steps) != (first.batch, first.steps):
             yield Problem(where, "differs from input 0 in batch size or number of steps")
 
 
-def spikes_problems(where: str, spikes: Spikes, shape: tuple[int, ...]) -> Iterator[Problem]:
+def spikes_problems(
+    where: str, spikes: Spikes | GradedEvents, shape: tuple[int, ...]
+) -> Iterator[Problem]:
     """Spikes that do not fit an input called `where` of this `shape`, or not themselves."""
     if spikes.shape != shape:
         yield Problem(where, f"spikes have shape {spikes.shape}, the network takes {shape}")
@@ -64,22 +81,38 @@ def spikes_problems(where: str, spikes: Spikes, shape: tuple[int, ...]) -> Itera
         yield Problem(where, "indptr does not divide the events into steps")
     if not _within(spikes.indices, spikes.n):
         yield Problem(where, f"has an event outside 0..{spikes.n - 1}")
-    if spikes.counts is not None and len(spikes.counts) != len(spikes.indices):
-        yield Problem(where, f"has {len(spikes.counts)} counts for {len(spikes.indices)} events")
+    each = spikes.values if isinstance(spikes, GradedEvents) else spikes.counts
+    if each is not None and len(each) != len(spikes.indices):
+        name = "values" if isinstance(spikes, GradedEvents) else "counts"
+        yield Problem(where, f"has {len(each)} {name} for {len(spikes.indices)} events")
 
 
 def _neuron_problems(layer: LayerPlan) -> Iterator[Problem]:
     neurons = layer.neurons
-    for name in ("alpha", "beta", "bias", "leak", "threshold", "v_reset", "gain", "gain_in"):
+    for name in PARAMETERS:
         values = getattr(neurons, name, None)
         if values is None:
             continue
         if np.shape(values) != (layer.n,):
             yield Problem(layer.name, f"{name} has shape {np.shape(values)}, not ({layer.n},)")
-        elif isinstance(neurons, IntegerNeurons):
-            low, high = (0, 1 << 16) if name in ("alpha", "beta") else (-LARGEST, LARGEST)
+        elif not isinstance(neurons, FloatNeurons):
+            low, high = _limits(neurons, name)
             if layer.n and not low <= values.min() <= values.max() <= high:
                 yield Problem(layer.name, f"{name} is not within {low}..{high}")
+    part = layer.part
+    if part is not None and (part.shape != (layer.n,) or part.min(initial=0) < 0):
+        yield Problem(layer.name, f"part needs a number from 0 for each of {layer.n} neurons")
+    shifts = [getattr(neurons, name, 0) for name in ("shift", "payload_shift")]
+    if not all(0 <= shift <= 31 for shift in shifts):
+        yield Problem(layer.name, f"shifts by {shifts}, not 0..31")
+
+
+def _limits(neurons: IntegerNeurons | CubaNeurons | DeltaNeurons, name: str) -> tuple[int, int]:
+    """Lowest and highest value of a parameter."""
+    decays = name in ("alpha", "beta")
+    if isinstance(neurons, CubaNeurons):
+        return (0, 1 << 12) if decays else (-(2**29), 2**29)
+    return (0, 1 << 16) if decays else (-LARGEST, LARGEST)
 
 
 def _edge_problems(where: str, edge: Edge, source: int, n: int) -> Iterator[Problem]:

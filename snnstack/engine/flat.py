@@ -18,7 +18,6 @@ from snnstack.engine.plan import (
     DenseRows,
     Edge,
     FloatNeurons,
-    IntegerNeurons,
     LayerPlan,
     NetworkPlan,
     SparseRows,

@@ -34,6 +34,8 @@ from snnstack.engine.flat import (
     N,
 )
 
+LOWEST = -(2**62)
+
 
 @compiled
 def decayed(value: Any, factor: Any) -> Any:
@@ -89,7 +91,7 @@ def update_integer(
 
 @compiled
 def shrunk(value: Any, factor: Any) -> Any:
-    """value * factor / 2**12 toward zero in 32 bits, for |value| <= 2**23, factor 0..4096."""
+    """`factor` / 2**12 of `value`, toward zero, in 32 bits; factor 0..4096."""
     up = np.int32(np.int32(value >> 31) & np.int32(4095))  # rounds a negative value up
     high = np.int32(np.int32(value >> 12) * factor)
     low = np.int32(np.int32(np.int32(value & np.int32(4095)) * factor) + up)
@@ -117,7 +119,7 @@ def update_cuba(
         i[j] = x
         u = np.int32(shrunk(v[j], alpha[j]) + x + bias[j])
         u = min(max(u, lowest), highest)
-        u = np.int32(0) if wait[j] > 0 else u
+        u = v[j] if wait[j] > 0 else u
         fired = u > above[j]
         flags[j] = fired
         active[j] += np.int32((x | u) != 0)
@@ -135,7 +137,7 @@ def update_delta(
     the steps with input or with something to send.
     """
     start, stop, shift = row[OFFSET], row[OFFSET] + row[N], row[SHIFT]
-    floor = np.int64(0) if row[RECTIFY] else np.int64(-(2**63))
+    floor = np.int64(0) if row[RECTIFY] else np.int64(LOWEST)
     bias, threshold = parameters[BIAS, start:stop], parameters[ABOVE, start:stop]
     fits = True
     for j in range(stop - start):

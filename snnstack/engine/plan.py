@@ -120,10 +120,11 @@ class CubaNeurons:
     """Current-based neurons in int32 registers that wrap; parameters int [n].
 
         i <- wrap(toward_zero(beta i / 4096) + (input << shift))       `current_bits` wide
-        v <- clip(toward_zero(alpha v / 4096) + i + bias, +-state_max); 0 while refractory
+        v <- clip(toward_zero(alpha v / 4096) + i + bias, +-state_max), or v while refractory
         spike iff v > threshold;  then v = 0, or v - threshold
 
-    `alpha`, `beta` 0..4096. `threshold` None: never fires. `refractory` 1 is none. `reads`: what
+    `alpha`, `beta` 0..4096. `threshold` None: never fires. `refractory`: steps until v moves
+    again, 1 is none; v held above its threshold fires in them as well. `reads`: what
     a probe of v shows on the step of a spike (None: v after it). A sum of input may leave int32:
     only its low bits count.
     """

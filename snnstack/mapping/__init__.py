@@ -1,1 +1,1 @@
-"""Partition, place and route: pure functions that targets share."""
+"""Mapping: from populations to cores. Pure functions from data to data, for every target."""

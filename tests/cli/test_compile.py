@@ -76,7 +76,7 @@ def test_what_exists_is_never_touched(
 
 def test_an_output_that_cannot_be_written(refused: Refused, model: Path) -> None:
     message = refused("compile", model, "--board", "microbit-v1", "-o", model / "p")
-    assert message == "error: small.nir/p: cannot be written: File exists"
+    assert message == "error: small.nir/p: cannot be written: small.nir is not a directory"
 
 
 def test_a_full_disk_leaves_nothing(

@@ -102,7 +102,7 @@ def test_tables_fit_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_bands_and_sizes_are_short() -> None:
-    assert band(191.145, 449.93, 1293.9) == "450 (191-1294)"
+    assert band(191.145, 449.93, 1293.9) == "450 (190-1300)"
     assert band(0.0, 0.0, 0.0) == "0 (0-0)"
     assert band(0.00065, 0.00086, 0.00126) == "0.000860 (0.00065-0.0013)"
     assert (percent(0.96371), percent(None)) == ("96.37 %", "-")

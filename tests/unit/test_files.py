@@ -97,10 +97,10 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path: Path) -> None:
     out = tmp_path / "file" / "out"
     with pytest.raises(TargetError) as told:
         write_directory(FILES, out)
-    assert str(told.value) == f"{out}: cannot be written: File exists"
+    assert str(told.value) == f"{out}: cannot be written: {out.parent} is not a directory"
     with pytest.raises(TargetError) as told:
         write_file(b"x", out)
-    assert str(told.value) == f"{out}: cannot be written: File exists"
+    assert str(told.value) == f"{out}: cannot be written: {out.parent} is not a directory"
 
 
 def test_a_read_only_place_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,212 @@
+"""Runs a network in Intel's Lava: its bit-accurate processes, in a process group of their own."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import snnstack
+from snnstack.backends.loihi.lava_job import Arrays, Job, make_job
+from snnstack.backends.loihi.network import ChipNetwork, Cuba
+from snnstack.errors import ToolError, fail
+from snnstack.ir.nodes import Array
+from snnstack.target import Progress
+from snnstack.trace import Spikes, Trace
+
+INSTALL = "pip install --no-deps --ignore-requires-python lava-nc==0.10.0"
+START_S = 60.0
+"""Time allowed for Lava to build and start a network."""
+SECONDS_PER_STEP = 0.05
+"""Time allowed for a step; the runtime was measured at 450 to 1,250 steps/s."""
+READS_ON_SPIKE = 128
+
+
+def describe(program: Any) -> str:
+    """Lava's version and what it runs on; ToolError where Lava is missing."""
+    _check_installed()
+    version = importlib.metadata.version("lava-nc")
+    return f"Lava {version}, bit-accurate process models (fixed_pt) on this computer's CPU"
+
+
+def run(
+    program: Any,
+    spikes: Spikes | Array,
+    *,
+    probes: Sequence[tuple[str, str]] = (),
+    progress: Progress | None = None,
+    hardware: bool = False,
+    timeout_s: float | None = None,
+) -> Trace:
+    """Execute a program or a `ChipNetwork` in Lava's runtime, the samples one after the other.
+
+    A program runs for `max(lag)` steps more than `spikes` has, without input; a `ChipNetwork`
+    for exactly its steps. `probes` as in `run_chip`; as on the chip, a voltage reads 128 on
+    the step of a spike. `hardware`: on a Loihi 2 board instead.
+
+    ToolError: Lava or the board is missing, failed, or took longer than `timeout_s`.
+    """
+    network, extra = _network(program)
+    data = _dense(spikes, extra)
+    if hardware:
+        raise _no_hardware()
+    found = _execute([make_job(network, data, runtime=True)], timeout_s, data.shape[:2])[0]
+    if progress is not None:
+        progress(len(data), len(data))
+    return _trace(network, found, probes)
+
+
+def run_models(
+    networks: Sequence[ChipNetwork], data: Sequence[Array], timeout_s: float | None = None
+) -> list[Trace]:
+    """Lava's models stepped without its runtime, all networks in one process: a quick oracle.
+
+    `data`: for each network int64 [batch, step, n]. Traces hold every state that there is.
+    """
+    jobs = [make_job(n, d, runtime=False) for n, d in zip(networks, data, strict=True)]
+    steps = sum(d.shape[0] * d.shape[1] for d in data)
+    results = _execute(jobs, timeout_s, (1, steps))
+    return [
+        _trace(network, found, every_probe(network))
+        for network, found in zip(networks, results, strict=True)
+    ]
+
+
+def every_probe(network: ChipNetwork) -> list[tuple[str, str]]:
+    """All (population, variable) pairs of `network`."""
+    return [
+        (p.name, variable)
+        for p in network.populations
+        for variable in (("v", "i") if isinstance(p, Cuba) else ("s",))
+    ]
+
+
+def _network(program: Any) -> tuple[ChipNetwork, int]:
+    if isinstance(program, ChipNetwork):
+        return program, 0
+    network: ChipNetwork = program.network
+    return network, max(network.lag.values(), default=0)
+
+
+def _dense(spikes: Spikes | Array, extra: int) -> Array:
+    """int64 [batch, step, n] with `extra` empty steps at the end."""
+    if isinstance(spikes, Spikes):
+        spikes = spikes.dense().reshape(spikes.batch, spikes.steps, spikes.n)
+    return np.pad(np.asarray(spikes, dtype=np.int64), ((0, 0), (0, extra), (0, 0)))
+
+
+def _trace(
+    network: ChipNetwork, found: dict[str, Array], probes: Sequence[tuple[str, str]]
+) -> Trace:
+    spikes = {}
+    for p in network.populations:
+        if isinstance(p, Cuba) and p.threshold is not None:
+            sent = found[f"{p.name}/s"].astype(np.uint8)
+            spikes[p.name] = Spikes.from_dense(sent.reshape(*sent.shape[:2], *p.shape))
+    states = {}
+    for name, variable in probes:
+        p, key = network.population(name), "u" if variable == "i" else variable
+        value = found[f"{name}/{key}"].astype(np.int64)
+        if variable == "v" and isinstance(p, Cuba) and p.reset == "zero":
+            value = np.where(found[f"{name}/s"] != 0, READS_ON_SPIKE, value)
+        states[name, variable] = value
+    return Trace(spikes, states, lag=network.lag)
+
+
+def _check_installed() -> None:
+    missing = [name for name in ("lava", "asteval", "networkx") if not _has(name)]
+    if missing:
+        what = f"not found: {', '.join(missing)}"
+        hint = f"{INSTALL} && pip install asteval==0.9.33 'networkx<=3.6'"
+        raise fail(ToolError, "Lava", what, hint)
+
+
+def _has(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def _no_hardware() -> ToolError:
+    """What is missing to run on a board."""
+    _check_installed()
+    if not _has("lava.magma.core.model.nc"):
+        what = "Lava's part for Loihi hardware (lava-loihi) is not installed"
+        hint = "Intel gives it to members of the Neuromorphic Research Community"
+        return ToolError(fail(ToolError, "Loihi 2 hardware", what, hint).problems)
+    what = "running on a board is not supported yet"
+    return ToolError(fail(ToolError, "Loihi 2 hardware", what, "leave hardware=False").problems)
+
+
+def _execute(
+    jobs: Sequence[tuple[Job, Arrays]], timeout_s: float | None, shape: tuple[int, ...]
+) -> list[dict[str, Array]]:
+    _check_installed()
+    allowed = START_S + SECONDS_PER_STEP * shape[0] * shape[1] if timeout_s is None else timeout_s
+    with tempfile.TemporaryDirectory(prefix="snnstack-lava-") as name:
+        folder = Path(name)
+        for index, (job, arrays) in enumerate(jobs):
+            (folder / f"job{index:05d}.json").write_text(json.dumps(job))
+            np.savez(folder / f"job{index:05d}.npz", **arrays)
+        _wait(folder, len(jobs), allowed)
+        results = []
+        for index in range(len(jobs)):
+            with np.load(folder / f"result{index:05d}.npz") as result:
+                results.append(dict(result))
+        return results
+
+
+def _wait(folder: Path, jobs: int, allowed: float) -> None:
+    """Until the last result is there; its process group has ended when this returns."""
+    command = [sys.executable, "-m", "snnstack.backends.loihi.lava_worker", str(folder)]
+    root = str(Path(snnstack.__file__).parent.parent)
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    log = folder / "output.txt"
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+    limit = time.monotonic() + allowed
+    try:
+        while child.poll() is None and not (folder / "error.txt").exists():
+            if _failed(log):
+                break
+            if time.monotonic() > limit:
+                what = f"no result after {allowed:g} s"
+                raise fail(ToolError, "Lava", what, "give fewer steps or a longer timeout_s")
+            time.sleep(0.05)
+    finally:
+        _end(child)
+    if not (folder / f"result{jobs - 1:05d}.npz").exists():
+        error = folder / "error.txt"
+        text = (error if error.exists() else log).read_text(errors="replace").strip()
+        raise fail(ToolError, "Lava", f"it failed: {(text.splitlines() or ['no output'])[-1]}")
+
+
+def _failed(log: Path) -> bool:
+    """Whether a Lava process reported an exception; its runtime then never comes back."""
+    return b"Traceback (most recent call last)" in log.read_bytes()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the child's process group, which Lava's own processes belong to."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.wait()
+
+

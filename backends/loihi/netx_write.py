@@ -1,0 +1,291 @@
+"""Writes a chain of populations as a netx file; one that was read keeps its every data set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnstack.backends.loihi.lava_job import matrix
+from snnstack.backends.loihi.netx import FORMAT, FORMAT_REC, SIGNS, weight_format
+from snnstack.backends.loihi.netx_neuron import BIAS_EXPONENT, STATE_EXPONENT, per_neuron
+from snnstack.backends.loihi.network import (
+    ChipNetwork,
+    ChipPopulation,
+    Connection,
+    Cuba,
+    SigmaDelta,
+)
+from snnstack.errors import ModelError, Problem, fail, raise_if_any
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import Conv, size
+
+Data = dict[str, Any]
+WEIGHTS = ("weight", "weight_rec", "recWeight")
+
+
+def write_netx(network: ChipNetwork, path: str | Path) -> None:
+    """Write `network` to `path`: layers of dense, dense_rec and conv in a chain.
+
+    ModelError with everything that netx has no place for: branches, reset by subtraction,
+    delays that differ between the synapses of one neuron, a pool inside a connection.
+    """
+    import h5py
+
+    path = Path(path)
+    layers = netx_layers(network)
+    if not path.parent.is_dir():
+        raise fail(ModelError, str(path), f"there is no directory '{path.parent}'", "create it")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with h5py.File(part, "w") as file:
+            for index, layer in enumerate(layers):
+                for key, value in layer.items():
+                    file.create_dataset(f"layer/{index}/{key}", data=_stored(value))
+            for key, value in _flat(network.settings.get("netx", {}).get("rest", {})).items():
+                file.create_dataset(key, data=_stored(value))
+        os.replace(part, path)
+    except OSError as error:
+        raise fail(ModelError, str(path), f"it cannot be written: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def netx_layers(network: ChipNetwork) -> list[Data]:
+    """The data sets of every layer: {"neuron/iDecay": array, "type": ("dense",), ...}."""
+    problems: list[Problem] = []
+    kept = network.settings.get("netx", {})
+    records = {record["name"]: record for record in kept.get("layers", ())}
+    known = [p.name for p in network.populations if p.name in records]
+    if len(known) != len(network.populations):
+        records = {}
+    derived = {p.name: d for p, d in _derived(network, kept.get("spike_exp", 6), problems)}
+    raise_if_any(ModelError, problems)
+    if records:
+        return [_merged(record, derived.get(name, {})) for name, record in records.items()]
+    layers: list[Data] = [{"type": ("input",), "shape": np.array(network.input.shape)}]
+    delay = _delay_of(network, network.input.name, problems)
+    if delay is not None:
+        layers[0]["delay"] = delay
+    shape = network.input.shape
+    for p in network.populations:
+        data = derived[p.name]
+        if data["type"] != ("conv",) and len(shape) == 3:
+            layers.append({"type": ("flatten",), "shape": np.array([size(shape), 1, 1])})
+        if p.name != f"layer{len(layers)}":
+            data["name"] = p.name
+        layers.append(data)
+        shape = p.shape
+    return layers
+
+
+def _derived(
+    network: ChipNetwork, spike_exp: int, problems: list[Problem]
+) -> list[tuple[ChipPopulation, Data]]:
+    """What the network itself says of each of its layers."""
+    found, before = [], network.input.name
+    if network.outputs != (network.populations[-1].name,):
+        what = f"the outputs are {', '.join(network.outputs)}"
+        problems.append(Problem("network", what, "netx knows the last layer as output only"))
+    for p in network.populations:
+        forward = [c for c in network.into(p.name) if c.source != p.name]
+        back = [c for c in network.into(p.name) if c.source == p.name]
+        wrong = sorted({c.source for c in forward} - {before})
+        if wrong or not forward:
+            what = f"it gets its input from {', '.join(wrong) or 'nowhere'}, not from '{before}'"
+            problems.append(Problem(p.name, what, "netx holds one chain of layers"))
+            continue
+        data = _synapses(network, p, forward, problems)
+        if back:
+            data |= _recurrent(p, back, problems)
+        data |= _neuron(p, spike_exp, problems)
+        delay = _delay_of(network, p.name, problems)
+        if delay is not None:
+            data["delay"] = delay
+        found.append((p, data))
+        before = p.name
+    return found
+
+
+def _synapses(
+    network: ChipNetwork, p: ChipPopulation, parts: list[Connection], problems: list[Problem]
+) -> Data:
+    if any(c.pool is not None for c in parts):
+        problems.append(Problem(p.name, "a pool inside a connection has no place in netx"))
+        return {}
+    first = parts[0].synapses
+    if isinstance(first, Conv):
+        weight = sum(c.synapses.weight for c in parts)
+        return {
+            "type": ("conv",),
+            "shape": np.array(p.shape),
+            "inChannels": np.int64(first.in_shape[0]),
+            "outChannels": np.int64(first.out_shape[0]),
+            "kernelSize": np.array(weight.shape[2:]),
+            "stride": np.array(first.stride),
+            "padding": np.array(first.padding),
+            "dilation": np.array(first.dilation),
+            "groups": np.int64(first.groups),
+            "weight": weight,
+            **_format(FORMAT, parts[0], weight),
+        }
+    source = parts[0].source
+    sources = network.input if source == network.input.name else network.population(source)
+    weight = _summed(parts, p.n, size(sources.shape))
+    return {
+        "type": ("dense",),
+        "shape": np.array(p.shape),
+        "inFeatures": np.int64(weight.shape[1]),
+        "outFeatures": np.int64(p.n),
+        "weight": weight,
+        **_format(FORMAT, parts[0], weight),
+    }
+
+
+def _summed(parts: list[Connection], targets: int, sources: int) -> Array:
+    """The weights of all `parts` as one array [target, source]."""
+    total = np.zeros((targets, sources), dtype=np.int64)
+    for c in parts:
+        found = matrix(c.synapses, targets, sources, None)
+        total += found if isinstance(found, np.ndarray) else found.toarray()
+    return total
+
+
+def _recurrent(p: ChipPopulation, parts: list[Connection], problems: list[Problem]) -> Data:
+    if any(c.delay for c in parts) or isinstance(parts[0].synapses, Conv):
+        what = "recurrent synapses with a delay or shared weights have no place in netx"
+        problems.append(Problem(p.name, what))
+    weight = _summed(parts, p.n, p.n)
+    return {"type": ("dense_rec",), "weight_rec": weight, **_format(FORMAT_REC, parts[0], weight)}
+
+
+def _format(key: str, c: Connection, weight: Array) -> Data:
+    """Nothing where the weights alone say the format."""
+    if weight_format(weight) == (c.bits, c.exponent, c.signs):
+        return {}
+    return {key: np.array([c.bits, c.exponent, SIGNS.index(c.signs)])}
+
+
+def _neuron(p: ChipPopulation, spike_exp: int, problems: list[Problem]) -> Data:
+    if isinstance(p, SigmaDelta):
+        shift = spike_exp + STATE_EXPONENT
+        sigma = p.exponent == 0 and not p.threshold.any()
+        if (p.exponent != STATE_EXPONENT and not sigma) or ((p.threshold | p.bias) % (1 << shift)).any():
+            what = f"its registers are not multiples of 2**{shift} with a state exponent of 6"
+            problems.append(Problem(p.name, what))
+        activation = "relu" if p.activation == "relu" else "identity"
+        extra = {"neuron/sigma_output": np.bool_(True)} if sigma else {}
+        vth = _compact(p.threshold >> shift)
+        found = {"neuron/type": "SDNN", "neuron/activation": activation, "neuron/vThMant": vth}
+        return {**found, **extra, **_bias(p.bias >> shift)}
+    return _cuba(p, problems)
+
+
+def _cuba(p: Cuba, problems: list[Problem]) -> Data:
+    silent = p.threshold is None
+    if silent and (p.i_decay.any() or (p.v_decay != 4096).any()):
+        problems.append(Problem(p.name, "netx has no neurons that leak and never fire"))
+    if p.reset != "zero":
+        problems.append(Problem(p.name, "netx has no reset by subtraction"))
+    mantissa = p.bias >> BIAS_EXPONENT
+    if (mantissa << BIAS_EXPONENT != p.bias).any() or np.abs(mantissa).max(initial=0) > 4095:
+        what = f"bias {p.bias[np.argmax(np.abs(p.bias))]} is no mantissa times 2**{BIAS_EXPONENT}"
+        problems.append(Problem(p.name, what))
+    found = _bias(mantissa)
+    if p.threshold is None:
+        return found
+    registers = {"iDecay": p.i_decay, "vDecay": p.v_decay, "vThMant": p.threshold >> 6}
+    return {
+        **found,
+        "neuron/type": "CUBA",
+        "neuron/gradedSpike": np.bool_(False),
+        "neuron/refDelay": np.int64(p.refractory),
+        **{f"neuron/{key}": _compact(value) for key, value in registers.items()},
+    }
+
+
+def _bias(mantissa: Array) -> Data:
+    return {"bias": mantissa} if mantissa.any() else {}
+
+
+def _compact(values: Array) -> Array:
+    """One number where all are the same."""
+    return values[0] if len(values) and (values == values[0]).all() else values
+
+
+def _delay_of(network: ChipNetwork, name: str, problems: list[Problem]) -> Array | None:
+    """The delay of what each neuron (or channel) of `name` sends forward; None if there is none."""
+    parts = [c for c in network.connections if c.source == name and c.target != name]
+    if not any(c.delay for c in parts):
+        return None
+    used = [_sources(c) for c in parts]
+    if (np.sum(used, axis=0) > 1).any():
+        what = "the delays of one neuron's synapses differ"
+        problems.append(Problem(name, what, "netx has one delay per neuron"))
+    return np.sum([c.delay * u for c, u in zip(parts, used, strict=True)], axis=0)
+
+
+def _sources(c: Connection) -> Array:
+    """Which sources (channels of a convolution) have a synapse in `c`: 0 or 1."""
+    synapses = c.synapses
+    if isinstance(synapses, Conv):
+        out, inner = synapses.weight.shape[:2]
+        groups = synapses.groups
+        by_group = synapses.weight.reshape(groups, out // groups, inner, -1) != 0
+        return np.asarray(by_group.any(axis=(1, 3)), dtype=np.int64).ravel()
+    if hasattr(synapses, "indptr"):
+        return (np.diff(synapses.indptr) > 0).astype(np.int64)
+    return np.asarray((synapses.weight != 0).any(axis=0), dtype=np.int64)
+
+
+def _merged(record: Data, derived: Data) -> Data:
+    """The recorded data sets, with the network's values where they are no longer the same."""
+    found = {}
+    for key, entry in record["data"].items():
+        mine = derived.get("weight_rec" if key == "recWeight" else key)
+        if "text" in entry:
+            found[key] = entry["text"]
+        elif key in WEIGHTS and "value" not in entry:
+            flat = np.ravel(mine)[: int(np.prod(entry["shape"]))]  # a pool stores one kernel
+            found[key] = flat.reshape(entry["shape"]).astype(entry["dtype"])
+        else:
+            kept = np.array(entry["value"], dtype=entry["dtype"]).reshape(entry["shape"])
+            found[key] = kept if mine is None or _agrees(kept, mine, derived) else mine
+    replaced = {"recWeight": "weight_rec"} if "recWeight" in found else {}
+    for key in ("bias", "delay", FORMAT, FORMAT_REC):
+        if key in derived and key not in found:
+            found[key] = derived[key]
+    return {key: value for key, value in found.items() if key not in replaced.values()}
+
+
+def _agrees(kept: Array, mine: Any, derived: Data) -> bool:
+    """Whether a recorded value, cut to whole numbers, says the same as the network's."""
+    cut = np.trunc(kept) if kept.dtype.kind == "f" else kept
+    if cut.size == np.size(mine):
+        return bool((cut.ravel() == np.ravel(mine)).all())
+    shape = tuple(int(s) for s in derived.get("shape", ()))
+    if np.size(mine) == 1 and cut.size > 1:
+        return bool((cut == mine).all())
+    if size(shape) == np.size(mine):
+        wide = per_neuron(cut, shape)
+        return wide.ndim in (0, len(shape)) and bool(
+            (np.broadcast_to(wide, shape).ravel() == np.ravel(mine)).all()
+        )
+    return False
+
+
+def _flat(tree: Data, prefix: str = "") -> Data:
+    found: Data = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}/")
+        else:
+            found[prefix + key] = value
+    return found
+
+
+def _stored(value: Any) -> Any:
+    """A tuple of texts as fixed-width bytes, as lava-dl writes types; the rest as it is."""
+    return np.array(value, dtype="S10") if isinstance(value, tuple) else value

@@ -1,0 +1,142 @@
+"""Compile: an integer network, or one in chip units, becomes a program placed on a board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from snnstack.backends.loihi.limits import Limits, limits_of
+from snnstack.backends.loihi.network import ChipNetwork, Connection, Cuba
+from snnstack.backends.loihi.program import Program
+from snnstack.backends.loihi.rules import CHIP_RULES, NETWORK_RULES
+from snnstack.board import Board
+from snnstack.compilers.loihi.layout import layout
+from snnstack.compilers.loihi.memory import wire
+from snnstack.compilers.loihi.network import chip_network
+from snnstack.errors import ModelError, raise_if_any
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import Conv, Dense, EventKind, Projection
+from snnstack.mapping.partition import Wire
+from snnstack.quant.network import QuantizedNetwork
+
+
+def compile(network: QuantizedNetwork, board: Board) -> Program:
+    """The program of `network` on `board`.
+
+    Raises ModelError for what the chip cannot express, and CapacityError with limit,
+    population, and the amounts needed and available for what does not fit.
+    """
+    raise_if_any(ModelError, (p for rule in NETWORK_RULES for p in rule(network, board)))
+    limits = limits_of(board)
+    chip = chip_network(network, limits)
+    _check(chip)
+    return _program(
+        chip,
+        _wires(chip, network.projections, limits),
+        board,
+        name=str(network.settings.get("name", "network")),
+        dt=network.dt,
+        scales={p.name: p.scale for p in network.populations},
+        events=network.inputs[0].events,
+        settings={**network.settings, **chip.settings},
+    )
+
+
+def compile_chip(
+    network: ChipNetwork, board: Board, name: str = "network", dt: float = 1e-3
+) -> Program:
+    """The program of a network that is in chip units already; scales are 1.
+
+    Raises ModelError and CapacityError as `compile` does.
+    """
+    _check(network)
+    limits = limits_of(board)
+    return _program(
+        network,
+        _wires(network, (), limits),
+        board,
+        name=name,
+        dt=dt,
+        scales={p.name: np.ones(p.n) for p in network.populations if isinstance(p, Cuba)},
+        events="count",
+        settings=dict(network.settings),
+    )
+
+
+def _check(network: ChipNetwork) -> None:
+    raise_if_any(ModelError, (p for rule in CHIP_RULES for p in rule(network)))
+
+
+def _program(
+    chip: ChipNetwork,
+    wires: Sequence[Wire],
+    board: Board,
+    *,
+    name: str,
+    dt: float,
+    scales: Mapping[str, Array],
+    events: EventKind,
+    settings: Mapping[str, Any],
+) -> Program:
+    cores, placement = layout(chip, wires, limits_of(board), board.name)
+    return Program(
+        name=name,
+        board=board,
+        network=chip,
+        cores=cores,
+        placement=placement,
+        dt=dt,
+        scales=scales,
+        events=events,
+        settings=settings,
+    )
+
+
+def _wires(
+    chip: ChipNetwork, projections: Sequence[Projection], limits: Limits
+) -> tuple[Wire, ...]:
+    """One wire for each projection; connections that come from none are grouped by geometry."""
+    found, rest = [], list(chip.connections)
+    for projection in projections:
+        stored = [c for c in rest if _holds(c, projection)]
+        rest = [c for c in rest if not any(c is s for s in stored)]
+        if stored:
+            found.append(wire(projection, stored, limits))
+    while rest:
+        group = [c for c in rest if _same_geometry(c, rest[0])]
+        rest = [c for c in rest if not any(c is g for g in group)]
+        found.append(wire(_together(group), group, limits))
+    return tuple(found)
+
+
+def _holds(c: Connection, p: Projection) -> bool:
+    same = (c.source, c.target, type(c.synapses)) == (p.source, p.target, type(p.synapses))
+    return same and c.pool is p.pool
+
+
+def _same_geometry(a: Connection, b: Connection) -> bool:
+    if a is b:
+        return True
+    if (a.source, a.target, a.delay, a.pool) != (b.source, b.target, b.delay, b.pool):
+        return False
+    match a.synapses, b.synapses:
+        case Dense(), Dense():
+            return True
+        case Conv() as left, Conv() as right:
+            shape = left.weight.shape == right.weight.shape
+            names = ("in_shape", "out_shape", "stride", "padding", "dilation", "groups")
+            return shape and all(getattr(left, n) == getattr(right, n) for n in names)
+    return False
+
+
+def _together(group: Sequence[Connection]) -> Projection:
+    """The connections of one geometry as one projection with all of their synapses."""
+    first = group[0]
+    synapses = first.synapses
+    if len(group) > 1:
+        used = np.any([c.synapses.weight != 0 for c in group], axis=0)
+        synapses = replace(synapses, weight=used.astype(np.int64))
+    return Projection(first.source, first.target, synapses, first.delay, first.pool)

@@ -1,0 +1,95 @@
+"""From the integer network to chip units: registers, connections by sign, delays and lags."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from snnstack.backends.loihi.formats import Format, parts
+from snnstack.backends.loihi.limits import Limits
+from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Connection, Cuba
+from snnstack.backends.loihi.registers import DECAY_ONE
+from snnstack.compilers.loihi.constants import constants
+from snnstack.compilers.loihi.timing import Timing, retime
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import Projection, Sparse, Synapses
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+
+
+def chip_network(network: QuantizedNetwork, limits: Limits) -> ChipNetwork:
+    """`network` in chip units; its rules hold. Settings say which loops come later than meant."""
+    port = network.inputs[0]
+    names = [p.name for p in network.populations]
+    timing = retime([port.name], names, network.projections)
+    connections = [
+        c
+        for p, delay in zip(network.projections, timing.delay, strict=True)
+        for c in _connections(p, delay)
+    ]
+    populations = tuple(_cuba(p) for p in network.populations)
+    extra, wires = constants(network, timing)
+    return ChipNetwork(
+        generation=limits.generation,
+        input=ChipInput(port.name, port.shape),
+        populations=(*extra, *populations),
+        connections=(*connections, *wires),
+        outputs=network.outputs,
+        lag={**{p.name: 0 for p in extra}, **timing.lag},
+        settings=_late(network, timing),
+    )
+
+
+def _late(network: QuantizedNetwork, timing: Timing) -> dict[str, Any]:
+    late = {
+        str(p): steps for p, steps in zip(network.projections, timing.late, strict=True) if steps
+    }
+    return {"late_steps": late} if late else {}
+
+
+def _cuba(p: QuantizedPopulation) -> Cuba:
+    """A population without synaptic current forgets it within the step: i_decay is 4096."""
+    beta = np.zeros(p.n, dtype=np.int64) if p.beta is None else p.beta
+    threshold = p.threshold
+    if threshold is not None and p.compare == "ge":
+        threshold = threshold - 1
+    return Cuba(
+        name=p.name,
+        shape=p.shape,
+        i_decay=DECAY_ONE - beta,
+        v_decay=DECAY_ONE - p.alpha,
+        bias=p.leak + (p.bias if p.beta is None else 0),
+        threshold=threshold,
+        reset="subtract" if p.reset == "subtract" else "zero",
+        refractory=p.refractory + 1,
+    )
+
+
+def _connections(projection: Projection, delay: int) -> list[Connection]:
+    found = parts(projection.synapses.weight)
+    assert found is not None  # rules: weights_fit_a_format
+    return [_connection(projection, delay, weight, format) for weight, format in found]
+
+
+def _connection(
+    projection: Projection, delay: int, weight: Array, format: Format
+) -> Connection:
+    return Connection(
+        source=projection.source,
+        target=projection.target,
+        synapses=_with(projection.synapses, weight),
+        delay=delay,
+        pool=projection.pool,
+        exponent=format.exponent,
+        signs=format.signs,
+    )
+
+
+def _with(synapses: Synapses, weight: Array) -> Synapses:
+    """The synapses with other weights; of a list, those that are not zero."""
+    if not isinstance(synapses, Sparse):
+        return replace(synapses, weight=weight)
+    kept = weight != 0
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return Sparse(before[synapses.indptr], synapses.target[kept], weight[kept])

@@ -1,0 +1,136 @@
+"""Verbs on boards: `flash` and `run`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from snnstack.cli.options import data_option, json_option
+from snnstack.cli.program import show_equality
+from snnstack.cli.show import print_json, progress, table
+
+if TYPE_CHECKING:
+    from snnstack.program import Program
+    from snnstack.trace import Trace
+
+IMAGE = Path("build") / "board.elf"
+"""Where `flash` puts the self-test's firmware, inside the program's directory."""
+runner_option = click.option(
+    "--runner", metavar="TOOL", help="pyocd, openocd, esptool, uf2 or copy. [default: the board's]"
+)
+
+
+@click.command(short_help="Write a program's firmware to its board.")
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--image", type=click.Path(path_type=Path), metavar="ELF",
+              help="A firmware of your own instead of the self-test.")  # fmt: skip
+@runner_option
+@click.option("--port", metavar="DEVICE", help="Serial port, for boards flashed over one.")
+@click.option("--dry-run", is_flag=True, help="Only print the commands.")
+@click.pass_obj
+def flash(
+    written: list[str], /, directory: Path, image: Path | None, runner: str | None,
+    port: str | None, dry_run: bool,
+) -> None:  # fmt: skip
+    """Build the self-test of DIR and write it to the board.
+
+    The self-test reports through the debug probe; `snnstack run` reads results back.
+    """
+    from snnstack.api import open_program
+    from snnstack.backends.mcu import flash as mcu
+
+    program, _ = open_program(directory)
+    _is_mcu(program)
+    file = image or directory / IMAGE
+    plan = mcu.plan_flash(program.board, file, tool=runner, port=port)
+    if dry_run:
+        for line in plan.lines():
+            click.echo(line)
+        return
+    if image is None:
+        _build(program, file)
+        written.append(str(file))
+    for line in plan.lines():
+        click.echo(line)
+    mcu.flash(plan)
+    click.echo(f"{program.name} is on {program.board.title}")
+
+
+def _build(program: Any, file: Path) -> None:
+    import tempfile
+
+    from snnstack.backends.mcu.flash import build_board
+    from snnstack.files import write_file
+
+    with tempfile.TemporaryDirectory(prefix="snnstack-") as folder:
+        made = build_board(program, Path(folder) / "firmware")
+        write_file(made.elf.read_bytes(), file)
+
+
+@click.command("run", short_help="Run samples on the board and compare.")
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--on", "board", required=True, metavar="BOARD", help="The board DIR was made for.")
+@data_option
+@click.option("--samples", type=click.IntRange(min=1), default=4, show_default=True, metavar="N",
+              help="Only the first N.")  # fmt: skip
+@click.option("--port", metavar="DEVICE",
+              help="Serial port of a board with the emitted Device sketch. [default: by probe]",
+              )  # fmt: skip
+@runner_option
+@json_option
+def run(
+    directory: Path, board: str, data: Path, samples: int, port: str | None, runner: str | None,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Run samples of DATA on a real board and compare with the emulator, spike for spike."""
+    from snnstack.api import emulate, open_program
+    from snnstack.backends.mcu import device
+    from snnstack.frontends.data import read_data
+    from snnstack.report.equality import compare
+
+    program, _ = open_program(directory)
+    _is_mcu(program)
+    spikes = read_data(data, program.port).first(samples).spikes
+    with progress("building") as update:
+        found = device.run_on_board(
+            program, spikes, board, probes=program.variables, port=port,  # type: ignore[arg-type]
+            tool=runner, progress=partial(update, "running"),
+        )  # fmt: skip
+    against = device.describe(program, port, runner)  # type: ignore[arg-type]
+    equal = compare(emulate(program, spikes, probes=program.variables), found, against)
+    if as_json:
+        print_json({**equal.to_dict(), "cycles": _cycles(found)})
+    else:
+        show_equality(equal)
+        _show_cycles(program, found)
+    return 1 if equal.mismatches else 0
+
+
+def _cycles(found: Trace) -> dict[str, float]:
+    """Mean cycles per sample of every part, those of the input being reset and taking in."""
+    cycles = {name: c.other.get("cycles") for name, c in found.counts.items()}
+    return {name: float(c.mean()) for name, c in cycles.items() if c is not None}
+
+
+def _show_cycles(program: Program, found: Trace) -> None:
+    cycles = _cycles(found)
+    if not any(cycles.values()):
+        click.echo("the firmware does not count cycles: define SNN_PROFILE in the sketch")
+        return
+    milliseconds = 1e3 / float(program.board.clock.value)
+    rows = [[name, f"{c:.0f}", f"{c * milliseconds:.4g}"] for name, c in cycles.items()]
+    total = sum(cycles.values())
+    rows.append(["total", f"{total:.0f}", f"{total * milliseconds:.4g}"])
+    clock = f"{program.board.clock.value / 1e6:g} MHz"
+    table(f"mean of a sample, at {clock}", ["part", "cycles", "ms"], rows)
+
+
+def _is_mcu(program: Program) -> None:
+    from snnstack.errors import TargetError, fail
+
+    if program.target != "mcu":
+        what = f"is a program for {program.target}, only those for mcu are written to boards"
+        raise fail(TargetError, program.name, what)
