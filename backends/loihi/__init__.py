@@ -1,0 +1,24 @@
+"""Intel's Loihi, generations 1 and 2: chip units, their definition, Lava as the independent run."""
+
+from snnstack.backends.loihi.lava import describe, run
+from snnstack.backends.loihi.numerics import NUMERICS
+from snnstack.backends.loihi.price import price
+from snnstack.backends.loihi.program import Program
+from snnstack.backends.loihi.quantise import quantise
+from snnstack.backends.loihi.rules import RULES
+from snnstack.backends.loihi.run_reference import reference
+from snnstack.backends.loihi.store import emit, load, utilization
+
+__all__ = [
+    "NUMERICS",
+    "RULES",
+    "Program",
+    "describe",
+    "emit",
+    "load",
+    "price",
+    "quantise",
+    "reference",
+    "run",
+    "utilization",
+]

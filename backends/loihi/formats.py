@@ -20,6 +20,7 @@ LEVELS = 255
 MIXED_LEVELS = 127
 """Largest magnitude of a mixed weight in its steps of 2 (the most negative one is not used)."""
 
+
 @dataclass(frozen=True)
 class Format:
     """Weights are multiples of `step` = 2**`exponent` (twice that, mixed) up to `most` steps."""

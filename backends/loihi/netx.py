@@ -167,6 +167,7 @@ def _skip(reader: _Reader, layer: Layer) -> None:
 
 def _input(reader: _Reader, where: str, name: str, layer: Layer, graded: bool) -> None:
     reader.shape = _shape(where, layer, reader.problems)
+    reader.delay = layer.get("delay")
     if "neuron" not in layer:
         reader.input = ChipInput("input", reader.shape, graded)
         return
@@ -184,7 +185,7 @@ def _input(reader: _Reader, where: str, name: str, layer: Layer, graded: bool) -
         Connection("input", name, wires, exponent=exponent, signs="excitatory")
     )
     reader.populations.append(population)
-    reader.source, reader.delay = name, layer.get("delay")
+    reader.source = name
 
 
 def _neural(
@@ -352,7 +353,7 @@ def _record(layer: Mapping[str, Any], prefix: str = "") -> Layer:
         else:
             array = np.asarray(value)
             entry: Layer = {"dtype": array.dtype.str, "shape": list(array.shape)}
-            if prefix + key not in ("weight", "weight_rec", "recWeight"):
+            if array.size == 1 or prefix + key not in ("weight", "weight_rec", "recWeight"):
                 entry["value"] = array.ravel().tolist()
             found[prefix + key] = entry
     return found

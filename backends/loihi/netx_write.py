@@ -243,21 +243,23 @@ def _sources(c: Connection) -> Array:
 def _merged(record: Data, derived: Data) -> Data:
     """The recorded data sets, with the network's values where they are no longer the same."""
     found = {}
+    if record["kind"] == "input":  # its synapses and its iDecay are ours, not the file's
+        kept = ("neuron/vDecay", "neuron/vThMant", "neuron/refDelay")
+        derived = {key: value for key, value in derived.items() if key in kept}
     for key, entry in record["data"].items():
         mine = derived.get("weight_rec" if key == "recWeight" else key)
         if "text" in entry:
             found[key] = entry["text"]
-        elif key in WEIGHTS and "value" not in entry:
+        elif key in WEIGHTS and mine is not None:
             flat = np.ravel(mine)[: int(np.prod(entry["shape"]))]  # a pool stores one kernel
             found[key] = flat.reshape(entry["shape"]).astype(entry["dtype"])
         else:
-            kept = np.array(entry["value"], dtype=entry["dtype"]).reshape(entry["shape"])
-            found[key] = kept if mine is None or _agrees(kept, mine, derived) else mine
-    replaced = {"recWeight": "weight_rec"} if "recWeight" in found else {}
+            old = np.array(entry["value"], dtype=entry["dtype"]).reshape(entry["shape"])
+            found[key] = old if mine is None or _agrees(old, mine, derived) else mine
     for key in ("bias", "delay", FORMAT, FORMAT_REC):
         if key in derived and key not in found:
             found[key] = derived[key]
-    return {key: value for key, value in found.items() if key not in replaced.values()}
+    return found
 
 
 def _agrees(kept: Array, mine: Any, derived: Data) -> bool:

@@ -317,7 +317,9 @@ def _range(values: Array) -> list[int]:
 
 
 def _too_large(layer: _Layer) -> Problem:
-    largest = max((float(np.abs(p.synapses.weight).max(initial=0.0)) for p in layer.into), default=0)
+    largest = max(
+        (float(np.abs(p.synapses.weight).max(initial=0.0)) for p in layer.into), default=0
+    )
     constant = float(np.abs([layer.into_current, layer.into_membrane]).max(initial=0.0))
     what = (
         f"weights up to {largest:g} and constant input up to {constant:g} times the threshold "

@@ -17,8 +17,8 @@ from snnstack.compilers.loihi.layout import layout
 from snnstack.compilers.loihi.memory import wire
 from snnstack.compilers.loihi.network import chip_network
 from snnstack.errors import ModelError, raise_if_any
-from snnstack.ir.nodes import Array
-from snnstack.ir.step import Conv, Dense, EventKind, Projection
+from snnstack.ir.nodes import Array, EventKind
+from snnstack.ir.step import Conv, Dense, Projection
 from snnstack.mapping.partition import Wire
 from snnstack.quant.network import QuantizedNetwork
 
@@ -89,7 +89,7 @@ def _program(
         cores=cores,
         placement=placement,
         dt=dt,
-        scales=scales,
+        scales=dict(sorted(scales.items())),
         events=events,
         settings=settings,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from snnstack.ir.nodes import Array
 from snnstack.ir.step import size
 from snnstack.mapping.blocks import Blocks
 from snnstack.mapping.partition import Amount, Partition, Wire, partition
-from snnstack.mapping.place import Cores, Mesh, pack, positions
+from snnstack.mapping.place import Cores, Mesh, Place, by_layer, interleaved, pack, positions
 from snnstack.mapping.route import travel
 
 RESOURCES = {
@@ -24,6 +25,20 @@ RESOURCES = {
     "memory_bytes": "synaptic_memory_bytes",
 }
 """The names of `Amount`'s resources on this chip."""
+
+ORDERS = (by_layer, interleaved)
+"""Tried in turn; the one with the fewest hops (all neurons equally busy) is taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Laid:
+    """One way to place a partition: core of every block, and what follows from it."""
+
+    core: dict[str, Array]
+    used: list[dict[str, int]]
+    where: Cores
+    placement: dict[str, Placement]
+    hops: int
 
 
 def layout(
@@ -36,13 +51,28 @@ def layout(
     shapes = {p.name: p.shape for p in network.populations}
     words = {key: name.replace("_", " ") for key, name in RESOURCES.items()}
     parts = partition(shapes, wires, amount, words)
-    core, used = pack(parts, amount)
     mesh = Mesh(limits.chips, limits.tiles, limits.cores_per_tile, limits.cores_per_chip)
-    if len(used) > mesh.cores:
-        raise _too_many(board, len(used), mesh, parts, amount)
+    choices = [_laid(network, wires, parts, order(parts), amount, mesh) for order in ORDERS]
+    needed = min(len(laid.used) for laid in choices)
+    if needed > mesh.cores:
+        raise _too_many(board, needed, mesh, parts, amount)
+    best = min((c for c in choices if len(c.used) <= mesh.cores), key=lambda c: c.hops)
+    return _images(parts.blocks, best), best.placement
+
+
+def _laid(
+    network: ChipNetwork,
+    wires: Sequence[Wire],
+    parts: Partition,
+    order: Sequence[Place],
+    amount: Amount,
+    mesh: Mesh,
+) -> _Laid:
+    core, used = pack(parts, order, amount)
     where = positions(len(used), mesh)
     placement = _placement(network, wires, parts.blocks, core, where)
-    return _images(parts.blocks, core, used, where), placement
+    hops = sum(int(p.hops_x.sum() + p.hops_y.sum()) for p in placement.values())
+    return _Laid(core, used, where, placement, hops)
 
 
 def _too_many(
@@ -76,7 +106,7 @@ def _placement(
     sizes = {network.input.name: size(network.input.shape)}
     sizes |= {p.name: p.n for p in network.populations}
     found = {}
-    for name, n in sizes.items():
+    for name, n in sorted(sizes.items()):
         own = core[name][blocks[name].of_neurons()] if name in blocks else None
         way = travel(name, n, own, wires, blocks, core, where)
         cores = np.full(n, -1) if own is None else own
@@ -84,14 +114,10 @@ def _placement(
     return found
 
 
-def _images(
-    blocks: Mapping[str, Blocks],
-    core: Mapping[str, Array],
-    used: Sequence[Mapping[str, int]],
-    where: Cores,
-) -> tuple[CoreImage, ...]:
-    neurons: list[dict[str, int]] = [{} for _ in used]
-    for name, numbers in core.items():
+def _images(blocks: Mapping[str, Blocks], laid: _Laid) -> tuple[CoreImage, ...]:
+    where = laid.where
+    neurons: list[dict[str, int]] = [{} for _ in laid.used]
+    for name, numbers in laid.core.items():
         for number, count in zip(numbers.tolist(), blocks[name].sizes().tolist(), strict=True):
             neurons[number][name] = neurons[number].get(name, 0) + count
     return tuple(
@@ -102,5 +128,5 @@ def _images(
             neurons=neurons[i],
             used={RESOURCES[key]: value for key, value in uses.items()},
         )
-        for i, uses in enumerate(used)
+        for i, uses in enumerate(laid.used)
     )

@@ -53,7 +53,7 @@ def _list_bytes(bits: int, lists: int, lengths: Array, targets: Array) -> Array:
     index = np.maximum(np.ceil(np.log2(np.maximum(targets, 2))).astype(np.int64), LEAST_INDEX_BITS)
     sparse = _words(lengths, bits + index) + lists - 1
     dense = _words(targets, np.full_like(index, bits)) * lists
-    return np.minimum(sparse, dense) * WORD_BYTES
+    return np.asarray(np.minimum(sparse, dense) * WORD_BYTES)
 
 
 def _words(length: Array, bits: Array) -> Array:

@@ -72,9 +72,7 @@ def _connections(projection: Projection, delay: int) -> list[Connection]:
     return [_connection(projection, delay, weight, format) for weight, format in found]
 
 
-def _connection(
-    projection: Projection, delay: int, weight: Array, format: Format
-) -> Connection:
+def _connection(projection: Projection, delay: int, weight: Array, format: Format) -> Connection:
     return Connection(
         source=projection.source,
         target=projection.target,

@@ -24,7 +24,9 @@ class Timing:
     late: tuple[int, ...]
 
 
-def retime(inputs: Sequence[str], names: Sequence[str], projections: Sequence[Projection]) -> Timing:
+def retime(
+    inputs: Sequence[str], names: Sequence[str], projections: Sequence[Projection]
+) -> Timing:
     """The smallest lags that keep the relative timing of all paths.
 
     A loop whose delays are shorter than its number of hops cannot be kept: its feedback edges

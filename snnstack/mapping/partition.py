@@ -76,13 +76,14 @@ def partition(
     most = {name: min(size(s), limits.neurons or size(s)) for name, s in shapes.items()}
     blocks: dict[str, Blocks] = {}
     arriving: dict[str, Usage] = {}
-    changed = set(shapes)
+    changed = list(shapes)
     for _ in range(ROUNDS):
         for name in changed:
             blocks[name] = cut(shapes[name], most[name], name in tiled and len(shapes[name]) == 3)
-            arriving[name] = _arriving(blocks[name], [w for w in wires if w.projection.target == name])
+            entering = [w for w in wires if w.projection.target == name]
+            arriving[name] = _arriving(blocks[name], entering)
         usage = _with_outputs(blocks, arriving, wires)
-        changed = {n for n in shapes if _excess(usage[n], limits) > 1.0 and most[n] > 1}
+        changed = [n for n in shapes if _excess(usage[n], limits) > 1.0 and most[n] > 1]
         if not changed:
             break
         for name in changed:

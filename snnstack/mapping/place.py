@@ -1,14 +1,17 @@
-"""Place: blocks onto cores in the order of the layers, cores along a curve over the mesh."""
+"""Place: blocks onto cores in an order that keeps neighbours together, cores along a curve."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from snnstack.ir.nodes import Array
 from snnstack.mapping.partition import RESOURCES, Amount, Partition, Usage
+
+Place = tuple[str, int]
+"""A population and one of its blocks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,36 +38,50 @@ class Cores:
     y: Array
 
 
-def pack(partition: Partition, limits: Amount) -> tuple[dict[str, Array], list[dict[str, int]]]:
+def by_layer(partition: Partition) -> list[Place]:
+    """All blocks, population after population."""
+    return [(name, b) for name, blocks in partition.blocks.items() for b in range(blocks.count)]
+
+
+def interleaved(partition: Partition) -> list[Place]:
+    """All blocks by their relative position in their population.
+
+    Better than `by_layer` where neighbours talk to neighbours: then the blocks of one region
+    of all layers are close together.
+    """
+    blocks = partition.blocks
+    return sorted(by_layer(partition), key=lambda place: (place[1] + 0.5) / blocks[place[0]].count)
+
+
+def pack(
+    partition: Partition, order: Sequence[Place], limits: Amount
+) -> tuple[dict[str, Array], list[dict[str, int]]]:
     """(core of every block by population, what every core uses by resource).
 
-    Blocks are taken in order; one joins the core before it if all limits allow it, so that
-    small populations share a core and neighbours in the network are neighbours on the chip.
+    Blocks are taken in `order`; one joins the core before it if all limits allow it, so that
+    small populations share a core and neighbours in the order are neighbours on the chip.
     """
-    core: dict[str, Array] = {}
+    core = {name: np.zeros(b.count, dtype=np.int64) for name, b in partition.blocks.items()}
+    needs = {name: _rows(usage) for name, usage in partition.usage.items()}
     used: list[dict[str, int]] = []
-    for name, usage in partition.usage.items():
-        numbers = np.zeros(len(usage.neurons), dtype=np.int64)
-        for block, needs in enumerate(_rows(usage)):
-            if used and _fits(used[-1], needs, limits):
-                used[-1] = {r: used[-1][r] + needs[r] for r in RESOURCES}
-            else:
-                used.append(needs)
-            numbers[block] = len(used) - 1
-        core[name] = numbers
+    for name, block in order:
+        wanted = needs[name][block]
+        if used and _fits(used[-1], wanted, limits):
+            used[-1] = {r: used[-1][r] + wanted[r] for r in RESOURCES}
+        else:
+            used.append(wanted)
+        core[name][block] = len(used) - 1
     return core, used
 
 
-def _rows(usage: Usage) -> Iterator[dict[str, int]]:
+def _rows(usage: Usage) -> list[dict[str, int]]:
     columns = [getattr(usage, r).tolist() for r in RESOURCES]
-    return (dict(zip(RESOURCES, row, strict=True)) for row in zip(*columns, strict=True))
+    return [dict(zip(RESOURCES, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _fits(used: Mapping[str, int], needs: Mapping[str, int], limits: Amount) -> bool:
     available = {r: getattr(limits, r) for r in RESOURCES}
-    return all(
-        most is None or used[r] + needs[r] <= most for r, most in available.items()
-    )
+    return all(most is None or used[r] + needs[r] <= most for r, most in available.items())
 
 
 def positions(count: int, mesh: Mesh) -> Cores:

@@ -47,7 +47,9 @@ def travel(
         target = wire.projection.target
         for found in pairs(wire.projection, blocks[target]):
             there = core[target][found.block]
-            x, y = ENTRY if own is None else (cores.x[own[found.source]], cores.y[own[found.source]])
+            x, y = (
+                ENTRY if own is None else (cores.x[own[found.source]], cores.y[own[found.source]])
+            )
             weights = (np.ones(len(there)), np.abs(cores.x[there] - x), np.abs(cores.y[there] - y))
             for row, weight in zip(totals, weights, strict=True):
                 row += np.bincount(found.source, weight, minlength=n)

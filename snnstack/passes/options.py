@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from snnstack.ir.graph import Graph, Integrator
-from snnstack.ir.nodes import Compare, EventKind, Input, Reset, Threshold
+from snnstack.ir.nodes import Compare, EventKind, Input, Reset
 
 DEFAULT_DT = 1e-4
 """Seconds; what snnTorch's and Norse's exporters assume."""
@@ -68,11 +66,6 @@ def _with(node: Any, options: Options) -> Any:
         return replace(node, events=options.events)
     if options.compare is not None and hasattr(node, "compare"):
         node = replace(node, compare=options.compare)
-    if options.reset is not None and hasattr(node, "reset") and not isinstance(node, Threshold):
-        node = replace(node, reset=_reset(node, options.reset))
+    if options.reset is not None and hasattr(node, "reset"):
+        node = replace(node, reset=options.reset)
     return node
-
-
-def _reset(node: Any, reset: Reset) -> Reset:
-    """`zero` on a node whose v_reset is 0 already is NIR's own reset: keep that name."""
-    return "v_reset" if reset == "zero" and not np.any(node.v_reset) else reset

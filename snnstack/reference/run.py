@@ -52,7 +52,9 @@ def _run(
         values[p.name] = np.zeros((steps, batch, p.n), dtype=dtype)
     states = {p.name: _initial(p, batch, dtype) for p in network.populations}
     sizes = {p.name: p.n for p in network.populations}
-    recorded: dict[tuple[str, str], Array] = {probe: np.zeros((batch, steps, sizes[probe[0]]), dtype=dtype) for probe in probes}
+    recorded: dict[tuple[str, str], Array] = {
+        probe: np.zeros((batch, steps, sizes[probe[0]]), dtype=dtype) for probe in probes
+    }
     for t in range(steps):
         for p in network.populations:
             acc: Array = np.zeros((batch, p.n), dtype=dtype)

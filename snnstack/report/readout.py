@@ -34,7 +34,8 @@ def scores(trace: Trace, output: str) -> NDArray[np.float64]:
     """[sample, neuron]: spike counts, or membranes summed over the steps."""
     if output in trace.spikes:
         return np.asarray(trace.spikes[output].per_neuron(), dtype=np.float64)
-    return np.asarray(trace.states[output, "v"], dtype=np.float64).sum(axis=1)
+    summed = np.sum(trace.states[output, "v"], axis=1, dtype=np.float64)
+    return np.asarray(summed, dtype=np.float64)
 
 
 def classes(trace: Trace, outputs: Sequence[str]) -> NDArray[np.int64]:

@@ -153,7 +153,7 @@ def test_a_failure_says_what_to_do(
     fake(tmp_path / "bin", tool, f"{printed}\nexit 1")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     image = tmp_path / "board.elf"
-    image.write_bytes(elf((0, b"abcd")))
+    image.write_bytes(elf((hardware(load_board(board)).flash_origin, b"abcd")))
     with pytest.raises(ToolError) as error:
         flash(plan_flash(load_board(board), image, tool=tool))
     assert str(error.value) == message

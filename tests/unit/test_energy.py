@@ -180,10 +180,10 @@ def test_estimated_figures_are_announced_when_more_than_half_rests_on_them() -> 
     synapses, updates = price("s", "dynamic", 1e6, SYNOP), price("u", "dynamic", 9e3, UPDATE)
     assert Energy((synapses, updates)).warnings == ()
     assert Energy((synapses, updates, updates)).warnings == (
-        "64% of the energy rests on estimated coefficients: update_nj",
+        "64 % of the energy rests on estimated coefficients: update_nj",
     )
     assert clocked_energy(1e6, board(), 0.1).warnings == (
-        "100% of the energy rests on estimated coefficients: cpi",
+        "100 % of the energy rests on estimated coefficients: cpi",
     )
     assert Energy(()).warnings == ()
     assert Energy(()).interval() == (0, 0, 0)

@@ -1,0 +1,25 @@
+"""The definition of a program's answer: `run_chip` on its network, drained and with lags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from snnstack.backends.loihi.program import Program
+from snnstack.backends.loihi.reference import run_chip
+from snnstack.quant.network import QuantizedNetwork
+from snnstack.trace import Spikes, Trace
+
+
+def reference(
+    program: Program,
+    network: QuantizedNetwork | None,
+    spikes: Spikes,
+    probes: Sequence[tuple[str, str]] = (),
+) -> Trace:
+    """What `program` computes on `spikes` and `program.drain` empty steps after them.
+
+    `network` is not needed: on this chip the delays of the hops belong to the definition.
+    """
+    drained = spikes.window(0, spikes.steps + program.drain)
+    return replace(run_chip(program.network, drained, probes), lag=dict(program.lag))

@@ -1,0 +1,165 @@
+"""The honest opponent: an int8 network without spikes, of the same shape, on the same board.
+
+Same weights, same layers, one pass: activations int8, weights int8, sums int32, an arithmetic
+shift and ReLU between layers. Where the shift replaces the usual fixed-point multiplication the
+opponent gets cheaper, never dearer. Zero inputs are not skipped.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnstack.backends.mcu.ann_emit import emit_ann
+from snnstack.backends.mcu.ann_stages import Stage, check_chain, stages
+from snnstack.backends.mcu.hardware import hardware
+from snnstack.backends.mcu.program import Program
+from snnstack.backends.mcu.qemu import machine, require
+from snnstack.backends.mcu.run import board_sources, execute_qemu, run
+from snnstack.backends.mcu.toolchain import build, find
+from snnstack.energy import clocked_energy, latency
+from snnstack.energy.performance import Performance
+from snnstack.files import write_directory
+from snnstack.trace import Spikes
+
+RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Input spikes per element and step that `crossing_rate` runs."""
+
+
+@dataclass(frozen=True, eq=False)
+class AnnRun:
+    """One inference: exact instructions, int8 outputs in memory order, bytes of the image."""
+
+    instructions: int
+    outputs: NDArray[np.int64]
+    macs: int
+    flash: int
+    ram: int
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where the spiking network stops winning, in executed instructions per inference.
+
+    `rate`: input spikes per element and step; `spikes_per_input`: the same over all steps. Both
+    are None if it wins at every rate, 0 if it wins at none. `curve`: (rate, instructions).
+    """
+
+    rate: float | None
+    spikes_per_input: float | None
+    ann_instructions: int
+    steps: int
+    curve: tuple[tuple[float, float], ...]
+
+    def __str__(self) -> str:
+        ann = f"the int8 network without spikes needs {self.ann_instructions} instructions"
+        if self.rate is None:
+            return f"{ann}; the spiking one needs fewer at every input rate"
+        if self.rate == 0:
+            return f"{ann}; the spiking one needs more at every input rate"
+        return (
+            f"{ann}; the spiking one needs fewer below {100 * self.rate:.2g} % input rate "
+            f"({self.spikes_per_input:.2g} spikes per input in {self.steps} steps)"
+        )
+
+
+def run_ann(
+    program: Program, inputs: NDArray[np.int8] | None = None, *, toolchain: str | None = None
+) -> AnnRun:
+    """Emit the opponent for the program's board and run one inference in QEMU.
+
+    `inputs`: int8 [n] in the input's memory order; without it, fixed random ones. Raises
+    `TargetError` if the network is no chain of dense and convolution layers.
+    """
+    chain = stages(program)
+    values = default_inputs(program) if inputs is None else inputs
+    board = hardware(program.board)
+    found = machine(board.qemu_machine)
+    require(found)
+    compiler = find(board, toolchain)
+    with tempfile.TemporaryDirectory(prefix="snnstack-") as name:
+        folder = Path(name) / "firmware"
+        write_directory(emit_ann(program, chain, values), folder)
+        sources = ["ann/ann.c", *board_sources(board), "ann/main.c"]
+        image = build(compiler, folder, sources, "qemu/link.ld", "ann.elf")
+        printed = execute_qemu(found, image.elf, 120.0).split()
+    words = np.array([int(line, 16) for line in printed], dtype=np.uint32)
+    outputs = words[1:].view(np.int32).astype(np.int64)
+    macs = sum(stage.macs for stage in chain)
+    return AnnRun(int(words[0]), outputs, macs, image.flash, image.ram)
+
+
+def default_inputs(program: Program) -> NDArray[np.int8]:
+    """Fixed random activations 0..127."""
+    count = int(np.prod(program.input.shape))
+    return np.random.default_rng(0).integers(0, 128, count).astype(np.int8)
+
+
+def ann_performance(
+    program: Program, period_s: float | None = None, *, toolchain: str | None = None
+) -> Performance:
+    """Latency and energy of one inference of the opponent, priced as `price` does the program."""
+    found = run_ann(program, toolchain=toolchain)
+    return Performance(
+        latency=latency(found.instructions, program.board),
+        energy=clocked_energy(found.instructions, program.board, period_s),
+        basis="int8 network of the same shape without spikes; instructions counted in QEMU",
+        counts=MappingProxyType(
+            {"instructions": float(found.instructions), "macs": float(found.macs)}
+        ),
+    )
+
+
+def crossing_rate(
+    program: Program,
+    steps: int,
+    ann_instructions: int | None = None,
+    *,
+    rates: Sequence[float] = RATES,
+    seed: int = 0,
+    toolchain: str | None = None,
+) -> Crossing:
+    """The input rate from which on the opponent needs fewer instructions than the program.
+
+    Runs the program in QEMU on random input of each rate (ascending), `steps` steps each; the
+    layers behind the input fire as often as they then do. Linear between two rates.
+    """
+    check_chain(program)
+    if ann_instructions is None:
+        ann_instructions = run_ann(program, toolchain=toolchain).instructions
+    trace = run(program, _random(program, steps, rates, seed), toolchain=toolchain)
+    counts = [np.asarray(c.other["instructions"]) for c in trace.counts.values()]
+    curve = tuple(zip(rates, np.sum(counts, axis=0).astype(float).tolist(), strict=True))
+    rate = _crossing(curve, ann_instructions)
+    return Crossing(rate, None if rate is None else rate * steps, ann_instructions, steps, curve)
+
+
+def _random(program: Program, steps: int, rates: Sequence[float], seed: int) -> Spikes:
+    rng = np.random.default_rng(seed)
+    drawn = rng.random((1, steps, *program.input.shape))
+    dense = np.concatenate([drawn < rate for rate in rates]).astype(np.uint8)
+    return Spikes.from_dense(dense)
+
+
+def _crossing(curve: Sequence[tuple[float, float]], limit: float) -> float | None:
+    """The first rate at which the curve exceeds `limit`, between two of its points.
+
+    >>> _crossing([(0.1, 10.0), (0.2, 30.0)], 20)
+    0.15
+    """
+    if curve[0][1] > limit:
+        return 0.0
+    for (low, under), (high, over) in itertools.pairwise(curve):
+        if over > limit:
+            return round(low + (high - low) * (limit - under) / (over - under), 12)
+    return None
+
+
+__all__ = ["AnnRun", "Crossing", "Stage", "ann_performance", "crossing_rate", "run_ann"]

@@ -1,0 +1,162 @@
+"""Lava's bit-accurate processes and our definition of the chip give the same, everywhere."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from snnstack.backends.loihi import lava
+from snnstack.backends.loihi.builder import ChipBuilder, replay
+from snnstack.backends.loihi.network import ChipNetwork
+from snnstack.backends.loihi.reference import run_chip
+from snnstack.errors import ToolError
+from snnstack.ir.nodes import Array
+from snnstack.trace import Spikes, Trace
+from tests.loihi.chipnets import random_network
+
+NETWORKS = 200
+RNG = np.random.default_rng
+
+
+def flat(dense: Array) -> Array:
+    return dense.reshape(*dense.shape[:2], -1).astype(np.int64)
+
+
+def differences(ours: Trace, theirs: Trace) -> dict[object, int]:
+    """{population or probe: number of values that differ}, without the zeros."""
+    found: dict[object, int] = {}
+    for name, spikes in ours.spikes.items():
+        found[name] = int((spikes.dense() != theirs.spikes[name].dense()).sum())
+    for key, values in ours.states.items():
+        found[key] = int((values != theirs.states[key]).sum())
+    return {key: count for key, count in found.items() if count}
+
+
+@pytest.mark.needs_lava
+def test_200_random_networks_have_the_spikes_and_states_of_lavas_models() -> None:
+    made = [random_network(RNG(seed)) for seed in range(NETWORKS)]
+    theirs = lava.run_models([net for net, _ in made], [flat(data) for _, data in made])
+    wrong, fired = {}, 0
+    for seed, ((net, data), trace) in enumerate(zip(made, theirs, strict=True)):
+        ours = run_chip(net, Spikes.from_dense(data), lava.every_probe(net))
+        fired += sum(spikes.total for spikes in ours.spikes.values())
+        if differences(ours, trace):
+            wrong[seed] = differences(ours, trace)
+    assert wrong == {}
+    assert fired > 10_000
+
+
+def soft_reset() -> ChipNetwork:
+    """Different thresholds, reset by subtraction, refractory, recurrent with delays."""
+    rng = RNG(1)
+    return (
+        ChipBuilder()
+        .input("x", 20)
+        .population("a", 30, du=1000, dv=300, vth_mant=400, bias_mant=5, bias_exp=6)
+        .population(
+            "b", 3, du=100, dv=100, vth_mant=[10, 99, 300], refractory=3, reset="subtract"
+        )
+        .connect("x", "a", 2 * rng.integers(-60, 61, (30, 20)))
+        .connect("a", "a", 2 * rng.integers(-60, 61, (30, 30)), delay=2)
+        .connect("a", "b", 2 * rng.integers(-60, 61, (3, 30)), exponent=2)
+        .build()
+    )
+
+
+@pytest.mark.needs_lava
+def test_lavas_runtime_gives_the_same_spikes_and_states() -> None:
+    net = soft_reset()
+    spikes = Spikes.from_dense((RNG(2).random((3, 40, 20)) < 0.2).astype(np.uint8))
+    probes = lava.every_probe(net)
+    done: list[tuple[int, int]] = []
+    theirs = lava.run(net, spikes, probes=probes, progress=lambda *now: done.append(now))
+    ours = replay(net, spikes, probes)
+    assert differences(ours, theirs) == {}
+    assert done[-1] == (3, 3)
+    assert min(spikes.total for spikes in ours.spikes.values()) > 20
+
+
+@pytest.mark.needs_lava
+def test_a_convolution_and_a_pool_run_in_lavas_runtime() -> None:
+    rng = RNG(3)
+    net = (
+        ChipBuilder()
+        .input("x", (2, 8, 8))
+        .population("c", (3, 6, 6), du=4095, dv=512, vth_mant=60)
+        .population("n", 5, du=2000, dv=512, vth_mant=60)
+        .conv("x", "c", 2 * rng.integers(-60, 100, (3, 2, 3, 3)))
+        .connect("c", "n", 2 * rng.integers(-60, 100, (5, 27)), pool=2)
+        .build()
+    )
+    spikes = Spikes.from_dense((rng.random((2, 30, 2, 8, 8)) < 0.2).astype(np.uint8))
+    probes = lava.every_probe(net)
+    ours = replay(net, spikes, probes)
+    assert differences(ours, lava.run(net, spikes, probes=probes)) == {}
+    assert min(spikes.total for spikes in ours.spikes.values()) > 20
+
+
+@pytest.mark.needs_lava
+@pytest.mark.parametrize("runtime", [False, True])
+def test_sigma_delta_neurons_send_what_lavas_send(runtime: bool) -> None:
+    rng = RNG(4)
+    net = (
+        ChipBuilder()
+        .input("x", (2, 6, 6), graded=True)
+        .sigma_delta("a", (3, 4, 4), vth=3, bias=rng.integers(-9, 9, (3, 4, 4)))
+        .sigma_delta("b", 5, vth=2, activation="none", spike_exp=6)
+        .conv("x", "a", 2 * rng.integers(-60, 61, (3, 2, 3, 3)))
+        .connect("a", "b", 2 * rng.integers(-60, 61, (5, 48)))
+        .build()
+    )
+    data = rng.integers(-50, 50, (2, 20, 72))
+    probes = lava.every_probe(net)
+    theirs = lava.run(net, data, probes=probes) if runtime else lava.run_models([net], [data])[0]
+    ours = replay(net, data, probes)
+    assert differences(ours, theirs) == {}
+    assert all((ours.states[probe] != 0).sum() > 20 for probe in probes)
+
+
+@pytest.mark.needs_lava
+def test_lava_that_takes_too_long_is_ended() -> None:
+    net = soft_reset()
+    with pytest.raises(ToolError) as error:
+        lava.run(net, np.zeros((1, 10, 20), dtype=np.int64), timeout_s=0.01)
+    assert str(error.value) == (
+        "Lava: no result after 0.01 s (give fewer steps or a longer timeout_s)"
+    )
+
+
+@pytest.mark.needs_lava
+def test_without_a_board_hardware_is_refused_with_what_is_missing() -> None:
+    with pytest.raises(ToolError) as error:
+        lava.run(soft_reset(), np.zeros((1, 10, 20), dtype=np.int64), hardware=True)
+    assert str(error.value) == (
+        "Loihi 2 hardware: Lava's part for Loihi hardware (lava-loihi) is not installed "
+        "(Intel gives it to members of the Neuromorphic Research Community)"
+    )
+
+
+def test_without_lava_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ToolError) as error:
+        lava.describe(None)
+    assert str(error.value) == (
+        "Lava: not found: lava, asteval, networkx (pip install --no-deps "
+        "--ignore-requires-python lava-nc==0.10.0 && pip install asteval==0.9.33 'networkx<=3.6')"
+    )
+
+
+def test_a_bias_without_a_mantissa_is_named() -> None:
+    net = ChipBuilder().input("x", 1).population("n", 1, du=0, dv=0, vth_mant=1).build()
+    odd = net.with_(populations=(_with_bias(net, 8193),))
+    with pytest.raises(ToolError) as error:
+        lava.make_job(odd, np.zeros((1, 1, 1), dtype=np.int64), runtime=False)
+    assert str(error.value) == "n: bias is 8193, no 13-bit mantissa times 2**0..7"
+
+
+def _with_bias(net: ChipNetwork, bias: int) -> object:
+    from dataclasses import replace
+
+    return replace(net.populations[0], bias=np.array([bias]))
