@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def reference_shape(folder: Path) -> Path:
     """A NIR file of 784-128-10 with random weights."""
     random = np.random.default_rng(0)
     tau = 10e-3
-    hidden = random.normal(-0.01, 0.06, (128, 784)) / (DT / tau)
+    hidden = random.normal(-0.0004, 0.06, (128, 784)) / (DT / tau)
     out = random.normal(0.0, 0.2, (10, 128)) / (DT / tau)
     nodes: dict[str, Any] = {
         "input": nir.Input(input_type={"input": np.array([784])}),
@@ -49,7 +50,7 @@ def reference_shape(folder: Path) -> Path:
         "output": nir.Output(output_type={"output": np.array([10])}),
     }
     names = list(nodes)
-    nir.write(folder / "mlp.nir", nir.NIRGraph(nodes, list(zip(names, names[1:], strict=False))))
+    nir.write(folder / "mlp.nir", nir.NIRGraph(nodes, list(pairwise(names))))
     return folder / "mlp.nir"
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make .venv ready: scripts/setup.sh demo|test|check. Quick when nothing has changed.
 #   demo   the package and a C cross-compiler        (no torch)
-#   test   demo, and what the tests need             (torch, CPU build)
+#   test   demo, and what the tests need             (torch, CPU build; Lava)
 #   check  the package, ruff, mypy, import-linter
 # PYTHON names another interpreter. Nothing outside .venv changes, except that missing Debian
 # packages are installed where apt-get is there and the user is root.
@@ -131,4 +131,5 @@ install_tools() {
 
 make_venv
 install_packages
+if [ "$level" = test ]; then scripts/install_lava.sh; fi
 if [ "$level" != check ]; then install_tools; fi

@@ -135,22 +135,41 @@ def build_all(
     calibrate: str | Path | Data | Mapping[str, Any] | None = None,
     granularity: Granularity = "neuron",
 ) -> list[Build]:
-    """`build` for several boards: quantised once a target, explained once a target.
+    """`build` for several boards: those with the same numbers are quantised and explained once.
 
     Raises CapacityError with the problems of all boards that are too small.
     """
     run = _calibration(steps, calibrate)
-    networks = {b.target: _quantised(steps, b.target, run, granularity) for b in boards}
+    activity = None if run is None else measured(steps, run[0].spikes, run[1])
+    networks: dict[str, QuantizedNetwork] = {}
+    for board in boards:
+        if _numbers(board) not in networks:
+            networks[_numbers(board)] = quantise_for(steps, board, activity, granularity)
+    programs = _compiled(boards, networks)
+    first = {_numbers(program.board): program for program in reversed(programs)}
+    reports = {key: _explain(steps, networks[key], p, run) for key, p in first.items()}
+    keys = [_numbers(program.board) for program in programs]
+    return [
+        Build(graph, steps, networks[key], program, reports[key])
+        for key, program in zip(keys, programs, strict=True)
+    ]
+
+
+def _numbers(board: Board) -> str:
+    """Boards with the same answer share an integer network: those of the general quantiser."""
+    own = hasattr(backend(board.target), "quantise")
+    return f"{board.target}/{board.name}" if own else board.target
+
+
+def _compiled(boards: Sequence[Board], networks: Mapping[str, QuantizedNetwork]) -> list[Program]:
     programs, problems = [], list[Problem]()
     for board in boards:
         try:
-            programs.append(compiler(board.target).compile(networks[board.target], board))
+            programs.append(compiler(board.target).compile(networks[_numbers(board)], board))
         except CapacityError as error:
             problems += error.problems
     raise_if_any(CapacityError, problems)
-    first = {program.target: program for program in reversed(programs)}
-    reports = {t: _explain(steps, networks[t], p, run) for t, p in first.items()}
-    return [Build(graph, steps, networks[p.target], p, reports[p.target]) for p in programs]
+    return programs
 
 
 def _calibration(
@@ -161,13 +180,6 @@ def _calibration(
         return None
     data = as_data(calibrate, steps.inputs[0]).first(CALIBRATION_SAMPLES)
     return data, run_float(steps, data)
-
-
-def _quantised(
-    steps: StepGraph, target: str, run: tuple[Data, Trace] | None, granularity: Granularity
-) -> QuantizedNetwork:
-    activity = None if run is None else measured(steps, run[0].spikes, run[1])
-    return quantise(steps, backend(target).NUMERICS, activity, granularity)
 
 
 def quantise_for(

@@ -64,7 +64,7 @@ def limits_of(board: Board) -> Limits:
     generation = board.hardware.get("generation")
     if generation not in (1, 2):
         what = f"hardware.generation = {generation!r}, expected 1 or 2"
-        raise fail(TargetError, f"board {board.name}", what)
+        raise fail(TargetError, f"board {board.name}", what, "choose a Loihi board")
     return Limits(
         generation=cast(Literal[1, 2], generation),
         compartments=figure("compartments_per_core"),

@@ -32,7 +32,6 @@ def price(program: Program, trace: Trace, period_s: float | None = None) -> Perf
     after the other. Raises TargetError if `trace` holds no counts.
     """
     counts = _per_inference(program, trace)
-    board = program.board
     chips = len({core.chip for core in program.cores})
     active = _active_terms(program, counts)
     busy = _seconds(active)

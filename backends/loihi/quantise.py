@@ -2,51 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from snnstack.backends.loihi.limits import limits_of
+from snnstack.backends.loihi.layer import (
+    Layer,
+    drive_of,
+    layer_of,
+    parts_of,
+    room_for_split,
+    spikes_per_step,
+)
 from snnstack.backends.loihi.numerics import LARGEST_WEIGHT, NUMERICS
 from snnstack.backends.loihi.registers import (
     DECAY_ONE,
     LARGEST_VOLTAGE_DECAY,
+    STATE_MAX,
     THRESHOLD_SHIFT,
     WEIGHT_SHIFT,
     nearest_bias,
 )
 from snnstack.backends.loihi.rules import GRAPH_RULES
-from snnstack.backends.loihi.scale import UNIT, Drive, Part, Scale, choose
+from snnstack.backends.loihi.scale import UNIT, Scale, choose
 from snnstack.backends.loihi.weights import Signs
 from snnstack.board import Board
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.fixedpoint import round_half_up
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Conv, Dense, Population, Projection, Sparse, StepGraph, StepInput
-from snnstack.passes.compose import scale_targets
+from snnstack.ir.step import Projection, Sparse, StepGraph
+from snnstack.quant.bounds import input_bounds
 from snnstack.quant.calibration import Calibration, assumed
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.rounding import round_together
-from snnstack.quant.scales import Granularity, activity_of
+from snnstack.quant.scales import Granularity
 
 LOCKED = 1e30
 """Importance of a zero weight: it stays zero, so that no synapse is added."""
 
-
-@dataclass(frozen=True)
-class _Layer:
-    """A population in thresholds: `unit` volts per threshold of every neuron, float64 [n].
-
-    `into_current`, `into_membrane`: constant input per step.
-    """
-
-    population: Population
-    unit: Array
-    into: tuple[Projection, ...]
-    into_current: Array
-    into_membrane: Array
-    activity: tuple[tuple[Array, Array], ...]
+STEP_DOWN = 0.95
+"""Next scale tried where rounded weights are too large for a proof."""
 
 
 def quantise(
@@ -62,22 +58,22 @@ def quantise(
     """
     raise_if_any(ModelError, (p for rule in GRAPH_RULES for p in rule(graph, board)))
     known = calibration or assumed(graph)
-    counts = _counts(graph.inputs, calibration)
-    mixed = not _room_for_split(graph, board)
+    counts = spikes_per_step(graph.inputs, calibration)
+    mixed = not room_for_split(graph, board)
     populations: list[QuantizedPopulation] = []
     projections: list[Projection] = []
     problems: list[Problem] = []
     registers: dict[str, Any] = {}
     for population in graph.populations:
-        layer = _layer(graph, population, known)
-        parts = [p for i in range(len(layer.into)) for p in _parts(layer, i, mixed)]
-        scale = choose(_drive(layer, counts), parts, population.threshold is not None)
-        if scale is None:
+        layer = layer_of(graph, population, known)
+        found = _settled(layer, counts, mixed)
+        if found is None:
             problems.append(_too_large(layer))
             continue
-        populations.append(_population(layer, scale))
-        projections += [_integer(layer, i, scale) for i in range(len(layer.into))]
-        registers[population.name] = _report(layer, scale, populations[-1])
+        scale, result, integer = found
+        populations.append(result)
+        projections += integer
+        registers[population.name] = _report(layer, scale, result)
     raise_if_any(ModelError, problems)
     settings = {
         **graph.settings,
@@ -98,123 +94,36 @@ def quantise(
     )
 
 
-def _counts(inputs: tuple[StepInput, ...], calibration: Calibration | None) -> dict[str, int]:
-    """Spikes per element and step that the current is proven for.
-
-    An input declared as counts is taken as binary where the data never held more than one
-    spike (the second moment then equals the mean), or where there is no data.
-    """
-    found = {}
-    for port in inputs:
-        activity = None if calibration is None else calibration.activity.get(port.name)
-        binary = True
-        if activity is not None:
-            second = activity.variance + activity.mean**2
-            binary = bool(np.allclose(second, activity.mean, rtol=1e-6, atol=1e-12))
-        found[port.name] = 1 if binary else port.max_count
-    return found
-
-
-def _room_for_split(graph: StepGraph, board: Board) -> bool:
-    """Whether weights stored by sign, each with its index, fit half of the synaptic memory."""
-    limits = limits_of(board)
-    synapses = sum(_synapses(p, limits.shared_weights) for p in graph.projections)
-    return synapses * 3 <= limits.cores * limits.synaptic_memory_bytes // 2
+def _settled(
+    layer: Layer, counts: dict[str, int], mixed: bool
+) -> tuple[Scale, QuantizedPopulation, list[Projection]] | None:
+    """Scale and integers; where the scale promises that u cannot wrap, the integers prove it."""
+    parts = [p for i in range(len(layer.into)) for p in parts_of(layer, i, mixed)]
+    drive, fires = drive_of(layer, counts), layer.population.threshold is not None
+    scale = choose(drive, parts, fires)
+    while scale is not None:
+        population = _population(layer, scale)
+        integer = [_integer(layer, i, scale) for i in range(len(layer.into))]
+        if scale.wrap == "not expected" or _cannot_wrap(population, integer, counts):
+            return scale, population, integer
+        scale = choose(drive, parts, fires, cap=scale.units * STEP_DOWN)
+    return None
 
 
-def _synapses(projection: Projection, shared: bool) -> int:
-    weights = int(projection.synapses.weight.size)
-    if isinstance(projection.synapses, Conv) and not shared:
-        _, height, width = projection.synapses.out_shape
-        return weights * height * width
-    return weights
-
-
-def _layer(graph: StepGraph, population: Population, calibration: Calibration) -> _Layer:
-    into = graph.into(population.name)
-    unit = _unit(population, into)
-    scaled = tuple(_scaled(p, 1.0 / unit) for p in into)
-    current, membrane = population.bias, population.leak
+def _cannot_wrap(
+    population: QuantizedPopulation, integer: list[Projection], counts: dict[str, int]
+) -> bool:
+    """Whether u stays in its 24 bits even if every source sends in every step."""
+    bounds = input_bounds(tuple(integer), population.n, counts)
+    low = (bounds.low << WEIGHT_SHIFT) + np.minimum(population.bias, 0)
+    high = (bounds.high << WEIGHT_SHIFT) + np.maximum(population.bias, 0)
+    most = np.maximum(-low, high) * float(DECAY_ONE)
     if population.beta is None:
-        current, membrane = np.zeros_like(current), membrane + current
-    return _Layer(
-        population=population,
-        unit=unit,
-        into=scaled,
-        into_current=current / unit,
-        into_membrane=membrane / unit,
-        activity=tuple(activity_of(p, calibration) for p in into),
-    )
+        return bool(np.all(most <= STATE_MAX * float(DECAY_ONE)))
+    return bool(np.all(most <= STATE_MAX * (DECAY_ONE - population.beta).astype(np.float64)))
 
 
-def _scaled(projection: Projection, factor: Array) -> Projection:
-    synapses = scale_targets(projection.synapses, factor)
-    assert synapses is not None  # rules: thresholds are equal within a channel
-    return replace(projection, synapses=synapses)
-
-
-def _unit(population: Population, into: tuple[Projection, ...]) -> Array:
-    """Volts that one threshold is; for a population that does not fire, of its largest weight."""
-    if population.threshold is not None:
-        return np.asarray(population.threshold, dtype=np.float64)
-    weights = (float(np.abs(p.synapses.weight).max(initial=0.0)) for p in into)
-    largest = max(weights, default=0.0) or float(np.abs(population.bias).max(initial=0.0)) or 1.0
-    return np.full(population.n, largest)
-
-
-def _parts(layer: _Layer, number: int, mixed: bool) -> list[Part]:
-    """The weights of one projection as the sign modes that will hold them."""
-    weight = layer.into[number].synapses.weight.ravel()
-    importance = layer.activity[number][1].ravel()
-    if mixed and weight.min(initial=0.0) < 0 < weight.max(initial=0.0):
-        return [Part(number, "mixed", np.abs(weight), importance)]
-    positive, negative = weight > 0, weight < 0
-    modes: list[tuple[Signs, Array]] = [("excitatory", positive), ("inhibitory", negative)]
-    return [
-        Part(number, signs, np.abs(weight[chosen]), importance[chosen])
-        for signs, chosen in modes
-        if chosen.any()
-    ]
-
-
-def _drive(layer: _Layer, counts: dict[str, int]) -> Drive:
-    population = layer.population
-    low, high, mean, variance = np.zeros((4, population.n))
-    for projection, (m, q) in zip(layer.into, layer.activity, strict=True):
-        weight, most = projection.synapses.weight, _most(projection, counts)
-        low += most * _per_target(projection, np.minimum(weight, 0), population.n)
-        high += most * _per_target(projection, np.maximum(weight, 0), population.n)
-        mean += _per_target(projection, m * weight, population.n)
-        variance += _per_target(projection, q * weight**2, population.n)
-    return Drive(
-        low=low + np.minimum(layer.into_current, 0),
-        high=high + np.maximum(layer.into_current, 0),
-        mean=mean + layer.into_current,
-        variance=variance,
-        constant=layer.into_membrane,
-        alpha=population.alpha,
-        beta=np.zeros(population.n) if population.beta is None else population.beta,
-    )
-
-
-def _most(projection: Projection, counts: dict[str, int]) -> int:
-    """Events that one element of the synapses' source side can receive in a step."""
-    window = (1, 1) if projection.pool is None else projection.pool.kernel
-    return counts.get(projection.source, 1) * window[0] * window[1]
-
-
-def _per_target(projection: Projection, values: Array, n: int) -> Array:
-    """Sum over the sources of `values`, which are shaped like the weights: [n]."""
-    match projection.synapses:
-        case Dense():
-            return np.asarray(values.sum(axis=1))
-        case Sparse() as sparse:
-            return np.bincount(sparse.target, values, minlength=n)
-        case Conv() as conv:
-            return np.repeat(values.sum(axis=(1, 2, 3)), n // conv.out_shape[0])
-
-
-def _integer(layer: _Layer, number: int, scale: Scale) -> Projection:
+def _integer(layer: Layer, number: int, scale: Scale) -> Projection:
     """The weights that the chip will apply, rounded together row by row."""
     projection = layer.into[number]
     synapses = projection.synapses
@@ -252,7 +161,7 @@ def _chosen(weight: Array, signs: Signs) -> Array:
     return np.asarray(weight > 0 if signs == "excitatory" else weight < 0)
 
 
-def _population(layer: _Layer, scale: Scale) -> QuantizedPopulation:
+def _population(layer: Layer, scale: Scale) -> QuantizedPopulation:
     p = layer.population
     zeros = np.zeros(p.n, dtype=np.int64)
     units = scale.units - (p.compare == "ge")
@@ -275,7 +184,7 @@ def _population(layer: _Layer, scale: Scale) -> QuantizedPopulation:
     )
 
 
-def _constants(layer: _Layer, scale: Scale) -> tuple[Array, Array]:
+def _constants(layer: Layer, scale: Scale) -> tuple[Array, Array]:
     """Constant input in state units: into the current in whole weight units, on the membrane.
 
     What the whole units leave over reaches the membrane as its steady state.
@@ -292,7 +201,7 @@ def _factor(factor: Array, least: int) -> Array:
     return np.clip(round_half_up(factor * DECAY_ONE), least, DECAY_ONE)
 
 
-def _report(layer: _Layer, scale: Scale, population: QuantizedPopulation) -> dict[str, Any]:
+def _report(layer: Layer, scale: Scale, population: QuantizedPopulation) -> dict[str, Any]:
     """What each register got, for the settings: plain values."""
     bias = nearest_bias(population.leak.astype(np.float64))
     threshold, beta = population.threshold, population.beta
@@ -316,7 +225,7 @@ def _range(values: Array) -> list[int]:
     return sorted({int(values.min()), int(values.max())}) if len(values) else []
 
 
-def _too_large(layer: _Layer) -> Problem:
+def _too_large(layer: Layer) -> Problem:
     largest = max(
         (float(np.abs(p.synapses.weight).max(initial=0.0)) for p in layer.into), default=0
     )

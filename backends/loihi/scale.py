@@ -78,15 +78,15 @@ class Scale:
     wrap: Wrap
 
 
-def choose(drive: Drive, parts: list[Part], fires: bool) -> Scale | None:
-    """The best scale, or None if even one unit per threshold is too much for a register."""
+def choose(drive: Drive, parts: list[Part], fires: bool, cap: float = np.inf) -> Scale | None:
+    """The best scale up to `cap`; None if even one unit per threshold is more than fits."""
     largest = max((float(p.magnitude.max(initial=0.0)) for p in parts), default=0.0)
     limit = min(_membrane(drive, fires), _constants(drive), LARGEST_WEIGHT / max(largest, 1e-30))
     proven, expected = _current(drive)
     wrap: Wrap = "cannot happen"
     if proven < min(limit, LEAST_UNITS):
         wrap, proven = "not expected", expected
-    most = int(min(limit, proven))
+    most = int(min(limit, proven, cap))
     if most < 1:
         return None
     units, formats = _search(parts, most)

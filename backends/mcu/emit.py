@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snnstack.backends.mcu.hardware import McuHardware, hardware, memory_bytes
-from snnstack.backends.mcu.layer_text import comment, layer_view, route_strides, sparse_types
+from snnstack.backends.mcu.layer_text import comment, kinds, layer_view, listed_bits, route_strides
 from snnstack.backends.mcu.layout import CHUNK, Constant, Layout, plan
+from snnstack.backends.mcu.pack import BLOCK_ROWS
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.qemu import machine
 from snnstack.ir.nodes import Array
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _DIGEST = "@digest@"
+UNROLL = 4
+"""Neurons updated per turn of a layer's loop."""
 _COMPILERS = {True: "riscv64-unknown-elf-gcc", False: "arm-none-eabi-gcc"}
 
 
@@ -108,11 +111,17 @@ def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
         "event_bits": layout.event_bits,
         "scratch_words": layout.scratch_bytes // 4,
         "chunk": CHUNK,
+        "unroll": UNROLL,
         "pools": layout.pools,
         "divides": layout.divides,
         "widths": sorted({layer.layer.accumulator_bits for layer in layout.layers}),
-        "sparse_types": sparse_types(layout),
-        "convolutions": any(r.kind == "conv" for x in layout.layers for r in x.routes),
+        "family": layout.family,
+        "byte_output": layout.byte_output,
+        "block_rows": BLOCK_ROWS,
+        "dense_kinds": kinds(layout, "dense"),
+        "sparse_kinds": kinds(layout, "sparse"),
+        "conv_kinds": kinds(layout, "conv"),
+        "listed_bits": listed_bits(layout),
         "max_stride": route_strides(layout),
         "arrays": [_array(constant) for constant in layout.constants],
         "riscv": board.is_riscv,
@@ -133,7 +142,8 @@ def _version() -> str:
 
 
 def _numbers(values: Array) -> str:
-    text = ", ".join(map(str, values.ravel().tolist())) or "0"
+    suffix = "u" if values.dtype == np.uint32 else ""
+    text = ", ".join(f"{x}{suffix}" for x in values.ravel().tolist()) or "0"
     return "\n".join(textwrap.wrap(text, 98, break_on_hyphens=False))
 
 
@@ -157,7 +167,7 @@ def _golden(program: Program) -> dict[str, Any] | None:
         "events": _numbers(np.concatenate([*golden.events, np.zeros(1, np.int64)])),
         "n_events": _numbers(counts),
         "spikes": _numbers(golden.spikes),
-        "checksum": _numbers(golden.checksum.astype(np.uint32)).replace(",", "u,") + "u",
+        "checksum": _numbers(golden.checksum.astype(np.uint32)),
     }
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from snnstack.backends.mcu.geometry import AxisTaps, Quotient
 from snnstack.backends.mcu.layout import ONE, Constant, LayerPlan, Layout, RoutePlan
 from snnstack.backends.mcu.numerics import NUMERICS
@@ -28,7 +30,7 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         + (", channel last" if layer.order == "hwc" else ""),
         "equation": _equation(plan),
         "bits": layer.accumulator_bits,
-        "words": -(-plan.n * layer.accumulator_bits // 32),
+        "words": -(-plan.accumulators * layer.accumulator_bits // 32),
         "current": layer.beta is not None,
         "fires": plan.fires,
         "slots": plan.slots,
@@ -37,11 +39,14 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         "wait_type": plan.fired_type,
         "idle": plan.idle,
         "before": _before(plan),
-        "clear": not plan.routes or plan.routes[0].kind != "dense" or plan.routes[0].pool,
+        "zeroed": not plan.routes or plan.routes[0].kind != "dense" or plan.routes[0].pool,
         "routes": routes,
         "x": _x(plan),
         "i": _i(plan),
         "v": _v(plan),
+        "clip": _clip(plan),
+        "safe": _safe(plan),
+        "limit": NUMERICS.state_max,
         "compare": _COMPARE[layer.compare],
         "threshold": _value(plan, "threshold", "j") if plan.fires else "0",
         "after": _after(plan),
@@ -83,12 +88,13 @@ def _value(plan: LayerPlan, name: str, index: str) -> str:
 
 def _decayed(plan: LayerPlan, name: str, variable: str) -> str:
     state = f"s->{variable}_{plan.id}[j]"
-    value = plan.parameters[name]
-    if value == ONE:
+    how = plan.decays[name]
+    if how == "all":
         return state
-    if value == 0:
+    if how == "none":
         return "0"
-    return f"snn_decay({state}, {_value(plan, name, 'j')})"
+    kernel = {"less": "snn_less", "part": "snn_part", "any": "snn_decay"}[how]
+    return f"{kernel}({state}, {_value(plan, name, 'j')})"
 
 
 def _plus(plan: LayerPlan, name: str) -> str:
@@ -107,22 +113,59 @@ def _clipped(value: str, saturate: bool, limit: int) -> str:
 def _i(plan: LayerPlan) -> str:
     if plan.layer.beta is None:
         return "0"
-    return _clipped(
-        _decayed(plan, "beta", "i") + " + x", plan.layer.saturate_i, NUMERICS.current_max
-    )
+    value = _decayed(plan, "beta", "i") + " + x"
+    return f"snn_clip({value}, {NUMERICS.current_max})" if plan.layer.saturate_i else value
 
 
 def _v(plan: LayerPlan) -> str:
     drive = " + x" if plan.layer.beta is None else " + i"
-    value = _decayed(plan, "alpha", "v") + drive + _plus(plan, "leak")
-    return _clipped(value, plan.layer.saturate_v, NUMERICS.state_max)
+    return _decayed(plan, "alpha", "v") + drive + _plus(plan, "leak")
+
+
+def _clip(plan: LayerPlan) -> str:
+    """Where the membrane saturates: nowhere, below always and above in a spike, or in full.
+
+    Above its threshold a neuron fires, so that the upper limit matters only there.
+    """
+    layer = plan.layer
+    if not layer.saturate_v:
+        return "no"
+    inside = layer.threshold is not None and np.all(np.abs(layer.threshold) < NUMERICS.state_max)
+    return "split" if inside else "full"
+
+
+def _safe(plan: LayerPlan) -> tuple[int, str]:
+    """(how many arrivals cannot make |v| exceed its limit, the C expression that counts them).
+
+    If |x + leak| <= (1 - alpha) S, then |v| <= S stays true, whatever came before. (0, "0"):
+    nothing is known, so that the limit must be tested in every step.
+    """
+    layer = plan.layer
+    decaying = layer.beta is None and int(layer.alpha.max()) < ONE
+    sinking = layer.threshold is None or layer.reset == "set" or bool(np.all(layer.threshold >= 0))
+    largest = max((int(np.abs(r.table.weight).max(initial=0)) for r in layer.routes), default=0)
+    if not (layer.saturate_v and decaying and sinking and largest):
+        return 0, "0"
+    room = NUMERICS.state_max * (ONE - int(layer.alpha.max())) // ONE - 2
+    room -= int(np.abs(layer.bias).max()) + int(np.abs(layer.leak).max())
+    counted = " + ".join(_arrivals(route) for route in plan.routes)
+    return max(0, room // (largest << layer.shift)), counted
+
+
+def _arrivals(route: RoutePlan) -> str:
+    """How often the events of a route can reach one neuron, in C."""
+    if route.pool is None:
+        return route_count(route)
+    windows = [-(-k // s) for k, s in zip(route.pool.kernel, route.pool.stride, strict=True)]
+    return f"{windows[0] * windows[1]} * {route_count(route)}"
 
 
 def _after(plan: LayerPlan) -> str:
     if not plan.fires:
         return "v"
     if plan.layer.reset == "subtract":
-        return f"v - {_value(plan, 'threshold', 'j')}".replace("- -", "+ ")
+        top = f"snn_least(v, {NUMERICS.state_max})" if _clip(plan) == "split" else "v"
+        return f"{top} - {_value(plan, 'threshold', 'j')}".replace("- -", "+ ")
     return _value(plan, "v_reset", "j")
 
 
@@ -130,32 +173,38 @@ def route_view(layout: Layout, plan: LayerPlan, index: int) -> dict[str, Any]:
     """What `route.c.j2` prints: where the events are, and the kernel's call."""
     route = plan.routes[index]
     slot = _slot(route.source, route.slots, route.delay)
-    alone = route.source == "input" and layout.input_slots == 1
+    alone = route.source == "input" and route.slots == 1
     events = "s->events_input" if alone else f"s->events_{route.source}[{slot}]"
-    count = "s->count_input" if alone else f"s->count_{route.source}[{slot}]"
     source = comment(plan.layer.routes[index].source)
     late = f", {route.delay} steps ago" if route.delay else ""
     return {
         "title": f"from {source}{late}",
         "events": events,
-        "count": count,
+        "count": route_count(route),
         "geometry": _geometry(route),
         "pool": _pool(route),
         "call": _call(route, plan.layer.accumulator_bits, first=index == 0),
     }
 
 
+def route_count(route: RoutePlan) -> str:
+    """The number of events the route reads, in C."""
+    alone = route.source == "input" and route.slots == 1
+    slot = _slot(route.source, route.slots, route.delay)
+    return "s->count_input" if alone else f"s->count_{route.source}[{slot}]"
+
+
 def _call(route: RoutePlan, bits: int, *, first: bool) -> str:
     events = "s->pooled, n" if route.pool is not None else "events, n_events"
-    if route.kind == "conv":
-        return f"snn_conv_{bits}(acc, {route.weight.name}, &geometry, {events})"
+    kernel = "_".join(map(str, (f"snn_{route.kind}", bits, *_kernel(route))))
+    weight = route.weight.name
     if route.indptr is not None and route.target is not None:
-        kernel = f"snn_sparse_{bits}_{_width(route.indptr)}_{_width(route.target)}"
-        arrays = f"{route.indptr.name}, {route.target.name}, {route.weight.name}"
-        return f"{kernel}(acc, {arrays}, {events})"
+        return f"{kernel}(acc, {route.indptr.name}, {route.target.name}, {weight}, {events})"
+    if isinstance(route.table, ConvTable):
+        length = route.words or route.table.weight.shape[3]
+        return f"{kernel}(acc, {weight}, {length}, &geometry, {events})"
     add = 0 if first and route.pool is None else 1
-    outputs = route.weight.values.shape[1]
-    return f"snn_dense_{bits}(acc, {route.weight.name}, {outputs}, {events}, {add})"
+    return f"{kernel}(acc, {weight}, {route.words}, {events}, {add})"
 
 
 def _width(constant: Constant) -> int:
@@ -198,15 +247,30 @@ def _pool(route: RoutePlan) -> str | None:
     return f"{numbers}, {row}, {pixel},\n            {stride_y}, {stride_x}"
 
 
-def sparse_types(layout: Layout) -> list[tuple[int, int]]:
-    """The (row, target) integer widths of all sparse routes."""
+def kinds(layout: Layout, kind: str) -> list[list[Any]]:
+    """What the kernels of this kind must handle: accumulator and weight bits, and the rest."""
     found = {
-        (_width(route.indptr), _width(route.target))
+        (layer.layer.accumulator_bits, *_kernel(route))
         for layer in layout.layers
         for route in layer.routes
-        if route.indptr is not None and route.target is not None
+        if route.kind == kind
     }
-    return sorted(found)
+    return [list(each) for each in sorted(found)]
+
+
+def _kernel(route: RoutePlan) -> tuple[Any, ...]:
+    """The part of a kernel's name that says what it reads."""
+    if route.kind == "conv":
+        return route.bits, "words" if route.words else "list"
+    if route.indptr is not None and route.target is not None:
+        return route.bits, _width(route.indptr), _width(route.target)
+    return (route.bits,)
+
+
+def listed_bits(layout: Layout) -> list[int]:
+    """The widths below 8 of weights that are read one by one."""
+    routes = [route for layer in layout.layers for route in layer.routes]
+    return sorted({r.bits for r in routes if r.kind != "dense" and not r.words and r.bits < 8})
 
 
 def route_strides(layout: Layout) -> int:

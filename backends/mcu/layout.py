@@ -8,16 +8,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from snnstack.backends.mcu.geometry import AxisTaps, Quotient, pool_strides, quotient, split, taps
+from snnstack.backends.mcu.hardware import hardware
+from snnstack.backends.mcu.kernels import Kernels, kernels
+from snnstack.backends.mcu.pack import (
+    PAIRED,
+    PLAIN,
+    pack_list,
+    pack_rows,
+    padded,
+    signed_rows,
+    words_per_row,
+)
 from snnstack.backends.mcu.program import ConvTable, Layer, Program, Route, SparseTable
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Pool
 
 ONE = 65536
 """A decay factor that means "keep everything"."""
+Decay = Literal["all", "none", "less", "part", "any"]
 CHUNK = 64
 """Events remapped by a pool at a time; bounds the scratch memory."""
 
@@ -38,7 +51,11 @@ class Constant:
 
 @dataclass(frozen=True)
 class RoutePlan:
-    """One route: what its kernel call needs."""
+    """One route: what its kernel call needs.
+
+    `words`: table words per row (dense), or per tap (a convolution whose rows are words; else 0).
+    `reach`: accumulators its kernel may write.
+    """
 
     kind: str
     delay: int
@@ -48,6 +65,9 @@ class RoutePlan:
     indptr: Constant | None
     target: Constant | None
     table: object
+    bits: int
+    words: int
+    reach: int
     y: AxisTaps | None
     x: AxisTaps | None
     split: tuple[Quotient, Quotient] | None
@@ -61,13 +81,15 @@ class RoutePlan:
 class LayerPlan:
     """One layer: identifier, parameters (a number, or an array with one entry per neuron).
 
-    `slots`: steps of own events kept; `idle`: see `_idle`; `fired_type`: of refractory counters.
+    `decays`: how "alpha" and "beta" are stored, see `_decay`. `slots`: steps of own events kept;
+    `idle`: see `_idle`; `fired_type`: of refractory counters.
     """
 
     id: str
     layer: Layer
     routes: tuple[RoutePlan, ...]
     parameters: dict[str, int | Constant]
+    decays: dict[str, Decay]
     slots: int
     idle: bool
     fired_type: str
@@ -81,6 +103,11 @@ class LayerPlan:
     def fires(self) -> bool:
         """Whether the layer has events."""
         return self.layer.threshold is not None
+
+    @property
+    def accumulators(self) -> int:
+        """How many accumulators its kernels write: neurons, rounded up to whole table words."""
+        return max([self.n, *(route.reach for route in self.routes)])
 
 
 @dataclass(frozen=True)
@@ -112,7 +139,17 @@ class Layout:
     @property
     def scratch_bytes(self) -> int:
         """Bytes of the accumulators that all layers share (a multiple of 4)."""
-        return max(4 * -(-p.n * p.layer.accumulator_bits // 32) for p in self.layers)
+        return max(4 * -(-p.accumulators * p.layer.accumulator_bits // 32) for p in self.layers)
+
+    @property
+    def family(self) -> Kernels:
+        """The kernels of the board's core."""
+        return kernels(hardware(self.program.board).core)
+
+    @property
+    def byte_output(self) -> tuple[int, ...]:
+        """Which of four outputs each byte of a table word holds."""
+        return byte_output(self.family)
 
     @property
     def state_bytes(self) -> int:
@@ -133,6 +170,11 @@ class Layout:
     def flash_bytes(self) -> int:
         """Bytes of all constant arrays."""
         return sum(constant.size for constant in self.constants)
+
+
+def byte_output(family: Kernels) -> tuple[int, ...]:
+    """Which of four outputs each byte of a table word holds, for these kernels."""
+    return PLAIN if family == "mve" else PAIRED
 
 
 def _fields(plan: LayerPlan, event: int) -> Iterable[tuple[int, int]]:
@@ -172,8 +214,7 @@ def plan(program: Program) -> Layout:
         sources[layer.name] = (id_, max(1, layer.history))
     largest = max([int(np.prod(program.input.shape)), *(_span(x) for x in program.layers)])
     layers = tuple(
-        _layer(layer, id_, program.name, sources)
-        for layer, id_ in zip(program.layers, ids, strict=True)
+        _layer(layer, id_, program, sources) for layer, id_ in zip(program.layers, ids, strict=True)
     )
     return Layout(
         program,
@@ -206,9 +247,16 @@ def _narrow(values: Array, *types: str) -> tuple[str, Array]:
     return ctype, np.ascontiguousarray(values, dtype=ctype.removesuffix("_t"))
 
 
-def _layer(layer: Layer, id_: str, net: str, sources: dict[str, tuple[str, int]]) -> LayerPlan:
+def _layer(
+    layer: Layer, id_: str, program: Program, sources: dict[str, tuple[str, int]]
+) -> LayerPlan:
+    net, order = program.name, byte_output(kernels(hardware(program.board).core))
     parameters: dict[str, int | Constant] = {}
-    arrays = {"alpha": layer.alpha, "beta": layer.beta, "bias": layer.bias, "leak": layer.leak}
+    decays: dict[str, Decay] = {}
+    arrays = {"bias": layer.bias, "leak": layer.leak}
+    for name, factors in (("alpha", layer.alpha), ("beta", layer.beta)):
+        if factors is not None:
+            decays[name], arrays[name] = _decay(factors)
     if layer.threshold is not None:
         arrays["threshold"] = layer.threshold
         if layer.reset == "set":
@@ -217,19 +265,35 @@ def _layer(layer: Layer, id_: str, net: str, sources: dict[str, tuple[str, int]]
         if values is not None:
             parameters[name] = _parameter(f"{net}_{id_}_{name}", name, values)
     routes = tuple(
-        _route(route, f"{net}_{id_}_{k}", *sources[route.source])
+        _route(route, f"{net}_{id_}_{k}", *sources[route.source], order)
         for k, route in enumerate(layer.routes)
     )
     fired = "uint8_t" if layer.refractory < 256 else "uint16_t"
     fired = fired if layer.refractory < 65536 else "uint32_t"
-    return LayerPlan(id_, layer, routes, parameters, max(1, layer.history), _idle(layer), fired)
+    slots = max(1, layer.history)
+    return LayerPlan(id_, layer, routes, parameters, decays, slots, _idle(layer), fired)
+
+
+def _decay(factors: Array) -> tuple[Decay, Array]:
+    """How to multiply by factors / 65536, and the numbers to store for it.
+
+    "all", "none": by 1, by 0. "less": v plus the product with the stored factor - 65536;
+    "part": the product with the stored factor; both fit 16 bits with a sign, which one
+    instruction multiplies. "any": some of each, stored as they are.
+    """
+    if np.all(factors == ONE):
+        return "all", factors
+    if not np.any(factors):
+        return "none", factors
+    if np.all(factors >= ONE // 2):
+        return "less", factors - ONE
+    return ("part" if np.all(factors < ONE // 2) else "any"), factors
 
 
 def _parameter(name: str, role: str, values: Array) -> int | Constant:
     if np.all(values == values.flat[0]):
         return int(values.flat[0])
-    types = ("uint16_t", "uint32_t") if role in ("alpha", "beta") else ("int16_t", "int32_t")
-    return Constant(name, *_narrow(values, *types))
+    return Constant(name, *_narrow(values, "int16_t", "int32_t"))
 
 
 def _idle(layer: Layer) -> bool:
@@ -247,25 +311,51 @@ def _idle(layer: Layer) -> bool:
     return not np.any(fires_at_zero)
 
 
-def _route(route: Route, name: str, source: str, slots: int) -> RoutePlan:
+def _route(route: Route, name: str, source: str, slots: int, order: tuple[int, ...]) -> RoutePlan:
     table, pool = route.table, route.pool
-    weight = Constant(f"{name}_w", "int8_t", np.ascontiguousarray(table.weight, dtype=np.int8))
     indptr = target = y = x = pixels = group = None
+    words = reach = 0
     if isinstance(table, SparseTable):
         indptr = Constant(f"{name}_row", *_narrow(table.indptr, "uint16_t", "uint32_t"))
         target = Constant(f"{name}_to", *_narrow(table.target, "uint8_t", "uint16_t", "uint32_t"))
-        kind = "sparse"
+        kind, weight = "sparse", _listed(f"{name}_w", table.weight, table.bits)
     elif isinstance(table, ConvTable):
         kind = "conv"
+        words, weight = _taps(f"{name}_w", table, order)
         y, x = taps(table, 0), taps(table, 1)
         pixels = split(table.in_shape)
         channels = table.in_shape[0]
         group = quotient(channels // table.groups, channels) if table.groups > 1 else None
     else:
         kind = "dense"
+        outputs = table.weight.shape[1]
+        words = words_per_row(outputs, table.bits)
+        reach = -(-padded(outputs, table.bits) // 8) * 8  # Helium writes eight at a time
+        packed = pack_rows(table.weight, table.bits, order)
+        weight = Constant(f"{name}_w", "uint32_t", packed)
     pool_split = split(pool.in_shape) if pool is not None else None
     pool_stride = pool_strides(pool) if pool is not None else None
     return RoutePlan(
-        kind, route.delay, source, slots, weight, indptr, target, table, y, x, pixels, group,
-        pool, pool_split, pool_stride,
+        kind, route.delay, source, slots, weight, indptr, target, table, table.bits, words, reach,
+        y, x, pixels, group, pool, pool_split, pool_stride,
     )  # fmt: skip
+
+
+def _listed(name: str, weight: Array, bits: int) -> Constant:
+    """A flat list of weights."""
+    if bits == 8:
+        return Constant(name, "int8_t", np.ascontiguousarray(weight, dtype=np.int8))
+    return Constant(name, "uint8_t", pack_list(weight, bits))
+
+
+def _taps(name: str, table: ConvTable, order: tuple[int, ...]) -> tuple[int, Constant]:
+    """(table words per row of one tap, or 0 where rows are no whole words; the weights)."""
+    per_group = table.weight.shape[3]
+    rows = table.weight.reshape(-1, per_group)
+    if per_group * table.bits % 32 == 0 and table.bits < 8:
+        packed = pack_rows(rows, table.bits, order)
+        return packed.shape[1], Constant(name, "uint32_t", packed)
+    if per_group % 4 == 0 and table.bits == 8:
+        signed = signed_rows(rows, order)
+        return signed.shape[1], Constant(name, "uint32_t", signed)
+    return 0, _listed(name, table.weight.ravel(), table.bits)

@@ -21,9 +21,14 @@ Order = Literal["c", "hwc"]
 
 @node
 class DenseTable:
-    """`weight` int8 [source, target], both in memory order."""
+    """`weight` int8 [source, target], both in memory order.
+
+    `bits`, here and below: 8, 4, 2 or 1, in flash. Weights lie in -127..127, -7..7, -1..1; of 1
+    bit they are -1 and 1, without 0.
+    """
 
     weight: Array
+    bits: int = 8
 
 
 @node
@@ -33,6 +38,7 @@ class SparseTable:
     indptr: Array
     target: Array
     weight: Array
+    bits: int = 8
 
 
 @node
@@ -51,6 +57,7 @@ class ConvTable:
     padding: tuple[int, int]
     dilation: tuple[int, int]
     groups: int
+    bits: int = 8
 
 
 Table = DenseTable | SparseTable | ConvTable
