@@ -179,7 +179,8 @@ class Energy:
             return self.notes
         priced = [f for c in estimated if c.band.typical > 0 for f in c.factors]
         names = sorted({f.name for f in priced if f.status == "estimated"})
-        text = f"{100 * share:.0f} % of the energy rests on estimated coefficients: {', '.join(names)}"
+        rests = "of the energy rests on estimated coefficients"
+        text = f"{100 * share:.0f} % {rests}: {', '.join(names)}"
         return (*self.notes, text)
 
     def to_dict(self, seed: int = 0, level: float = 0.9) -> dict[str, Any]:
