@@ -35,7 +35,7 @@ _SYMPTOMS = {
     "Error: open failed": _NO_PROBE,
     "unable to find a matching CMSIS-DAP device": _NO_PROBE,
     "No J-Link device found": _NO_PROBE,
-    "not recognized": _NO_CHIP,
+    "not recognized. Use 'pyocd list": _NO_CHIP,
     "No serial data received": "the chip does not answer",
     "Could not open": "the serial port cannot be opened",
 }
@@ -184,7 +184,8 @@ def failed(board: Board, tool: str, what: str) -> SnnstackError:
     if not known:
         return fail(ToolError, tool, what)
     if known == _NO_CHIP:
-        return fail(ToolError, tool, known, "see whether a newer version knows it")
+        targets = [runner.target for runner in hardware(board).runners if runner.tool == tool]
+        return fail(ToolError, tool, known, f"install its pack: pyocd pack install {targets[0]}")
     if known == _NO_PROBE:
         hint = f"connect {board.title} by USB; on Linux, install the udev rules of its probe"
     else:

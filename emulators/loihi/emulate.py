@@ -39,12 +39,9 @@ def emulate(
     described in `snnstack.emulators.loihi.counts`; those of core 3 stand under "core 3".
     """
     network = program.network
-    cores = {name: place.core for name, place in program.placement.items()}
     events = _drained(_events(network, spikes), program.drain)
-    parts = {p.name: cores[p.name] for p in network.populations if p.name in cores}
-    trace = _run(network, events, probes, threads, parts)
-    counts = count(program, _in_c_order(network, events), trace)
-    return _visible(network, trace, counts, program.lag)
+    trace = _run(network, events, probes, threads, part_of(program))
+    return _visible(network, trace, counted(program, events, trace), program.lag)
 
 
 def emulate_network(
@@ -63,8 +60,60 @@ def emulate_network(
     where a sent value leaves 32 bits, `ModelError` for registers and probes that do not exist.
     """
     trace = _run(network, _events(network, spikes), probes, threads, {})
-    counts = {
-        name: replace(c, other={"active": c.other["active"].sum(axis=1)})
-        for name, c in trace.counts.items()
-    }
-    return _visible(network, trace, counts, {})
+    return _visible(network, trace, by_population(trace.counts), {})
+
+
+def _run(
+    network: ChipNetwork,
+    events: Events,
+    probes: Probes,
+    threads: int | None,
+    parts: Mapping[str, Array],
+) -> Trace:
+    """The engine's run in C order: events of all populations that send, counts by part."""
+    from snnstack.engine.batch import run
+
+    made, memory = plan(network, isinstance(events, GradedEvents), parts)
+    given = renumbered(events, memory[network.input.name], (events.n,))
+    trace = run(made, [given], probes=probes, threads=threads)
+    return in_c_order(trace, shapes_of(network), memory)
+
+
+def _visible(
+    network: ChipNetwork, trace: Trace, counts: Mapping[str, Counts], lag: Mapping[str, int]
+) -> Trace:
+    """Spikes of the populations whose events carry no values."""
+    graded = {p.name for p in network.populations if isinstance(p, SigmaDelta)}
+    spikes = {name: fired for name, fired in trace.spikes.items() if name not in graded}
+    return Trace(spikes, trace.states, counts, lag)
+
+
+def _events(network: ChipNetwork, spikes: Spikes | Array) -> Events:
+    """The input as events in C order; integers of 0 and 1 become spikes."""
+    port = network.input
+    if isinstance(spikes, Spikes):
+        raise_if_any(DataError, spikes_problems(port.name, spikes, port.shape))
+        return spikes
+    raise_if_any(DataError, _value_problems(network, spikes))
+    if spikes.min(initial=0) >= 0 and spikes.max(initial=0) <= 1:
+        return Spikes.from_dense(spikes.reshape(*spikes.shape[:2], *port.shape))
+    return GradedEvents.from_dense(spikes)
+
+
+def _value_problems(network: ChipNetwork, values: Array) -> Iterator[Problem]:
+    port = network.input
+    n = size(port.shape)
+    if values.ndim != 3 or values.shape[2] != n:
+        yield Problem(port.name, f"values have shape {values.shape}, not (batch, steps, {n})")
+    if values.dtype.kind not in "iub":
+        yield Problem(port.name, f"values are {values.dtype}, not integers")
+    elif values.size and not INT32.min <= values.min() <= values.max() <= INT32.max:
+        yield Problem(port.name, f"values are not within {INT32.min}..{INT32.max}")
+
+
+def _drained(events: Events, steps: int) -> Events:
+    """`steps` empty steps after the last of every sample."""
+    ends = events.indptr.reshape(1, -1) if events.batch == 0 else None
+    if steps == 0 or ends is not None:
+        return events
+    return replace(events, steps=events.steps + steps, indptr=_longer(events, steps))

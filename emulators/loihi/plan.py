@@ -42,14 +42,11 @@ def plan(
     """
     shapes = shapes_of(network)
     numbers = {name: k for k, name in enumerate(shapes)}
-    arriving = {
-        p.name: [unrolled(_projection(c), shapes) for c in network.into(p.name)]
-        for p in network.populations
-    }
-    memory = memory_order([c for entering in arriving.values() for c in entering], shapes)
+    found = arriving(network)
+    memory = memory_order([c for entering in found.values() for c in entering], shapes)
     layers = []
     for p in network.populations:
-        common, entering = _reduced(arriving[p.name])
+        common, entering = _reduced(found[p.name])
         dtype = _smallest(entering)
         edges = tuple(edge(c, numbers[c.source], memory, dtype) for c in entering)
         order = _order(memory[p.name])
@@ -58,6 +55,15 @@ def plan(
         layers.append(LayerPlan(p.name, p.n, edges, neurons, part))
     values = frozenset({0}) if graded else frozenset()
     return NetworkPlan((size(network.input.shape),), tuple(layers), values), memory
+
+
+def arriving(network: ChipNetwork) -> dict[str, list[Projection]]:
+    """What enters each population, in a form that the engine has a table for."""
+    shapes = shapes_of(network)
+    return {
+        p.name: [unrolled(_projection(c), shapes) for c in network.into(p.name)]
+        for p in network.populations
+    }
 
 
 def _projection(c: Connection) -> Projection:

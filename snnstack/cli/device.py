@@ -118,7 +118,7 @@ def _cycles(found: Trace) -> dict[str, float]:
 def _show_cycles(program: Program, found: Trace) -> None:
     cycles = _cycles(found)
     if not any(cycles.values()):
-        click.echo("the firmware does not count cycles: define SNN_PROFILE in the sketch")
+        click.echo("no cycles were counted (a sketch counts them with SNN_PROFILE defined)")
         return
     milliseconds = 1e3 / float(program.board.clock.value)
     rows = [[name, f"{c:.0f}", f"{c * milliseconds:.4g}"] for name, c in cycles.items()]

@@ -141,6 +141,11 @@ def test_a_missing_tool_is_named_with_its_install_command_and_other_ways(
             "hold its boot button while it resets)",
         ),
         (
+            "nucleo-f091rc", "pyocd",
+            "echo \"Target type stm32f091rctx not recognized. Use 'pyocd list --targets'\" >&2",
+            "pyocd: does not know the chip (install its pack: pyocd pack install stm32f091rctx)",
+        ),
+        (
             "nucleo-f091rc", "pyocd", "echo 'flash erase failure' >&2",
             "pyocd: failed with status 1: flash erase failure",
         ),
