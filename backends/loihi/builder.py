@@ -1,12 +1,12 @@
 """`ChipBuilder`: a network from integers, register by register, checked as a whole.
 
-    net = (
-        ChipBuilder(generation=2)
-        .input("x", 200)
-        .population("n", 256, du=4095, dv=415, vth_mant=6)
-        .connect("x", "n", weight)
-        .build()
-    )
+net = (
+    ChipBuilder(generation=2)
+    .input("x", 200)
+    .population("n", 256, du=4095, dv=415, vth_mant=6)
+    .connect("x", "n", weight)
+    .build()
+)
 """
 
 from __future__ import annotations
@@ -17,6 +17,15 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from snnstack.backends.loihi.chip_synapses import (
+    as_conv,
+    as_matrix,
+    pair,
+    pooling,
+    sign_mode,
+    split_by_delay,
+    weight_problems,
+)
 from snnstack.backends.loihi.network import (
     ChipInput,
     ChipNetwork,
@@ -27,14 +36,6 @@ from snnstack.backends.loihi.network import (
     SigmaDelta,
 )
 from snnstack.backends.loihi.ranges import integers, outside, register, weight_outside
-from snnstack.backends.loihi.chip_synapses import (
-    as_conv,
-    as_matrix,
-    pair,
-    pooling,
-    split_by_delay,
-    weight_problems,
-)
 from snnstack.backends.loihi.weights import Signs, effective
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.ir.nodes import Array, Shape
@@ -293,8 +294,10 @@ class ChipBuilder:
             self._note(where, f"generation 1 has no {what}", "build for generation 2")
 
     def _pool(self, where: str, source: str, given: int | tuple[int, int] | None) -> Pool | None:
-        return None if given is None else pooling(
-            where, self._shape_of(source), pair(given), self._problems
+        return (
+            None
+            if given is None
+            else pooling(where, self._shape_of(source), pair(given), self._problems)
         )
 
     def _shape_of(self, name: str) -> Shape:
@@ -323,13 +326,5 @@ def replay(
     return run_chip(network, spikes, probes)
 
 
-def sign_mode(weight: Array) -> Signs:
-    """The sign mode that Lava would choose for `weight`."""
-    if not weight.size or weight.min() >= 0:
-        return "excitatory"
-    return "inhibitory" if weight.max() <= 0 else "mixed"
-
-
 def _shape(shape: int | Shape) -> Shape:
     return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
-

@@ -128,7 +128,9 @@ def split_by_delay(
             wanted = (len(synapses.target),)
     if delay.shape != wanted:
         what = f"delay has shape {list(delay.shape)}, not {list(wanted)}"
-        problems.append(Problem(where, what, "give one, or one per synapse (per channel of a conv)"))
+        problems.append(
+            Problem(where, what, "give one, or one per synapse (per channel of a conv)")
+        )
         return []
     return [(int(d), _only(synapses, delay == d)) for d in np.unique(delay[_used(synapses)])]
 
@@ -172,3 +174,24 @@ def sparse_from(weight: Array) -> Sparse:
     source, target = np.nonzero(weight.T)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=weight.shape[1]))])
     return Sparse(indptr.astype(np.int64), target.astype(np.int32), weight[target, source])
+
+
+def sign_mode(weight: Array) -> Signs:
+    """The sign mode that Lava would choose for `weight`."""
+    if not weight.size or weight.min() >= 0:
+        return "excitatory"
+    return "inhibitory" if weight.max() <= 0 else "mixed"
+
+
+def weight_format(weight: Array) -> tuple[int, int, Signs] | None:
+    """(bits, exponent, signs) whose effective weights are exactly `weight`, if there is one."""
+    low, high = (int(weight.min()), int(weight.max())) if weight.size else (0, 0)
+    signs: Signs = "excitatory" if low >= 0 else "inhibitory" if high <= 0 else "mixed"
+    lowest, highest = (-256, 254) if signs == "mixed" else (-255, 255)
+    common = int(np.bitwise_or.reduce(np.abs(weight), axis=None)) if weight.size else 0
+    spare = (common & -common).bit_length() - 1 if common else 8
+    for exponent in (0, -1, *range(1, 8)):
+        fits = lowest <= low * 2.0**-exponent and high * 2.0**-exponent <= highest
+        if fits and spare - exponent >= (signs == "mixed"):
+            return 8, exponent, signs
+    return (9, 0, "mixed") if signs == "mixed" and low >= -256 and high <= 255 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
@@ -17,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-import snnstack
 from snnstack.backends.loihi.lava_job import Arrays, Job, make_job
 from snnstack.backends.loihi.network import ChipNetwork, Cuba
 from snnstack.errors import ToolError, fail
@@ -168,7 +168,8 @@ def _execute(
 def _wait(folder: Path, jobs: int, allowed: float) -> None:
     """Until the last result is there; its process group has ended when this returns."""
     command = [sys.executable, "-m", "snnstack.backends.loihi.lava_worker", str(folder)]
-    root = str(Path(snnstack.__file__).parent.parent)
+    package = Path(sys.modules["snnstack"].__file__ or "")
+    root = str(package.parent.parent)
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     log = folder / "output.txt"
     with log.open("wb") as output:
@@ -203,10 +204,6 @@ def _failed(log: Path) -> bool:
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     """End the child's process group, which Lava's own processes belong to."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
-
-

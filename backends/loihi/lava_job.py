@@ -113,11 +113,13 @@ def _connection(
     c: Connection, key: str, network: ChipNetwork, graded: bool, arrays: Arrays
 ) -> list[Job]:
     """One process, or two whose weights add up where one has too few bits."""
-    sources = network.input.shape if c.source == network.input.name else network.population(
-        c.source
-    ).shape
+    sources = (
+        network.input.shape
+        if c.source == network.input.name
+        else network.population(c.source).shape
+    )
     weights = matrix(c.synapses, network.population(c.target).n, size(sources), c.pool)
-    parts = []
+    parts: list[Job] = []
     for part, exponent in _in_eight_bits(weights):
         name = f"{key}.{len(parts)}"
         if isinstance(part, np.ndarray):

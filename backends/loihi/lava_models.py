@@ -58,7 +58,8 @@ def _recorded(base: Any, reset: tuple[str, ...], kept: tuple[str, ...] | None) -
             for name in kept or ():
                 rows[name].append(getattr(self, name).copy())
             if self.time_step == run["total"]:
-                np.savez(run["file"], **{name: np.array(values) for name, values in rows.items()})
+                arrays: Any = {name: np.array(values) for name, values in rows.items()}
+                np.savez(run["file"], **arrays)
 
     Recorded.__name__ = f"Recorded{base.__name__}"
     return Recorded

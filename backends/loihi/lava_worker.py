@@ -7,6 +7,7 @@ process group when its time limit passes.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -56,7 +57,7 @@ def load_lava() -> None:
 
     setattr(dataclasses, "dataclass", patched)  # noqa: B010
     try:
-        import lava.magma.compiler.var_model
+        importlib.import_module("lava.magma.compiler.var_model")
     finally:
         setattr(dataclasses, "dataclass", original)  # noqa: B010
 

@@ -7,24 +7,29 @@ itself does not hold stays in `settings["netx"]`, so that `write_netx` gives bac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from snnstack.backends.loihi.chip_synapses import as_conv, conv_size, split_by_delay
-from snnstack.backends.loihi.netx_neuron import input_neurons, neurons, numbers
+from snnstack.backends.loihi.chip_synapses import as_conv, conv_size, split_by_delay, weight_format
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, ChipPopulation, Connection
+from snnstack.backends.loihi.netx_file import (
+    Layer,
+    layer_type,
+    pair_of,
+    read_layers,
+    record,
+    shape_of,
+)
+from snnstack.backends.loihi.netx_neuron import input_neurons, neurons, numbers
 from snnstack.backends.loihi.ranges import integers, outside
 from snnstack.backends.loihi.weights import Signs, effective
-from snnstack.errors import ModelError, Problem, fail, raise_if_any
-from snnstack.frontends.nir_file import _group, _opened
+from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.ir.nodes import Array, Shape
 from snnstack.ir.step import Dense, Sparse, Synapses, size
 
-Layer = dict[str, Any]
 LAYERS = ("input", "dense", "dense_rec", "conv", "pool", "flatten", "average")
 REFUSED = ("concat", "convT", "unpool", "dense_comp")
 FORMAT, FORMAT_REC = "chipFormat", "chipFormatRec"
@@ -73,7 +78,7 @@ def read_netx(
     """
     path = Path(path)
     problems: list[Problem] = []
-    layers, rest = _layers(path, problems)
+    layers, rest = read_layers(path, problems)
     raise_if_any(ModelError, problems)
     wanted = layers[: len(layers) if num_layers is None else num_layers]
     reader = _Reader(generation, spike_exp, problems=problems)
@@ -103,41 +108,6 @@ def read_netx(
     )
 
 
-def _layers(path: Path, problems: list[Problem]) -> tuple[list[Layer], Layer]:
-    _check_openable(path)
-    with _opened(path) as file:
-        tree = _group(file, str(path), 0, problems)
-    found = tree.pop("layer", None)
-    if not isinstance(found, dict):
-        names = ", ".join(f"'{name}'" for name in tree) or "nothing"
-        what = "it is an HDF5 file but not a netx network: it has no group 'layer'"
-        raise fail(ModelError, str(path), what, f"it holds {names}")
-    missing = [str(i) for i in range(len(found)) if str(i) not in found]
-    if missing or not found:
-        what = f"its layers are {sorted(found)}, not numbered from 0 without a gap"
-        raise fail(ModelError, str(path), what)
-    return [found[str(i)] for i in range(len(found))], tree
-
-
-def _check_openable(path: Path) -> None:
-    import h5py
-
-    if not path.exists():
-        raise fail(ModelError, str(path), "there is no such file")
-    if path.is_dir():
-        raise fail(ModelError, str(path), "it is a directory", "name a .net file")
-    if path.stat().st_size == 0:
-        raise fail(ModelError, str(path), "it is empty", "export or download it again")
-    if not h5py.is_hdf5(path):
-        raise fail(ModelError, str(path), "it is not an HDF5 file", "netx networks are HDF5 files")
-
-
-def layer_type(layer: Layer) -> str:
-    """The layer's `type`, whether it is stored as text or as an array of one text."""
-    kind = layer.get("type", "")
-    return str(kind[0] if isinstance(kind, tuple) and kind else kind)
-
-
 def _read_layer(reader: _Reader, where: str, index: int, layer: Layer, graded: bool) -> None:
     kind, before = layer_type(layer), len(reader.problems)
     if kind not in LAYERS:
@@ -149,24 +119,24 @@ def _read_layer(reader: _Reader, where: str, index: int, layer: Layer, graded: b
     if kind == "input":
         _input(reader, where, name, layer, graded)
     elif kind == "average":
-        reader.shape = _shape(where, layer, reader.problems)
+        reader.shape = shape_of(where, layer, reader.problems)
     elif kind != "flatten":
         _neural(reader, where, name, kind, layer, graded)
     elif reader.shape is not None:
         reader.shape = (size(reader.shape),)
     if len(reader.problems) == before:
-        reader.records.append({"kind": kind, "name": name, "data": _record(layer)})
+        reader.records.append({"kind": kind, "name": name, "data": record(layer)})
 
 
 def _skip(reader: _Reader, layer: Layer) -> None:
     found: list[Problem] = []
-    shape = _shape("", layer, found)
+    shape = shape_of("", layer, found)
     reader.shape = reader.shape if found else shape
     reader.delay = layer.get("delay")
 
 
 def _input(reader: _Reader, where: str, name: str, layer: Layer, graded: bool) -> None:
-    reader.shape = _shape(where, layer, reader.problems)
+    reader.shape = shape_of(where, layer, reader.problems)
     reader.delay = layer.get("delay")
     if "neuron" not in layer:
         reader.input = ChipInput("input", reader.shape, graded)
@@ -188,18 +158,16 @@ def _input(reader: _Reader, where: str, name: str, layer: Layer, graded: bool) -
     reader.source = name
 
 
-def _neural(
-    reader: _Reader, where: str, name: str, kind: str, layer: Layer, graded: bool
-) -> None:
+def _neural(reader: _Reader, where: str, name: str, kind: str, layer: Layer, graded: bool) -> None:
     """A layer with weights: its population and the connections that lead to it."""
-    shape = _shape(where, layer, reader.problems)
+    shape = shape_of(where, layer, reader.problems)
     if kind.startswith("dense"):
         shape = (size(shape),)
     weight = numbers(where, "weight", layer, reader.problems)
     if weight is None or reader.problems:
         return
     if kind.startswith("dense"):
-        synapses = _dense(reader, where, weight, shape)
+        synapses: Synapses | None = _dense(reader, where, weight, shape)
     else:
         synapses = _conv(reader, where, kind, weight, shape, layer)
     population = neurons(where, name, shape, layer, reader.spike_exp, reader.problems)
@@ -253,8 +221,8 @@ def _conv(
         reader.problems.append(Problem(where, what))
         return None
     kernel = weight.shape[2:]
-    stride = _pair(layer.get("stride", kernel if kind == "pool" else 1))
-    geometry = stride, _pair(layer.get("padding", 0)), _pair(layer.get("dilation", 1))
+    stride = pair_of(layer.get("stride", kernel if kind == "pool" else 1))
+    geometry = stride, pair_of(layer.get("padding", 0)), pair_of(layer.get("dilation", 1))
     if kind == "pool":  # the last window may reach over the edge, where there is nothing
         padded = [int(np.ceil(s / k)) * k for s, k in zip(reader.shape[1:], kernel, strict=True)]
         grown = (reader.shape[0], *conv_size((padded[0], padded[1]), kernel, geometry))
@@ -308,52 +276,3 @@ def _delays(reader: _Reader, where: str, synapses: Synapses, delay: Any) -> Arra
         reader.problems.append(Problem(where, what))
         return np.zeros((), dtype=np.int64)
     return np.broadcast_to(steps, synapses.weight.shape)
-
-
-def weight_format(weight: Array) -> tuple[int, int, Signs] | None:
-    """(bits, exponent, signs) whose effective weights are exactly `weight`, if there is one."""
-    low, high = (int(weight.min()), int(weight.max())) if weight.size else (0, 0)
-    signs: Signs = "excitatory" if low >= 0 else "inhibitory" if high <= 0 else "mixed"
-    lowest, highest = (-256, 254) if signs == "mixed" else (-255, 255)
-    common = int(np.bitwise_or.reduce(np.abs(weight), axis=None)) if weight.size else 0
-    spare = (common & -common).bit_length() - 1 if common else 8
-    for exponent in (0, -1, *range(1, 8)):
-        fits = lowest <= low * 2.0**-exponent and high * 2.0**-exponent <= highest
-        if fits and spare - exponent >= (signs == "mixed"):
-            return 8, exponent, signs
-    return (9, 0, "mixed") if signs == "mixed" and low >= -256 and high <= 255 else None
-
-
-def _shape(where: str, layer: Layer, problems: list[Problem]) -> Shape:
-    value = layer.get("shape")
-    if value is None:
-        problems.append(Problem(where, "it has no 'shape'"))
-        return (1,)
-    shape = tuple(int(s) for s in np.ravel(value))
-    if not shape or min(shape) < 1:
-        problems.append(Problem(where, f"its shape is {list(shape)}"))
-        return (1,)
-    return shape
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    """(y, x) of what is stored as one number or two."""
-    flat = [int(v) for v in np.ravel(value)]
-    return flat[0], flat[-1]
-
-
-def _record(layer: Mapping[str, Any], prefix: str = "") -> Layer:
-    """Form and, where it is small, value of every data set of a layer; plain numbers and text."""
-    found: Layer = {}
-    for key, value in layer.items():
-        if isinstance(value, dict):
-            found |= _record(value, f"{prefix}{key}/")
-        elif isinstance(value, (str, tuple)):
-            found[prefix + key] = {"text": value}
-        else:
-            array = np.asarray(value)
-            entry: Layer = {"dtype": array.dtype.str, "shape": list(array.shape)}
-            if array.size == 1 or prefix + key not in ("weight", "weight_rec", "recWeight"):
-                entry["value"] = array.ravel().tolist()
-            found[prefix + key] = entry
-    return found

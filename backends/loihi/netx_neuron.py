@@ -106,9 +106,7 @@ def _sigma_delta(
     return SigmaDelta(name, shape, bias, threshold, STATE_EXPONENT, kind)  # type: ignore[arg-type]
 
 
-def _bias(
-    where: str, shape: Shape, layer: Layer, exponent: int, problems: list[Problem]
-) -> Array:
+def _bias(where: str, shape: Shape, layer: Layer, exponent: int, problems: list[Problem]) -> Array:
     """Per neuron or per channel, as mantissas; fractions are cut as lava-dl does."""
     if "bias" not in layer:
         return np.zeros(size(shape), dtype=np.int64)
@@ -149,7 +147,12 @@ def input_neurons(
         at_once = np.full(found.n, 4096, dtype=np.int64)
         return (
             Cuba(
-                name, shape, at_once, found.v_decay, found.bias, found.threshold,
+                name,
+                shape,
+                at_once,
+                found.v_decay,
+                found.bias,
+                found.threshold,
                 refractory=found.refractory,
             ),
             1,

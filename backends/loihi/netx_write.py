@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.backends.loihi.chip_synapses import weight_format
 from snnstack.backends.loihi.lava_job import matrix
-from snnstack.backends.loihi.netx import FORMAT, FORMAT_REC, SIGNS, weight_format
-from snnstack.backends.loihi.netx_neuron import BIAS_EXPONENT, STATE_EXPONENT, per_neuron
 from snnstack.backends.loihi.network import (
     ChipNetwork,
     ChipPopulation,
@@ -18,6 +17,8 @@ from snnstack.backends.loihi.network import (
     Cuba,
     SigmaDelta,
 )
+from snnstack.backends.loihi.netx import FORMAT, FORMAT_REC, SIGNS
+from snnstack.backends.loihi.netx_neuron import BIAS_EXPONENT, STATE_EXPONENT, per_neuron
 from snnstack.errors import ModelError, Problem, fail, raise_if_any
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, size
@@ -62,11 +63,11 @@ def netx_layers(network: ChipNetwork) -> list[Data]:
     if len(known) != len(network.populations):
         records = {}
     derived = {p.name: d for p, d in _derived(network, kept.get("spike_exp", 6), problems)}
+    delay = _delay_of(network, network.input.name, problems)
     raise_if_any(ModelError, problems)
     if records:
         return [_merged(record, derived.get(name, {})) for name, record in records.items()]
     layers: list[Data] = [{"type": ("input",), "shape": np.array(network.input.shape)}]
-    delay = _delay_of(network, network.input.name, problems)
     if delay is not None:
         layers[0]["delay"] = delay
     shape = network.input.shape
@@ -117,7 +118,7 @@ def _synapses(
         return {}
     first = parts[0].synapses
     if isinstance(first, Conv):
-        weight = sum(c.synapses.weight for c in parts)
+        weight = np.sum([c.synapses.weight for c in parts], axis=0)
         return {
             "type": ("conv",),
             "shape": np.array(p.shape),
@@ -172,7 +173,9 @@ def _neuron(p: ChipPopulation, spike_exp: int, problems: list[Problem]) -> Data:
     if isinstance(p, SigmaDelta):
         shift = spike_exp + STATE_EXPONENT
         sigma = p.exponent == 0 and not p.threshold.any()
-        if (p.exponent != STATE_EXPONENT and not sigma) or ((p.threshold | p.bias) % (1 << shift)).any():
+        if (p.exponent != STATE_EXPONENT and not sigma) or (
+            (p.threshold | p.bias) % (1 << shift)
+        ).any():
             what = f"its registers are not multiples of 2**{shift} with a state exponent of 6"
             problems.append(Problem(p.name, what))
         activation = "relu" if p.activation == "relu" else "identity"
@@ -224,7 +227,7 @@ def _delay_of(network: ChipNetwork, name: str, problems: list[Problem]) -> Array
     if (np.sum(used, axis=0) > 1).any():
         what = "the delays of one neuron's synapses differ"
         problems.append(Problem(name, what, "netx has one delay per neuron"))
-    return np.sum([c.delay * u for c, u in zip(parts, used, strict=True)], axis=0)
+    return np.asarray(np.sum([c.delay * u for c, u in zip(parts, used, strict=True)], axis=0))
 
 
 def _sources(c: Connection) -> Array:

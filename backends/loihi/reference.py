@@ -106,7 +106,7 @@ def _cuba(p: Cuba, state: State, acc: Array) -> Array:
     v = np.where(waiting, state["real_v"], v)
     if p.threshold is None:
         state["v"] = state["real_v"] = v
-        return v
+        return np.zeros_like(v)
     fired = (v > p.threshold) & ~waiting
     after = np.zeros_like(v) if p.reset == "zero" else v - p.threshold
     state["real_v"] = np.where(fired, after, v)

@@ -20,9 +20,7 @@ from snnstack.trace import Spikes, Trace
 State = dict[str, Array]
 
 
-def run_chip(
-    network: ChipNetwork, spikes: Spikes, probes: Sequence[tuple[str, str]] = ()
-) -> Trace:
+def run_chip(network: ChipNetwork, spikes: Spikes, probes: Sequence[tuple[str, str]] = ()) -> Trace:
     """`network` on `spikes`, for as many steps as they have (no draining).
 
     `probes`: (population, variable) with variables "v", and "ie", "ii" of `lif_curr_exp*`;
@@ -85,4 +83,4 @@ def _step(p: ChipPopulation, state: State, positive: Array, negative: Array) -> 
     fired = v >= p.threshold
     after = v - p.threshold if p.reset == "subtract" else np.broadcast_to(p.v_reset, v.shape)
     state["v"] = np.where(fired, after, v)
-    return fired.astype(np.int64)
+    return np.asarray(fired.astype(np.int64))

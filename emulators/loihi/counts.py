@@ -56,9 +56,9 @@ def counted(program: Program, events: Events, trace: Trace) -> dict[str, Counts]
     for name, spikes in sent.items():
         _add_sent(name, each_sent(spikes, spikes.steps), program.placement[name], found, cores)
     for name, entering in arriving(program.network).items():
-        for c in entering:
-            then = each_sent(sent[c.source], events.steps - c.delay)
-            _add_synops(c, then, program.placement[name], cores)
+        for projection in entering:
+            then = each_sent(sent[projection.source], events.steps - projection.delay)
+            _add_synops(projection, then, program.placement[name], cores)
     barriers = np.full(events.batch, events.steps, dtype=np.int64)
     return found | {f"core {number}": _as_counts(s, barriers) for number, s in cores.items()}
 
@@ -132,7 +132,8 @@ def _reached(synapses: Synapses, each: Array, part: Array, parts: int) -> Array:
     """[batch, parts]: synapses in each part of the target that the events reach."""
     match synapses:
         case Dense():
-            return each.sum(axis=1)[:, None] * np.bincount(part, minlength=parts)
+            sums = each.sum(axis=1)[:, None]
+            return np.asarray(sums * np.bincount(part, minlength=parts))
         case Sparse():
             rows = np.repeat(np.arange(len(synapses.indptr) - 1), np.diff(synapses.indptr))
             fan = _matrix(rows, part[synapses.target], len(synapses.indptr) - 1, parts)
@@ -166,4 +167,4 @@ def _spread(conv: Conv, axis: int, length: int, out: int) -> Array:
     """[input, output]: number of taps that join two positions along an axis."""
     taps = np.arange(conv.weight.shape[2 + axis]) * conv.dilation[axis]
     reads = np.arange(out)[:, None] * conv.stride[axis] - conv.padding[axis] + taps
-    return (np.arange(length)[:, None, None] == reads[None]).sum(axis=2)
+    return np.asarray((np.arange(length)[:, None, None] == reads[None]).sum(axis=2))

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from snnstack.backends.loihi.network import ChipNetwork, SigmaDelta
 from snnstack.backends.loihi.program import Program
-from snnstack.emulators.loihi.counts import count
+from snnstack.emulators.loihi.counts import by_population, counted, part_of
 from snnstack.emulators.loihi.plan import plan, shapes_of
 from snnstack.engine.check import spikes_problems
 from snnstack.engine.graded import GradedEvents
-from snnstack.engine.order import Index, in_c_order, renumbered
-from snnstack.errors import DataError, Problem, fail, raise_if_any
+from snnstack.engine.order import in_c_order, renumbered
+from snnstack.errors import DataError, Problem, raise_if_any
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import size
-from snnstack.trace import Spikes, Trace
+from snnstack.trace import Counts, Spikes, Trace
 
 Events = Spikes | GradedEvents
 Probes = Sequence[tuple[str, str]]
@@ -74,7 +75,12 @@ def _run(
     from snnstack.engine.batch import run
 
     made, memory = plan(network, isinstance(events, GradedEvents), parts)
-    given = renumbered(events, memory[network.input.name], (events.n,))
+    index, flat = memory[network.input.name], (events.n,)
+    given: Events
+    if isinstance(events, GradedEvents):
+        given = renumbered(events, index, flat)
+    else:
+        given = renumbered(events, index, flat)
     trace = run(made, [given], probes=probes, threads=threads)
     return in_c_order(trace, shapes_of(network), memory)
 
@@ -113,7 +119,7 @@ def _value_problems(network: ChipNetwork, values: Array) -> Iterator[Problem]:
 
 def _drained(events: Events, steps: int) -> Events:
     """`steps` empty steps after the last of every sample."""
-    ends = events.indptr.reshape(1, -1) if events.batch == 0 else None
-    if steps == 0 or ends is not None:
-        return events
-    return replace(events, steps=events.steps + steps, indptr=_longer(events, steps))
+    per_step = np.diff(events.indptr).reshape(events.batch, events.steps)
+    longer = np.pad(per_step, ((0, 0), (0, steps)))
+    indptr = np.concatenate([[0], np.cumsum(longer, dtype=np.int64)])
+    return replace(events, steps=events.steps + steps, indptr=indptr)

@@ -40,6 +40,10 @@ class GradedEvents:
         values = flat[rows, columns].astype(np.int32)
         return cls((n,), batch, steps, indptr, columns.astype(np.int32), values)
 
+    def rows(self) -> NDArray[np.int64]:
+        """For each event, `sample * steps + step`."""
+        return np.repeat(np.arange(self.batch * self.steps), np.diff(self.indptr))
+
     def samples(self, start: int, stop: int) -> GradedEvents:
         """The samples `start`..`stop` - 1 as a batch of their own."""
         indptr = self.indptr[start * self.steps : stop * self.steps + 1]

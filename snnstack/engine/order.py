@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.engine.graded import GradedEvents
 from snnstack.engine.plan import EventMap
 from snnstack.ir.step import Pool, size
 from snnstack.trace import Spikes, Trace
 
 Index = NDArray[np.int32]
+Events = TypeVar("Events", Spikes, GradedEvents)
 
 
 def channel_last(shape: tuple[int, ...]) -> Index:
@@ -32,19 +35,21 @@ def inverse(index: Index) -> Index:
     return back
 
 
-def renumbered(spikes: Spikes, index: Index | None, shape: tuple[int, ...]) -> Spikes:
+def renumbered(spikes: Events, index: Index | None, shape: tuple[int, ...]) -> Events:
     """The same events with neuron k called `index[k]`, ascending in a step, seen as `shape`."""
-    batch, steps, counts = spikes.batch, spikes.steps, spikes.counts
     if index is None:
-        return Spikes(shape, batch, steps, spikes.indptr, spikes.indices, counts)
+        return replace(spikes, shape=shape)
+    each = spikes.values if isinstance(spikes, GradedEvents) else spikes.counts
     keys = spikes.rows() * spikes.n + index[spikes.indices]
-    if counts is None:
+    if each is None:
         keys.sort()
-    else:
-        order = np.argsort(keys)
-        keys, counts = keys[order], counts[order]
-    indices = (keys % max(spikes.n, 1)).astype(np.int32)
-    return Spikes(shape, batch, steps, spikes.indptr, indices, counts)
+        indices = (keys % max(spikes.n, 1)).astype(np.int32)
+        return replace(spikes, shape=shape, indices=indices)
+    order = np.argsort(keys)
+    indices = (keys[order] % max(spikes.n, 1)).astype(np.int32)
+    if isinstance(spikes, GradedEvents):
+        return replace(spikes, shape=shape, indices=indices, values=spikes.values[order])
+    return replace(spikes, shape=shape, indices=indices, counts=each[order])
 
 
 def in_c_order(

@@ -25,16 +25,16 @@ def random_network(rng: np.random.Generator, steps: int = 30) -> tuple[ChipNetwo
         size_of = [(s + 2 * padding - 3) // stride + 1 for s in shape[1:]]
         groups = int(rng.integers(1, 3))
         first: tuple[int, ...] = (2, *size_of)
-        builder.population("a", first, **registers(rng, size(first)))
+        builder.population("a", first, **registers(rng, size(first), generation))
         kernel = 2 * rng.integers(-128, 128, (2, 2 // groups, 3, 3))
         builder.conv(
             "x", "a", kernel, stride=stride, padding=padding, groups=groups, **fine_print(rng)
         )
     else:
         first = (int(rng.integers(1, 20)),)
-        builder.population("a", first, **registers(rng, first[0]))
+        builder.population("a", first, **registers(rng, first[0], generation))
         builder.connect("x", "a", weights(rng, first[0], shape[0]), **fine_print(rng))
-    builder.population("b", n, **registers(rng, n))
+    builder.population("b", n, **registers(rng, n, generation))
     delay = rng.integers(0, 4, (n, size(first))) if rng.integers(2) else int(rng.integers(0, 63))
     builder.connect("a", "b", weights(rng, n, size(first), dense=True), delay=delay)
     if rng.integers(2):
@@ -45,7 +45,7 @@ def random_network(rng: np.random.Generator, steps: int = 30) -> tuple[ChipNetwo
     return builder.build(), data
 
 
-def registers(rng: np.random.Generator, n: int) -> dict[str, Any]:
+def registers(rng: np.random.Generator, n: int, generation: int) -> dict[str, Any]:
     """Any values of the registers that a CUBA population has, one for all or one per neuron."""
     many = n if rng.integers(2) else 1
 
@@ -59,6 +59,7 @@ def registers(rng: np.random.Generator, n: int) -> dict[str, Any]:
         "vth_mant": None if silent else pick(0, int(rng.choice([30, 2000, 2**17 - 1]))),
         "bias_mant": pick(-4096, 4095) if rng.integers(2) else pick(-20, 20),
         "bias_exp": pick(0, 7),
+        "reset": "subtract" if generation == 2 and rng.integers(4) == 0 else "zero",
         "refractory": int(rng.integers(2, 65)) if rng.integers(4) == 0 else 1,
     }
 

@@ -130,8 +130,11 @@ def test_signs_are_those_of_the_weights_unless_given() -> None:
         ({"bias_exp": 8}, "n: bias_exp is 8, outside 0..7 (3 bits, unsigned)"),
         ({"refractory": 65}, "n: refractory is 65, outside 1..64 (steps; 1 is none)"),
         ({"bias_mant": 1.5}, "n: bias_mant is 1.5, not a whole number"),
-        ({"bias_mant": [1, 2]}, "n: bias_mant has shape [2], which does not fit [1] "
-         "(give one value, or one per neuron)"),
+        (
+            {"bias_mant": [1, 2]},
+            "n: bias_mant has shape [2], which does not fit [1] "
+            "(give one value, or one per neuron)",
+        ),
         ({"reset": "soft"}, "n: reset is 'soft'; there are 'zero' and 'subtract'"),
     ],
 )
@@ -150,7 +153,10 @@ def test_a_register_that_cannot_hold_its_value_is_named(
             "x -> n: weight is 255, outside -256..254 (mixed weights)",
         ),
         ({"weight": [[1]], "delay": 63}, "x -> n: delay is 63, outside 0..62 (steps)"),
-        ({"weight": [[1]], "bits": 9}, "x -> n: weight bits is 9, outside 1..8 (excitatory weights)"),
+        (
+            {"weight": [[1]], "bits": 9},
+            "x -> n: weight bits is 9, outside 1..8 (excitatory weights)",
+        ),
         (
             {"weight": [[1]], "exponent": 8},
             "x -> n: weight exponent is 8, outside -8..7 (4 bits, signed)",

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from snnstack.backends.loihi import lava
 from snnstack.backends.loihi.builder import ChipBuilder, replay
-from snnstack.backends.loihi.network import ChipNetwork
+from snnstack.backends.loihi.lava_job import make_job
+from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation
+from snnstack.backends.loihi.netx import read_netx
 from snnstack.backends.loihi.reference import run_chip
 from snnstack.errors import ToolError
 from snnstack.ir.nodes import Array
 from snnstack.trace import Spikes, Trace
+from tests.conftest import DATA
 from tests.loihi.chipnets import random_network
 
 NETWORKS = 200
@@ -55,9 +59,7 @@ def soft_reset() -> ChipNetwork:
         ChipBuilder()
         .input("x", 20)
         .population("a", 30, du=1000, dv=300, vth_mant=400, bias_mant=5, bias_exp=6)
-        .population(
-            "b", 3, du=100, dv=100, vth_mant=[10, 99, 300], refractory=3, reset="subtract"
-        )
+        .population("b", 3, du=100, dv=100, vth_mant=[10, 99, 300], refractory=3, reset="subtract")
         .connect("x", "a", 2 * rng.integers(-60, 61, (30, 20)))
         .connect("a", "a", 2 * rng.integers(-60, 61, (30, 30)), delay=2)
         .connect("a", "b", 2 * rng.integers(-60, 61, (3, 30)), exponent=2)
@@ -152,11 +154,21 @@ def test_a_bias_without_a_mantissa_is_named() -> None:
     net = ChipBuilder().input("x", 1).population("n", 1, du=0, dv=0, vth_mant=1).build()
     odd = net.with_(populations=(_with_bias(net, 8193),))
     with pytest.raises(ToolError) as error:
-        lava.make_job(odd, np.zeros((1, 1, 1), dtype=np.int64), runtime=False)
+        make_job(odd, np.zeros((1, 1, 1), dtype=np.int64), runtime=False)
     assert str(error.value) == "n: bias is 8193, no 13-bit mantissa times 2**0..7"
 
 
-def _with_bias(net: ChipNetwork, bias: int) -> object:
-    from dataclasses import replace
-
+def _with_bias(net: ChipNetwork, bias: int) -> ChipPopulation:
     return replace(net.populations[0], bias=np.array([bias]))
+
+
+@pytest.mark.needs_lava
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_mnist_network_runs_alike_in_lavas_runtime() -> None:
+    net = read_netx(DATA / "netx" / "mnist.net")
+    spikes = Spikes.from_dense((RNG(5).random((4, 32, 784)) < 0.1).astype(np.uint8))
+    probes = lava.every_probe(net)
+    ours = replay(net, spikes, probes)
+    assert differences(ours, lava.run(net, spikes, probes=probes)) == {}
+    assert min(found.total for found in ours.spikes.values()) > 20

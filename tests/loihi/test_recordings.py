@@ -41,4 +41,4 @@ def test_a_dense_layer_fires_as_recorded() -> None:
         )
         spikes = Spikes.from_dense(recorded["input"].T[None].astype(np.uint8))
         fired = replay(net, spikes).spikes["n"].dense()[0]
-        assert (fired.T != recorded["spikes"]).sum() == 0
+        assert (recorded["spikes"] != fired.T).sum() == 0

@@ -1,0 +1,87 @@
+"""What a netx file holds, as it stands: groups and data sets, before any meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snnstack.errors import ModelError, Problem, fail
+from snnstack.frontends.nir_file import _group, _opened
+from snnstack.ir.nodes import Shape
+
+Layer = dict[str, Any]
+
+
+def read_layers(path: Path, problems: list[Problem]) -> tuple[list[Layer], Layer]:
+    """(the groups `layer/0`, `layer/1`, ..., everything else in the file)."""
+    _check_openable(path)
+    with _opened(path) as file:
+        tree = _group(file, str(path), 0, problems)
+    found = tree.pop("layer", None)
+    if not isinstance(found, dict):
+        names = ", ".join(f"'{name}'" for name in tree) or "nothing"
+        what = "it is an HDF5 file but not a netx network: it has no group 'layer'"
+        raise fail(ModelError, str(path), what, f"it holds {names}")
+    missing = [str(i) for i in range(len(found)) if str(i) not in found]
+    if missing or not found:
+        what = f"its layers are {sorted(found)}, not numbered from 0 without a gap"
+        raise fail(ModelError, str(path), what)
+    return [found[str(i)] for i in range(len(found))], tree
+
+
+def _check_openable(path: Path) -> None:
+    import h5py
+
+    if not path.exists():
+        raise fail(ModelError, str(path), "there is no such file")
+    if path.is_dir():
+        raise fail(ModelError, str(path), "it is a directory", "name a .net file")
+    if path.stat().st_size == 0:
+        raise fail(ModelError, str(path), "it is empty", "export or download it again")
+    if not h5py.is_hdf5(path):
+        raise fail(ModelError, str(path), "it is not an HDF5 file", "netx networks are HDF5 files")
+
+
+def layer_type(layer: Layer) -> str:
+    """The layer's `type`, whether it is stored as text or as an array of one text."""
+    kind = layer.get("type", "")
+    return str(kind[0] if isinstance(kind, tuple) and kind else kind)
+
+
+def shape_of(where: str, layer: Layer, problems: list[Problem]) -> Shape:
+    """[C, H, W] or [n], as it is stored."""
+    value = layer.get("shape")
+    if value is None:
+        problems.append(Problem(where, "it has no 'shape'"))
+        return (1,)
+    shape = tuple(int(s) for s in np.ravel(value))
+    if not shape or min(shape) < 1:
+        problems.append(Problem(where, f"its shape is {list(shape)}"))
+        return (1,)
+    return shape
+
+
+def pair_of(value: Any) -> tuple[int, int]:
+    """(y, x) of what is stored as one number or two."""
+    flat = [int(v) for v in np.ravel(value)]
+    return flat[0], flat[-1]
+
+
+def record(layer: Mapping[str, Any], prefix: str = "") -> Layer:
+    """Form and, where it is small, value of every data set of a layer; plain numbers and text."""
+    found: Layer = {}
+    for key, value in layer.items():
+        if isinstance(value, dict):
+            found |= record(value, f"{prefix}{key}/")
+        elif isinstance(value, (str, tuple)):
+            found[prefix + key] = {"text": value}
+        else:
+            array = np.asarray(value)
+            entry: Layer = {"dtype": array.dtype.str, "shape": list(array.shape)}
+            if array.size == 1 or prefix + key not in ("weight", "weight_rec", "recWeight"):
+                entry["value"] = array.ravel().tolist()
+            found[prefix + key] = entry
+    return found
