@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from snnstack.board import Board, load_board
 from snnstack.errors import CapacityError, ModelError, Problem, TargetError, fail, raise_if_any
@@ -145,7 +145,7 @@ def build_all(
     for board in boards:
         if _numbers(board) not in networks:
             networks[_numbers(board)] = quantise_for(steps, board, activity, granularity)
-    programs = _compiled(boards, networks)
+    programs = [_calibrated(steps, program, run) for program in _compiled(boards, networks)]
     first = {_numbers(program.board): program for program in reversed(programs)}
     reports = {key: _explain(steps, networks[key], p, run) for key, p in first.items()}
     keys = [_numbers(program.board) for program in programs]
@@ -170,6 +170,15 @@ def _compiled(boards: Sequence[Board], networks: Mapping[str, QuantizedNetwork])
             problems += error.problems
     raise_if_any(CapacityError, problems)
     return programs
+
+
+def _calibrated(steps: StepGraph, program: Program, run: tuple[Data, Trace] | None) -> Program:
+    """`program` with what its compiler fits to the spikes of every source, if there is such."""
+    own = getattr(compiler(program.target), "calibrate", None)
+    if own is None or run is None:
+        return program
+    sources = {steps.inputs[0].name: run[0].spikes, **run[1].spikes}
+    return cast(Program, own(program, sources))
 
 
 def _calibration(

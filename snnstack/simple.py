@@ -99,7 +99,7 @@ def emulate(
     program: NetworkProgram,
     spikes: Spikes,
     *,
-    seed: int = 0,
+    seed: int | None = None,
     probes: Sequence[tuple[str, str]] = (),
 ) -> Trace:
     """The integer reference, a target's `emulate`: exact, but dense and slow."""

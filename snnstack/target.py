@@ -29,10 +29,13 @@ BACKENDS, COMPILERS, EMULATORS = (
 class Backend(Protocol):
     """What the machine is: its numbers, its limits, its programs and how they are run.
 
-    Two more functions are looked for. `quantise(graph, board, calibration, granularity)`
+    Four more names are looked for. `quantise(graph, board, calibration, granularity)`
     replaces the general quantiser where a target's integers have more structure than `Numerics`
     says; `reference(program, network, spikes, probes)` replaces the integer reference where the
-    target's definition is not that of `QuantizedNetwork`.
+    target's definition is not that of `QuantizedNetwork`. `STATISTICAL = True` marks an analogue
+    target: an emulation with a seed is one chip of many, never "the" result; see `statistical`.
+    `agreements(program, spikes)` compares analogue quantities, each within a stated tolerance:
+    a sequence of `snnstack.report.equality.Agreement`, shown by `verify`.
     """
 
     NUMERICS: Numerics
@@ -68,7 +71,11 @@ class Backend(Protocol):
 
 
 class Compiler(Protocol):
-    """To the machine."""
+    """To the machine.
+
+    One more function is looked for: `calibrate(program, sources)` fits what depends on data (the
+    ranges of converters) to `sources`, the spikes of the input and of every population by name.
+    """
 
     def compile(self, network: QuantizedNetwork, board: Board) -> Program:
         """The placed network; CapacityError names every limit it exceeds."""
@@ -82,10 +89,14 @@ class Emulator(Protocol):
         program: Any,
         spikes: Spikes,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         probes: Sequence[tuple[str, str]] = (),
     ) -> Trace:
-        """What the program computes, bit for bit, with event counts."""
+        """What the program computes, with event counts.
+
+        `seed` None: the exact machine, bit for bit. A number: one physical chip of an analogue
+        target, the same for the same number; digital targets ignore it.
+        """
 
 
 @cache
@@ -102,6 +113,11 @@ def target_names() -> tuple[str, ...]:
 def backend(target: str) -> Backend:
     """The backend module of `target`."""
     return cast(Backend, _module(BACKENDS, target))
+
+
+def statistical(target: str) -> bool:
+    """Whether chips of this kind differ, so that a seeded emulation is one draw of many."""
+    return bool(getattr(backend(target), "STATISTICAL", False))
 
 
 def compiler(target: str) -> Compiler:

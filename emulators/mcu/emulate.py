@@ -18,7 +18,7 @@ def emulate(
     program: Program,
     spikes: Spikes,
     *,
-    seed: int = 0,
+    seed: int | None = None,
     probes: Sequence[tuple[str, str]] = (),
     threads: int | None = None,
 ) -> Trace:

@@ -123,23 +123,31 @@ def show_conversion(found: Conversion) -> None:
               help="Write all spikes (and probed states) to this .npz.")  # fmt: skip
 @click.option("--probe", "probes", multiple=True, metavar="POPULATION:VARIABLE",
               help="Also record a state, e.g. fc1:v; may be repeated.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), metavar="N",
+              help="Chip number N of an analogue target, with its own deviations and noise. "
+              "[default: the exact machine]")  # fmt: skip
 @json_option
 @click.pass_obj
 def emulate(
     written: list[str], /, directory: Path, data: Path, output: Path | None,
-    probes: tuple[str, ...], as_json: bool,
+    probes: tuple[str, ...], seed: int | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Run the program in DIR on the emulator, bit for bit as the chip computes."""
+    """Run the program in DIR on the emulator, bit for bit as the chip computes.
+
+    With --seed, an analogue target is one chip of many: a statistical result.
+    """
     from snnstack import api
     from snnstack.frontends.data import read_data
     from snnstack.frontends.trace_file import write_trace
     from snnstack.report.readout import accuracy, aligned, classes, output_probes
+    from snnstack.target import statistical
 
     program, _ = api.open_program(directory)
     samples = read_data(data, program.port)
     wanted = _probes(probes, program.variables)
     needed = dict.fromkeys([*wanted, *output_probes(program.outputs, program.fires)])
-    trace = api.emulate(program, samples, probes=list(needed))
+    trace = api.emulate(program, samples, seed=seed, probes=list(needed))
+    drawn = seed is not None and statistical(program.target)
     if output is not None:
         write_trace(trace, output)
         written.append(str(output))
@@ -151,13 +159,15 @@ def emulate(
     }
     total = {k: sum(row[k] for row in rows.values()) for k in _COUNTS}
     if as_json:
-        head = {"samples": samples.spikes.batch, "steps": samples.spikes.steps}
+        head: dict[str, Any] = {"samples": samples.spikes.batch, "steps": samples.spikes.steps}
+        head |= {"seed": seed, "statistical": True} if drawn else {}
         populations = [{"population": name, **row} for name, row in rows.items()]
         file = None if output is None else str(output)
         print_json({**head, "accuracy": share, **total, "populations": populations, "trace": file})
         return
     batch = samples.spikes.batch
     title = f"{batch} samples of {samples.spikes.steps} steps, accuracy {percent(share)}"
+    title += f" (statistical: chip {seed} of many)" if drawn else ""
     rows["total"], rows["per sample"] = total, {k: round(n / batch) for k, n in total.items()}
     shown = [[name, *(str(row[k]) for k in _COUNTS)] for name, row in rows.items()]
     table(title, ["population", *_COUNTS], shown)
@@ -211,5 +221,5 @@ def show_equality(found: Equality) -> None:
         f"  {found.samples} samples of {found.steps} steps: {found.spikes_compared} spike slots "
         f"and {found.states_compared} states compared"
     )
-    for difference in found.differences:
-        click.echo(f"  {difference}")
+    for line in (*found.differences, *found.agreements):
+        click.echo(f"  {line}")

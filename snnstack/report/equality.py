@@ -34,8 +34,42 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """Two ways to compute the same real numbers: `worst` relative difference of `compared`.
+
+    `of`: what was compared; `worst` and `tolerance` are relative to the largest number.
+    """
+
+    against: str
+    of: str
+    compared: int
+    worst: float
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is inside the tolerance; a NaN is not."""
+        return self.worst <= self.tolerance
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {**asdict(self), "holds": self.holds}
+
+    def __str__(self) -> str:
+        verdict = "agree" if self.holds else "DISAGREE"
+        return (
+            f"{self.compared} {self.of} {verdict} with {self.against}: relative difference "
+            f"{self.worst:.2g}, tolerance {self.tolerance:.2g}"
+        )
+
+
+@dataclass(frozen=True)
 class Equality:
-    """The result of comparing an emulation with an independent run."""
+    """The result of comparing an emulation with an independent run.
+
+    `agreements`: comparisons of analogue quantities, each within its own tolerance; one that
+    does not hold counts as a mismatch.
+    """
 
     against: str
     samples: int
@@ -43,16 +77,19 @@ class Equality:
     spikes_compared: int
     states_compared: int
     differences: tuple[Difference, ...]
+    agreements: tuple[Agreement, ...] = ()
 
     @property
     def mismatches(self) -> int:
-        """Number of spikes and states that differ."""
-        return sum(difference.count for difference in self.differences)
+        """Number of spikes and states that differ, and of agreements that do not hold."""
+        broken = sum(not agreement.holds for agreement in self.agreements)
+        return broken + sum(difference.count for difference in self.differences)
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
         plain = asdict(self)
         plain["differences"] = [asdict(d) for d in self.differences]
+        plain["agreements"] = [a.to_dict() for a in self.agreements]
         return {**plain, "mismatches": self.mismatches}
 
 
@@ -73,6 +110,7 @@ def joined(parts: Sequence[Equality]) -> Equality:
         spikes_compared=sum(part.spikes_compared for part in parts),
         states_compared=sum(part.states_compared for part in parts),
         differences=tuple(found.values()),
+        agreements=tuple(a for part in parts for a in part.agreements),
     )
 
 
