@@ -32,6 +32,7 @@ class ChipPopulation:
         spike iff v >= threshold;  v = v_reset, or v -= threshold
 
     `exc_decay`, `inh_decay` are None for `lif*`. `threshold` None: never fires, v is the result.
+    `v_init` None: v starts at 0; Ie and Ii always do.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ChipPopulation:
     exc_decay: Array | None = None
     inh_decay: Array | None = None
     reset: ChipReset = "v_reset"
+    v_init: Array | None = None
 
     @property
     def n(self) -> int:

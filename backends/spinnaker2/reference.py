@@ -67,7 +67,10 @@ def _arriving(
 
 
 def _initial(p: ChipPopulation, batch: int) -> State:
-    return {name: np.zeros((batch, p.n), dtype=np.float32) for name in ("v", "ie", "ii")}
+    state = {name: np.zeros((batch, p.n), dtype=np.float32) for name in ("v", "ie", "ii")}
+    if p.v_init is not None:
+        state["v"] += p.v_init
+    return state
 
 
 def _step(p: ChipPopulation, state: State, positive: Array, negative: Array) -> Array:

@@ -1,0 +1,106 @@
+"""A program's directory: network, elements, routing tables and a manifest; and back."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from snnstack.backends.spinnaker2.limits import limits_of
+from snnstack.backends.spinnaker2.network import (
+    ChipInput,
+    ChipNetwork,
+    ChipPopulation,
+    Connection,
+)
+from snnstack.backends.spinnaker2.program import Element, Kernel, Program, RoutingTable, Rows
+from snnstack.ir.step import Conv, Dense, Pool, Sparse
+from snnstack.program import MANIFEST, digest
+from snnstack.serial import from_files, to_files
+
+FORMAT = 1
+STEM = "program"
+KINDS = (
+    Program,
+    Element,
+    Rows,
+    Kernel,
+    RoutingTable,
+    ChipNetwork,
+    ChipInput,
+    ChipPopulation,
+    Connection,
+    Dense,
+    Sparse,
+    Conv,
+    Pool,
+)
+
+
+def emit(program: Program) -> dict[str, bytes]:
+    """The program's data and the manifest: {relative path: content}."""
+    files = to_files(program, STEM)
+    return files | {MANIFEST: _json(_manifest(program, files))}
+
+
+def load(files: Mapping[str, bytes]) -> Program:
+    """The program in the files that `emit` made."""
+    program = from_files(files, STEM, KINDS)
+    assert isinstance(program, Program)
+    return program
+
+
+def utilization(program: Program) -> dict[str, tuple[int, int]]:
+    """Chips and elements used and available; neurons, data memory and entries of the fullest."""
+    limits = limits_of(program.board)
+    elements, tables = program.elements, program.tables
+    per_chip = Counter(e.chip for e in elements)
+    return {
+        "chips": (len(per_chip), limits.count),
+        "processing_elements": (len(elements), limits.count * limits.elements),
+        "processing_elements_of_fullest_chip": (
+            max(per_chip.values(), default=0),
+            limits.elements,
+        ),
+        "neurons_of_fullest_element": (max((e.n for e in elements), default=0), limits.neurons),
+        "data_bytes_of_fullest_element": (
+            max((e.data_bytes for e in elements), default=0),
+            limits.data_bytes,
+        ),
+        "routing_entries_of_fullest_chip": (
+            max((len(t.key) for t in tables), default=0),
+            limits.entries,
+        ),
+    }
+
+
+def _manifest(program: Program, files: Mapping[str, bytes]) -> dict[str, Any]:
+    network = program.network
+    return {
+        "format": FORMAT,
+        "target": program.target,
+        "name": program.name,
+        "board": program.board.name,
+        "digest": digest(files),
+        "dt_s": program.dt,
+        "settings": program.settings,
+        "input": {"name": network.input.name, "shape": network.input.shape},
+        "populations": [
+            {"name": p.name, "shape": p.shape, "application": p.application}
+            for p in network.populations
+        ],
+        "outputs": program.outputs,
+        "lag": dict(program.lag),
+        "elements": len(program.elements),
+        "files": {name: digest({name: content}) for name, content in sorted(files.items())},
+    }
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    text = json.dumps(value, indent=2, sort_keys=True, default=_plain)
+    return f"{text}\n".encode()
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value.tolist()
