@@ -31,7 +31,7 @@ STEPS, DT = 25, 1e-3
 RATES = (0.05, 0.20)
 BOARDS = (
     "nucleo-l4r5zi", "nucleo-h7a3zi-q", "nucleo-u575zi-q", "nucleo-l152re", "rpi-pico",
-    "microbit-v1", "hifive1-revb",
+    "microbit-v1", "mps3-an547", "hifive1-revb",
 )  # fmt: skip
 
 

@@ -179,6 +179,7 @@ def _board_memory(program: Program, board: McuHardware) -> dict[str, Any]:
         "flash_bytes": flash,
         "ram_origin": board.ram_origin,
         "ram_bytes": ram,
+        "boot_origin": None,
         "stack_bytes": program.memory["stack"],
     }
 
@@ -193,5 +194,6 @@ def _qemu_memory(program: Program, board: McuHardware) -> dict[str, Any]:
         "flash_bytes": min(flash, stand_in.code_bytes),
         "ram_origin": stand_in.ram_origin,
         "ram_bytes": min(ram, stand_in.ram_bytes),
+        "boot_origin": stand_in.boot_origin,
         "stack_bytes": program.memory["stack"],
     }

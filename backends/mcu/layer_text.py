@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from snnstack.backends.mcu.geometry import AxisTaps, Quotient
+from snnstack.backends.mcu.layer_vectors import vectors
 from snnstack.backends.mcu.layout import ONE, Constant, LayerPlan, Layout, RoutePlan
 from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.program import ConvTable
@@ -50,6 +51,7 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         "compare": _COMPARE[layer.compare],
         "threshold": _value(plan, "threshold", "j") if plan.fires else "0",
         "after": _after(plan),
+        "vectors": vectors(plan) if layout.family == "mve" else None,
     }
 
 

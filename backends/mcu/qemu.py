@@ -16,6 +16,8 @@ from snnstack.errors import TargetError, ToolError, fail
 class Machine:
     """One QEMU machine: memory map (bytes), and the timer that counts instructions.
 
+    `boot_origin`: where the vector table must stand, if not at the start of the code.
+
     With `-icount shift=s` an instruction takes 2**s ns of machine time. The shift is chosen so
     that one instruction lasts more than two ticks of the timer: rounding is then exact.
     """
@@ -27,12 +29,13 @@ class Machine:
     code_bytes: int
     ram_origin: int
     ram_bytes: int
-    timer: Literal["cmsdk", "nrf51", "minstret"]
+    timer: Literal["cmsdk", "nrf51", "sse", "minstret"]
     timer_base: int
     timer_hz: int
     icount_shift: int
     package: str
     note: str = ""
+    boot_origin: int | None = None
 
     @property
     def icount_ns(self) -> int:
@@ -86,6 +89,12 @@ _ALL = (
         "mps2-an505", "qemu-system-arm", "Cortex-M33", 0x10000000, 4 * _MB,
         0x38000000, 4 * _MB, "cmsdk", 0x50000000, 20_000_000, 8, _ARM,
         "starts in secure state, so code and RAM use the secure addresses",
+    ),
+    Machine(
+        "mps3-an547", "qemu-system-arm", "Cortex-M55", 0x60000000, 16 * _MB,
+        0x21000000, 4 * _MB, "sse", 0x48101000, 32_000_000, 8, _ARM,
+        "code in the DDR memory, the vector table at 0; also runs Cortex-M85 code: "
+        "both execute Armv8.1-M with Helium", boot_origin=0,
     ),
     Machine(
         "virt", "qemu-system-riscv32", "RV32", 0x80000000, 16 * _MB,

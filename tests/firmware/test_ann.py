@@ -18,7 +18,7 @@ from snnstack.errors import TargetError
 
 BOARDS = (
     "microbit-v1", "nucleo-l152re", "nucleo-l4r5zi", "nucleo-h7a3zi-q", "nucleo-u575zi-q",
-    "hifive1-revb",
+    "mps3-an547", "hifive1-revb",
 )  # fmt: skip
 
 
@@ -202,4 +202,4 @@ def test_the_same_opponent_has_the_same_bytes() -> None:
     x = np.zeros(147, np.int8)
     assert emit_ann(net, stages(net), x) == emit_ann(net, stages(net), x)
     kernels = {name: kernel(hardware(load_board(name))) for name in (M4, "rpi-pico", "ek-ra8m1")}
-    assert kernels == {M4: "dsp", "rpi-pico": "plain", "ek-ra8m1": "dsp"}
+    assert kernels == {M4: "dsp", "rpi-pico": "plain", "ek-ra8m1": "mve"}

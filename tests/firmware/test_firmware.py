@@ -29,10 +29,10 @@ pytestmark = pytest.mark.needs_qemu
 
 BOARDS = (
     "microbit-v1", "rpi-pico", "nucleo-l152re", "nucleo-l4r5zi", "nucleo-h7a3zi-q",
-    "nucleo-u575zi-q", "hifive1-revb",
+    "nucleo-u575zi-q", "mps3-an547", "hifive1-revb",
 )  # fmt: skip
-"""One for each core: M0, M0+, M3, M4, M7, M33, RV32."""
-M4 = "nucleo-l4r5zi"
+"""One for each core: M0, M0+, M3, M4, M7, M33, M55, RV32."""
+M4, M55 = "nucleo-l4r5zi", "mps3-an547"
 N = 37
 
 
@@ -189,10 +189,11 @@ def assert_equal(net: Program, given: Spikes, trace: Trace) -> None:
         np.testing.assert_array_equal(trace.states[probe], expected[probe], err_msg=str(probe))
 
 
+@pytest.mark.parametrize("board", [M4, M55])
 @pytest.mark.parametrize("case", CASES)
-def test_each_kind_of_layer_equals_the_model(case: str) -> None:
+def test_each_kind_of_layer_equals_the_model(case: str, board: str) -> None:
     layers, entry = CASES[case]
-    net = program(M4, layers, entry)  # type: ignore[arg-type]
+    net = program(board, layers, entry)  # type: ignore[arg-type]
     given = spikes(net.input.shape, 0.15, most=net.input.max_count)
     assert_equal(net, given, run(net, given, probes=all_states(net), timeout_s=60))
 
@@ -208,7 +209,7 @@ def test_every_core_equals_the_model(board: str) -> None:
 
 @needs_gcc
 @pytest.mark.needs_zig
-@pytest.mark.parametrize("board", [M4, "microbit-v1", "hifive1-revb"])
+@pytest.mark.parametrize("board", [M4, M55, "microbit-v1", "hifive1-revb"])
 def test_both_compilers_give_the_same_outputs(board: str) -> None:
     pytest.importorskip("ziglang", reason="pip install ziglang")
     net = everything(board)

@@ -170,7 +170,8 @@ def test_the_board_image_has_no_warning_and_little_stack(board: str, tmp_path: P
     image = build(find(hw, "gcc"), folder, sources, "board/link.ld", "test.elf", defines=extra)
     assert image.flash > plan(net).flash_bytes
     assert image.stack["net_step"] <= 64
-    assert max(image.stack.values()) <= 256
+    spilled = 512 if hw.core == "cortex-m55" else 256  # its registers hold 16 bytes
+    assert max(image.stack.values()) <= spilled
 
 
 @needs_gcc

@@ -87,7 +87,7 @@ def test_an_unknown_machine_lists_the_known_ones() -> None:
         machine("pdp-11")
     assert str(error.value) == (
         "qemu_machine 'pdp-11': is not known (one of microbit, mps2-an385, mps2-an386, "
-        "mps2-an500, mps2-an505, virt)"
+        "mps2-an500, mps2-an505, mps3-an547, virt)"
     )
 
 

@@ -1,0 +1,55 @@
+"""The Helium expressions of one layer: what `neurons_mve.c.j2` prints, four neurons a vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snnstack.backends.mcu.layout import Constant, LayerPlan
+from snnstack.backends.mcu.numerics import NUMERICS
+
+_LOAD = {"int16_t": "vldrhq_s32", "int32_t": "vldrwq_s32"}
+_WAIT = {"uint8_t": "b", "uint16_t": "h", "uint32_t": "w"}
+
+
+def vectors(plan: LayerPlan) -> dict[str, Any]:
+    """Parameters as vectors of neurons `j` to `j + 3`; "" where there is nothing to add."""
+    layer = plan.layer
+    width = _WAIT[plan.fired_type]
+    return {
+        "shift": layer.shift,
+        "alpha_kind": _kernel(plan.decays["alpha"]),
+        "alpha": _value(plan, "alpha"),
+        "beta_kind": _kernel(plan.decays.get("beta", "all")),
+        "beta": _value(plan, "beta"),
+        "bias": _added(plan, "bias"),
+        "leak": _added(plan, "leak"),
+        "threshold": _value(plan, "threshold"),
+        "after": _after(plan),
+        "limit_i": NUMERICS.current_max if layer.saturate_i else 0,
+        "wait_load": f"vldr{width}q_u32",
+        "wait_store": f"vstr{width}q_u32",
+    }
+
+
+def _kernel(decay: str) -> str:
+    return "decay" if decay == "any" else decay
+
+
+def _value(plan: LayerPlan, name: str) -> str:
+    value = plan.parameters.get(name, 0)
+    if isinstance(value, Constant):
+        return f"{_LOAD[value.ctype]}({value.name} + j)"
+    return f"vdupq_n_s32({value})"
+
+
+def _added(plan: LayerPlan, name: str) -> str:
+    return "" if plan.parameters[name] == 0 else _value(plan, name)
+
+
+def _after(plan: LayerPlan) -> str:
+    """The membrane of neurons that fired."""
+    if not plan.fires:
+        return ""
+    if plan.layer.reset == "subtract":
+        return f"vsubq_s32(v, {_value(plan, 'threshold')})"
+    return _value(plan, "v_reset")
