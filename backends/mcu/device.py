@@ -28,10 +28,11 @@ from snnstack.backends.mcu.link import Link, exchange
 from snnstack.backends.mcu.packaging import package_files
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.run import board_sources, check_run, library_sources
-from snnstack.backends.mcu.toolchain import build, find, kill_group, last_lines
+from snnstack.backends.mcu.toolchain import build, find
 from snnstack.board import Board
 from snnstack.errors import TargetError, ToolError, fail
 from snnstack.files import write_directory
+from snnstack.process import kill_group, last_lines
 from snnstack.trace import Counts, Spikes, Trace
 
 Progress = Callable[[int, int], None]

@@ -13,10 +13,11 @@ from snnstack.backends.mcu.hardware import McuHardware, Runner, hardware
 from snnstack.backends.mcu.image import intel_hex, segments, uf2
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.run import board_sources, library_sources
-from snnstack.backends.mcu.toolchain import Image, build, execute, find
+from snnstack.backends.mcu.toolchain import Image, build, find
 from snnstack.board import Board
 from snnstack.errors import SnnstackError, TargetError, ToolError, fail
 from snnstack.files import write_directory, write_file
+from snnstack.process import execute
 
 DRIVES = ("/media", "/run/media", "/mnt", "/Volumes")
 """Where systems mount the drive of a board."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snnstack.backends.mcu.qemu import Machine
-from snnstack.backends.mcu.toolchain import last_lines
 from snnstack.errors import ToolError, fail
+from snnstack.process import last_lines
 
 HARNESS = frozenset(
     {"", "_start", "Reset_Handler", "main", "run_step", "transfer", "open_file", "count",

@@ -17,9 +17,10 @@ from snnstack.backends.mcu.events import decode, encode, largest_step
 from snnstack.backends.mcu.hardware import McuHardware, hardware
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.qemu import Machine, machine, require
-from snnstack.backends.mcu.toolchain import Image, build, find, kill_group, last_lines
+from snnstack.backends.mcu.toolchain import Image, build, find
 from snnstack.errors import DataError, Problem, ToolError, fail, raise_if_any
 from snnstack.files import write_directory
+from snnstack.process import kill_group, last_lines
 from snnstack.trace import Spikes, Trace
 
 Progress = Callable[[int, int], None]

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import shutil
-import signal
 import struct
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from snnstack.backends.mcu.hardware import McuHardware
 from snnstack.errors import TargetError, ToolError, fail
+from snnstack.process import execute
 
 Kind = Literal["gcc", "zig"]
 VARIABLE = "SNNSTACK_TOOLCHAIN"
@@ -81,43 +79,6 @@ def find(board: McuHardware, choice: str | None = None) -> Toolchain:
         raise fail(ToolError, "zig", "not found", "install it: pip install ziglang")
     hint = install if choice == "gcc" else f"{install}, or pip install ziglang"
     raise fail(ToolError, gcc, "not found", f"install it: {hint}")
-
-
-def execute(argv: Sequence[str], *, timeout_s: float, cwd: Path | None = None) -> str:
-    """Standard output of a command; `ToolError` with its last lines if it fails or hangs.
-
-    On a timeout, or when this process is interrupted, its whole process group is killed.
-    """
-    where = Path(argv[0]).name
-    with subprocess.Popen(
-        argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
-    ) as process:  # fmt: skip
-        try:
-            output, errors = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
-            kill_group(process)
-            raise fail(ToolError, where, f"did not end within {timeout_s:g} s") from error
-        except BaseException:
-            kill_group(process)
-            raise
-    if process.returncode != 0:
-        what = f"failed with status {process.returncode}: {last_lines(errors or output)}"
-        raise fail(ToolError, where, what)
-    return output
-
-
-def kill_group(process: subprocess.Popen[Any]) -> None:
-    """End a process started in a session of its own, and all it started, if it still runs."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def last_lines(text: str, count: int = 12) -> str:
-    """The end of a tool's output, as one short text."""
-    return "\n".join(text.strip().splitlines()[-count:]) or "no output"
 
 
 def build(

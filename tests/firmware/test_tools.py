@@ -13,9 +13,10 @@ from snnstack.backends.mcu.emit import emit
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.qemu import MACHINES, machine
 from snnstack.backends.mcu.run import board_sources, execute_qemu, run
-from snnstack.backends.mcu.toolchain import build, execute, find
+from snnstack.backends.mcu.toolchain import build, find
 from snnstack.errors import DataError, TargetError, ToolError
 from snnstack.files import write_directory
+from snnstack.process import execute
 
 ARM = hardware(everything(M4).board)
 RISCV = hardware(everything("hifive1-revb").board)
