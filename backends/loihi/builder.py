@@ -17,15 +17,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from snnstack.backends.loihi.chip_synapses import (
-    as_conv,
-    as_matrix,
-    pair,
-    pooling,
-    sign_mode,
-    split_by_delay,
-    weight_problems,
-)
+from snnstack.backends.loihi.chip_synapses import sign_mode, weight_problems
 from snnstack.backends.loihi.network import (
     ChipInput,
     ChipNetwork,
@@ -35,9 +27,10 @@ from snnstack.backends.loihi.network import (
     Cuba,
     SigmaDelta,
 )
-from snnstack.backends.loihi.ranges import integers, outside, register, weight_outside
+from snnstack.backends.loihi.ranges import outside, register, weight_outside
 from snnstack.backends.loihi.weights import Signs, effective
 from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.ir.given import as_conv, as_matrix, integers, pair, pooling, split_by_delay
 from snnstack.ir.nodes import Array, Shape
 from snnstack.ir.step import Pool, Synapses, size
 from snnstack.trace import Spikes, Trace

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from snnstack.backends.loihi.chip_synapses import as_conv, conv_size, split_by_delay, weight_format
+from snnstack.backends.loihi.chip_synapses import weight_format
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, ChipPopulation, Connection
 from snnstack.backends.loihi.netx_file import (
     Layer,
@@ -24,9 +24,10 @@ from snnstack.backends.loihi.netx_file import (
     shape_of,
 )
 from snnstack.backends.loihi.netx_neuron import input_neurons, neurons, numbers
-from snnstack.backends.loihi.ranges import integers, outside
+from snnstack.backends.loihi.ranges import outside
 from snnstack.backends.loihi.weights import Signs, effective
 from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.ir.given import as_conv, conv_size, integers, split_by_delay
 from snnstack.ir.nodes import Array, Shape
 from snnstack.ir.step import Dense, Sparse, Synapses, size
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from snnstack.backends.loihi.network import ChipPopulation, Cuba, SigmaDelta
-from snnstack.backends.loihi.ranges import integers, register
+from snnstack.backends.loihi.ranges import register
 from snnstack.errors import Problem
+from snnstack.ir.given import integers
 from snnstack.ir.nodes import Array, Shape
 from snnstack.ir.step import size
 

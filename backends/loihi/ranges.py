@@ -10,6 +10,7 @@ import numpy as np
 
 from snnstack.backends.loihi.weights import Signs, weight_range
 from snnstack.errors import Problem
+from snnstack.ir.given import integers
 from snnstack.ir.nodes import Array, Shape
 from snnstack.ir.step import size
 
@@ -44,20 +45,6 @@ REGISTERS = {
     )
 }
 """Widths: Davies et al., IEEE Micro 38(1), 2018, and the declarations of Lava's processes."""
-
-
-def integers(where: str, name: str, value: Any, problems: list[Problem]) -> Array:
-    """`value` as int64; what is not a whole number is reported and becomes 0."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
-        problems.append(Problem(where, f"{name} is {array.dtype}, not a number"))
-        return np.zeros(array.shape, dtype=np.int64)
-    whole = np.isfinite(array) & (np.floor(np.where(np.isfinite(array), array, 0)) == array)
-    if not whole.all():
-        odd = array[~whole].flat[0]
-        problems.append(Problem(where, f"{name} is {odd:g}, not a whole number"))
-        array = np.where(whole, array, 0)
-    return array.astype(np.int64)
 
 
 def register(where: str, name: str, value: Any, shape: Shape, problems: list[Problem]) -> Array:

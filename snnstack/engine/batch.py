@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnstack.engine import kernels
+from snnstack.engine import float32, kernels
 from snnstack.engine.check import input_problems, plan_problems
 from snnstack.engine.components import components
-from snnstack.engine.flat import BLOCK, Flat, flatten, narrow_type
+from snnstack.engine.flat import BLOCK, Flat, flatten, narrow_type, state_type, sum_type
 from snnstack.engine.graded import GradedEvents
-from snnstack.engine.plan import DeltaNeurons, LayerPlan, NetworkPlan
+from snnstack.engine.plan import DeltaNeurons, Float32Neurons, LayerPlan, NetworkPlan
 from snnstack.errors import DataError, ModelError, Problem, fail, raise_if_any
 from snnstack.trace import Counts, Spikes, Trace
 
@@ -49,10 +49,11 @@ def run(
     number of samples just finished. The result does not depend on `threads`.
 
     The trace holds spikes of layers that fire (shape (n,), ascending within a step; without
-    the values), states [batch, steps, n] (int32, or float64 of a float network) and counts of
-    every layer. Cuba and delta neurons also count `other["active"]`, int64 [batch, part]: neuron
-    updates in which a state, or the input, is not 0. Raises `ModelError` for a plan or probe, and
-    `DataError` for input, that does not fit, or that drives a value to be sent out of int32.
+    the values), states [batch, steps, n] (int32; float64 or float32 of a float network) and
+    counts of every layer. Cuba and delta neurons also count `other["active"]`, int64 [batch,
+    part]: neuron updates in which a state, or the input, is not 0. Raises `ModelError` for a
+    plan or probe, and `DataError` for input, that does not fit, or that drives a value to be
+    sent out of int32.
     """
     raise_if_any(ModelError, plan_problems(plan))
     raise_if_any(DataError, input_problems(plan, inputs))
@@ -128,11 +129,14 @@ class _Job:
         return (self.inputs[0].batch, self.inputs[0].steps) if self.inputs else (0, 0)
 
 
-def _variables(layer: LayerPlan) -> str:
+def _variables(layer: LayerPlan) -> tuple[str, ...]:
     """What can be recorded; the position is the column of `Work.watch`."""
-    if isinstance(layer.neurons, DeltaNeurons):
-        return "s"
-    return "v" if layer.neurons.beta is None else "vi"
+    neurons = layer.neurons
+    if isinstance(neurons, DeltaNeurons):
+        return ("s",)
+    if isinstance(neurons, Float32Neurons):
+        return ("v",) if neurons.exc_decay is None else ("v", "ie", "ii")
+    return ("v",) if neurons.beta is None else ("v", "i")
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,12 +209,14 @@ def _run_samples(
 def _kernel(plan: NetworkPlan) -> Callable[..., None]:
     if plan.wraps:
         return kernels.run_cuba
+    if plan.single:
+        return float32.run_single
     return kernels.run_integer if plan.integer else kernels.run_float
 
 
 def _work(job: _Job, buffer: Any, ends: Any, samples: int) -> kernels.Work:
     plan = job.plan
-    number: Any = np.int32 if plan.integer else np.float64
+    number = state_type(plan)
     sizes = [layer.n for layer in plan.layers]
     widest, total = max(sizes, default=0), sum(sizes)
     words = np.zeros(widest // 8 + 1, dtype=np.uint64)
@@ -224,9 +230,9 @@ def _work(job: _Job, buffer: Any, ends: Any, samples: int) -> kernels.Work:
         ends,
         np.zeros((len(sizes), samples), dtype=np.int64),
         np.zeros(total, dtype=number),
-        np.zeros(total, dtype=number),
+        np.zeros(total * (1 + plan.single), dtype=number),
         np.zeros(total, dtype=np.int32),
-        np.zeros(widest, dtype=number),
+        np.zeros(widest, dtype=sum_type(plan)),
         np.zeros(widest, dtype=job.narrow),
         np.zeros(BLOCK * most, dtype=np.int32),
         words.view(np.uint8),
@@ -240,13 +246,14 @@ def _work(job: _Job, buffer: Any, ends: Any, samples: int) -> kernels.Work:
         np.zeros(wrapping, dtype=np.int32),
         np.zeros((sum(layer.parts for layer in plan.layers), samples), dtype=np.int64),
         np.zeros(len(sizes), dtype=np.uint8),
+        np.zeros((2, widest if plan.single else 0), dtype=np.float32),
     )
 
 
 def _watch(job: _Job, samples: int) -> tuple[NDArray[np.int64], int]:
     """Where the record of each probe begins, and the length of all."""
     names = [layer.name for layer in job.plan.layers]
-    watch = np.full((len(names), 2), -1, dtype=np.int64)
+    watch = np.full((len(names), 3), -1, dtype=np.int64)
     length = 0
     for name, variable in job.probes:
         k = names.index(name)
@@ -267,7 +274,7 @@ def _records(job: _Job, work: kernels.Work, samples: int) -> Iterator[NDArray[An
 
 def _joined(job: _Job, parts: list[_Part]) -> Trace:
     (batch, steps), layers = job.shape, job.plan.layers
-    number: Any = np.int32 if job.plan.integer else np.float64
+    number = state_type(job.plan)
     sizes = {layer.name: layer.n for layer in layers}
     states = {
         (name, variable): np.concatenate(

@@ -16,6 +16,7 @@ from snnstack.engine.plan import (
     DenseRows,
     Edge,
     EventMap,
+    Float32Neurons,
     FloatNeurons,
     IntegerNeurons,
     LayerPlan,
@@ -28,7 +29,10 @@ from snnstack.errors import Problem
 from snnstack.trace import Spikes
 
 LARGEST = 2**31 - 1
-PARAMETERS = ("alpha", "beta", "bias", "leak", "threshold", "v_reset", "gain", "gain_in")
+PARAMETERS = (
+    *("alpha", "beta", "bias", "leak", "threshold", "v_reset", "gain", "gain_in"),
+    *("exc_decay", "inh_decay", "v_init"),
+)
 
 
 def plan_problems(plan: NetworkPlan) -> Iterator[Problem]:
@@ -54,6 +58,8 @@ def plan_problems(plan: NetworkPlan) -> Iterator[Problem]:
 def _kind(layer: LayerPlan) -> str:
     if isinstance(layer.neurons, CubaNeurons | DeltaNeurons):
         return "wrapping"
+    if isinstance(layer.neurons, Float32Neurons):
+        return "float32"
     return "integer" if isinstance(layer.neurons, IntegerNeurons) else "float"
 
 
@@ -95,7 +101,7 @@ def _neuron_problems(layer: LayerPlan) -> Iterator[Problem]:
             continue
         if np.shape(values) != (layer.n,):
             yield Problem(layer.name, f"{name} has shape {np.shape(values)}, not ({layer.n},)")
-        elif not isinstance(neurons, FloatNeurons):
+        elif not isinstance(neurons, FloatNeurons | Float32Neurons):
             low, high = _limits(neurons, name)
             if layer.n and not low <= values.min() <= values.max() <= high:
                 yield Problem(layer.name, f"{name} is not within {low}..{high}")

@@ -17,6 +17,7 @@ from snnstack.engine.plan import (
     DeltaNeurons,
     DenseRows,
     Edge,
+    Float32Neurons,
     FloatNeurons,
     LayerPlan,
     NetworkPlan,
@@ -88,7 +89,7 @@ class _Pile:
 
 def flatten(plan: NetworkPlan) -> Flat:
     """All of `plan` as arrays; rows of `layers` in the order of `plan.layers`."""
-    number = np.int32 if plan.integer else np.float64
+    number = state_type(plan)
     weights, pointers, targets = _Pile(_weight_type(plan)), _Pile(np.int64), _Pile(np.int32)
     pixels, offset = _Pile(np.int32, 4), 0
     narrow = narrow_type(plan) == np.int16
@@ -117,17 +118,31 @@ def flatten(plan: NetworkPlan) -> Flat:
     )
 
 
+def state_type(plan: NetworkPlan) -> Any:
+    """In what states and parameters are kept."""
+    if plan.single:
+        return np.float32
+    return np.int32 if plan.integer else np.float64
+
+
+def sum_type(plan: NetworkPlan) -> Any:
+    """In what the synaptic input of a step is summed."""
+    if plan.single:
+        return np.int64 if _weight_type(plan).itemsize > 4 else np.int32
+    return state_type(plan)
+
+
 def _weight_type(plan: NetworkPlan) -> Any:
     types = [edge.table.weight.dtype for layer in plan.layers for edge in layer.edges]
-    if not plan.integer:
+    if not plan.integer and not plan.single:
         return np.dtype(np.float64)
     return np.result_type(np.int8, *types)
 
 
 def narrow_type(plan: NetworkPlan) -> Any:
     """In what the sum of a few dense rows is taken: int16 where that is safe for enough rows."""
-    if not plan.integer:
-        return np.float64
+    if sum_type(plan) in (np.float64, np.int64):
+        return sum_type(plan)
     dense = [
         edge
         for layer in plan.layers
@@ -189,6 +204,9 @@ def _settings(layer: LayerPlan, plan: NetworkPlan) -> list[int]:
     if isinstance(neurons, DeltaNeurons):
         kind = [DELTA, 0, -1, neurons.payload_shift, int(neurons.rectify)]
         return [neurons.shift, *[0] * 7, *kind]
+    if isinstance(neurons, Float32Neurons):
+        common = [0, int(neurons.subtract), int(neurons.exc_decay is not None)]
+        return [neurons.sum_bits, *common, *[0] * 4, *[PLAIN, 0, -1, 0, 0]]
     narrow = len(layer.edges) == 1 and _is_plain_dense(layer.edges[0], plan)
     pause = 0 if neurons.threshold is None else neurons.refractory
     if isinstance(neurons, CubaNeurons):
@@ -215,6 +233,8 @@ def _is_plain_dense(edge: Edge, plan: NetworkPlan) -> bool:
 def _parameters(layer: LayerPlan) -> NDArray[Any]:
     """[9, n]; "does not fire" is a threshold that no v can pass."""
     neurons = layer.neurons
+    if isinstance(neurons, Float32Neurons):
+        return _single_parameters(neurons, layer.n)
     kind: Any = np.float64 if isinstance(neurons, FloatNeurons) else np.int64
     rows = np.zeros((9, layer.n), dtype=kind)
     rows[BIAS] = neurons.bias
@@ -237,4 +257,16 @@ def _parameters(layer: LayerPlan) -> NDArray[Any]:
         rows[AFTER] = -rows[ABOVE]
     if ge:
         rows[ABOVE] = rows[ABOVE] - 1 if kind is np.int64 else np.nextafter(rows[ABOVE], -np.inf)
+    return rows
+
+
+def _single_parameters(neurons: Float32Neurons, n: int) -> NDArray[np.float32]:
+    """[9, n]: `BETA` and `GAIN_IN` are the two decays, `LEAK` is what v starts with."""
+    rows = np.zeros((9, n), dtype=np.float32)
+    rows[ALPHA], rows[BIAS], rows[AFTER] = neurons.alpha, neurons.bias, neurons.v_reset
+    rows[ABOVE] = np.inf if neurons.threshold is None else neurons.threshold
+    if neurons.exc_decay is not None and neurons.inh_decay is not None:
+        rows[BETA], rows[GAIN_IN] = neurons.exc_decay, neurons.inh_decay
+    if neurons.v_init is not None:
+        rows[LEAK] = neurons.v_init
     return rows

@@ -41,12 +41,15 @@ class Work(NamedTuple):
     """What a run of some samples writes.
 
     `ends[source, sample * steps + t]` is where the events of that step begin in `events`, and
-    the next entry where they end. `synops` [layer, sample]. `watch` [layer, 2] is where the
-    recorded v and i of a layer begin in `record`, or -1. `flags` and `words` share memory.
+    the next entry where they end. `synops` [layer, sample]. `watch` [layer, 3] is where the
+    recorded variables of a layer begin in `record`, or -1. `flags` and `words` share memory.
 
     Of use only to networks of Cuba and delta neurons: `values`, parallel to `events`; `deep`,
     synaptic input in int64; `memory` [3, neuron]; `active` [neuron], the active steps of a
     sample, and `busy` [part, sample], their sums; `overflow` [layer], 1 where a value left int32.
+
+    Of a float32 network, `i` holds the states ie of all layers, then their ii, and `halves`
+    [2, neuron] the positive and the negative sums of a step.
     """
 
     events: NDArray[np.int32]
@@ -69,6 +72,7 @@ class Work(NamedTuple):
     active: NDArray[np.int32]
     busy: NDArray[np.int64]
     overflow: NDArray[np.uint8]
+    halves: NDArray[np.float32]
 
 
 @inlined

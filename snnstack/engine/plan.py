@@ -159,7 +159,41 @@ class DeltaNeurons:
     rectify: bool
 
 
-Neurons = IntegerNeurons | FloatNeurons | CubaNeurons | DeltaNeurons
+@dataclass(frozen=True, eq=False)
+class Float32Neurons:
+    """float32 parameters [n]; every product and sum rounds to float32, in the order written.
+
+        ie <- ie exc_decay + up;  ii <- ii inh_decay + down;  v <- alpha v + ie + ii + bias
+        v <- alpha v + (up + down) + bias                          where `exc_decay` is None
+        spike iff v >= threshold;  then v = v_reset, or v - threshold
+
+    `up`, `down`: sums of the positive and of the negative weights that arrive. `sum_bits` 16 or
+    31: the weights of all edges are `packed` with as many bits; 0: they are as they are, which
+    gives only their sum. `threshold` None: does not fire. `v_init` None: v starts at 0.
+    """
+
+    alpha: Array
+    exc_decay: Array | None
+    inh_decay: Array | None
+    bias: Array
+    threshold: Array | None
+    v_reset: Array
+    subtract: bool
+    sum_bits: int
+    v_init: Array | None = None
+
+
+def packed(weight: Array, bits: int) -> Array:
+    """Integer weights so that one sum holds two: positive in the low bits, negative above.
+
+    >>> packed(np.array([3, -2]), 16).tolist() == [3, 2 << 16]
+    True
+    """
+    wide = np.asarray(weight, dtype=np.int64)
+    return np.asarray(np.maximum(wide, 0) + (np.maximum(-wide, 0) << bits))
+
+
+Neurons = IntegerNeurons | FloatNeurons | CubaNeurons | DeltaNeurons | Float32Neurons
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,8 +220,9 @@ class LayerPlan:
 class NetworkPlan:
     """`inputs`: number of elements of each input.
 
-    All layers are integer, all float, or all of Cuba and delta neurons. `graded`: numbers of the
-    inputs that carry values (`GradedEvents`); they may feed only Cuba and delta neurons.
+    All layers are integer, all float, all float32, or all of Cuba and delta neurons. `graded`:
+    numbers of the inputs that carry values (`GradedEvents`); they may feed only Cuba and delta
+    neurons.
     """
 
     inputs: tuple[int, ...]
@@ -197,7 +232,13 @@ class NetworkPlan:
     @property
     def integer(self) -> bool:
         """True where the layers compute in integers."""
-        return not any(isinstance(layer.neurons, FloatNeurons) for layer in self.layers)
+        kinds = (FloatNeurons, Float32Neurons)
+        return not any(isinstance(layer.neurons, kinds) for layer in self.layers)
+
+    @property
+    def single(self) -> bool:
+        """True where the layers compute in float32 over sums of integers."""
+        return any(isinstance(layer.neurons, Float32Neurons) for layer in self.layers)
 
     @property
     def wraps(self) -> bool:
