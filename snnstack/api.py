@@ -70,9 +70,10 @@ def compile(
     *,
     options: Options | None = None,
     granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
 ) -> Program:
     """The program of a model file or graph on a board (by name or as data)."""
-    return build(model, board, calibrate, options, granularity).program
+    return build(model, board, calibrate, options, granularity, weight_bits).program
 
 
 def emulate(
@@ -166,6 +167,7 @@ def bench(
     calibrate: Samples | None = None,
     options: Options | None = None,
     granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
     samples: int | None = None,
     verify_samples: int = VERIFY_SAMPLES,
     period_s: float | None = None,
@@ -184,7 +186,8 @@ def bench(
     graph = load(model, options)
     steps = discretised(graph)
     test = as_data(data, steps.inputs[0]).first(samples)
-    builds = build_all(graph, steps, chosen, test if calibrate is None else calibrate, granularity)
+    fitted = test if calibrate is None else calibrate
+    builds = build_all(graph, steps, chosen, fitted, granularity, weight_bits)
     real = run_float(steps, test)
     rows = []
     for built in builds:

@@ -18,6 +18,7 @@ from snnstack.passes.options import Options, apply_options
 from snnstack.program import MANIFEST, Program, digest, read_directory
 from snnstack.quant.calibration import Calibration, measured
 from snnstack.quant.network import QuantizedNetwork
+from snnstack.quant.numerics import Numerics
 from snnstack.quant.quantise import quantise
 from snnstack.quant.scales import Granularity
 from snnstack.report.conversion import Conversion, conversion
@@ -110,11 +111,12 @@ def build(
     calibrate: str | Path | Data | Mapping[str, Any] | None = None,
     options: Options | None = None,
     granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
 ) -> Build:
     """The program of `model` on `board`; with `calibrate`, scales fitted to it and a report."""
     board = load_board(board) if isinstance(board, str) else board
     graph = load(model, options)
-    return build_steps(graph, discretised(graph), board, calibrate, granularity)
+    return build_steps(graph, discretised(graph), board, calibrate, granularity, weight_bits)
 
 
 def build_steps(
@@ -123,9 +125,10 @@ def build_steps(
     board: Board,
     calibrate: str | Path | Data | Mapping[str, Any] | None = None,
     granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
 ) -> Build:
     """`build` from a graph that is loaded and discretised already."""
-    return build_all(graph, steps, [board], calibrate, granularity)[0]
+    return build_all(graph, steps, [board], calibrate, granularity, weight_bits)[0]
 
 
 def build_all(
@@ -134,8 +137,11 @@ def build_all(
     boards: Sequence[Board],
     calibrate: str | Path | Data | Mapping[str, Any] | None = None,
     granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
 ) -> list[Build]:
     """`build` for several boards: those with the same numbers are quantised and explained once.
+
+    `weight_bits` None: the width the target has of its own accord.
 
     Raises CapacityError with the problems of all boards that are too small.
     """
@@ -144,7 +150,9 @@ def build_all(
     networks: dict[str, QuantizedNetwork] = {}
     for board in boards:
         if _numbers(board) not in networks:
-            networks[_numbers(board)] = quantise_for(steps, board, activity, granularity)
+            networks[_numbers(board)] = quantise_for(
+                steps, board, activity, granularity, weight_bits
+            )
     programs = [_calibrated(steps, program, run) for program in _compiled(boards, networks)]
     first = {_numbers(program.board): program for program in reversed(programs)}
     reports = {key: _explain(steps, networks[key], p, run) for key, p in first.items()}
@@ -196,15 +204,31 @@ def quantise_for(
     board: Board,
     calibration: Calibration | None,
     granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
 ) -> QuantizedNetwork:
     """The integer network for a board: by its target's own quantiser, or the general one."""
     machine = backend(board.target)
     own = getattr(machine, "quantise", None)
+    numerics = numerics_of(board.target, weight_bits)
     if own is not None:
         found = own(steps, board, calibration, granularity)
         assert isinstance(found, QuantizedNetwork)
         return found
-    return quantise(steps, machine.NUMERICS, calibration, granularity)
+    return quantise(steps, numerics, calibration, granularity)
+
+
+def numerics_of(target: str, weight_bits: int | None = None) -> Numerics:
+    """The target's numbers, with weights of `weight_bits`; TargetError if it has no such."""
+    machine = backend(target)
+    choose = getattr(machine, "numerics", None)
+    if weight_bits is None or (choose is None and weight_bits == machine.NUMERICS.weight_bits):
+        return machine.NUMERICS
+    if choose is None:
+        what = f"weights of {weight_bits} bits, it has {machine.NUMERICS.weight_bits}"
+        raise fail(TargetError, target, what, "leave the width out")
+    found = choose(weight_bits)
+    assert isinstance(found, Numerics)
+    return found
 
 
 def _explain(

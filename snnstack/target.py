@@ -29,7 +29,8 @@ BACKENDS, COMPILERS, EMULATORS = (
 class Backend(Protocol):
     """What the machine is: its numbers, its limits, its programs and how they are run.
 
-    Four more names are looked for. `quantise(graph, board, calibration, granularity)`
+    Five more names are looked for. `numerics(weight_bits)` is `NUMERICS` with weights of another
+    width, where the target has several. `quantise(graph, board, calibration, granularity)`
     replaces the general quantiser where a target's integers have more structure than `Numerics`
     says; `reference(program, network, spikes, probes)` replaces the integer reference where the
     target's definition is not that of `QuantizedNetwork`. `STATISTICAL = True` marks an analogue

@@ -1,6 +1,6 @@
 """Microcontrollers: int8 weights, int32 states, C99 firmware, QEMU as the independent run."""
 
-from snnstack.backends.mcu.numerics import NUMERICS
+from snnstack.backends.mcu.numerics import NUMERICS, numerics
 from snnstack.backends.mcu.price import price
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.rules import RULES
@@ -14,6 +14,7 @@ __all__ = [
     "describe",
     "emit",
     "load",
+    "numerics",
     "price",
     "run",
     "utilization",

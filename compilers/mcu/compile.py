@@ -84,7 +84,10 @@ def _layer(
         name=population.name,
         shape=population.shape,
         order=order[population.name],
-        routes=tuple(route(p, shapes, order) for p in network.into(population.name)),
+        routes=tuple(
+            route(p, shapes, order, network.numerics.weight_bits)
+            for p in network.into(population.name)
+        ),
         alpha=placed(population.alpha),  # type: ignore[arg-type]
         beta=placed(population.beta),
         shift=population.shift,

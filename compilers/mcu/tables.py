@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from snnstack.backends.mcu.program import (
@@ -20,16 +22,23 @@ SPARSE_BELOW = 0.4
 """A dense layer this empty is smaller and faster as sparse rows."""
 
 
-def route(projection: Projection, shapes: dict[str, Shape], orders: dict[str, Order]) -> Route:
-    """The route of one projection."""
+def route(
+    projection: Projection, shapes: dict[str, Shape], orders: dict[str, Order], bits: int
+) -> Route:
+    """The route of one projection, with weights of `bits`."""
     source, target = projection.source, projection.target
     if projection.pool is None:
         sources = permutation(shapes[source], orders[source])
     else:
         sources = permutation(projection.pool.out_shape, "hwc")
     targets = permutation(shapes[target], orders[target])
-    table = _table(projection, sources, targets)
+    table = _packed(_table(projection, sources, targets), bits)
     return Route(source, projection.delay, table, projection.pool)
+
+
+def _packed(table: Table, bits: int) -> Table:
+    """Said to have weights of `bits`: of 2 where there are only -1 and 1 but synapses miss."""
+    return replace(table, bits=2 if bits == 1 and not np.all(table.weight) else bits)
 
 
 def _table(projection: Projection, sources: Array, targets: Array) -> Table:

@@ -16,6 +16,7 @@ from snnstack.cli.options import (
     json_option,
     model_options,
     options,
+    weight_bits_option,
 )
 from snnstack.cli.program import is_new
 from snnstack.cli.show import band, percent, print_json, progress, settings_line, table
@@ -46,12 +47,13 @@ HEADER = ("board", "accuracy %", "spikes equal %", "exact", "latency ms", "energ
               help="One inference every so often, asleep in between. [default: back to back]",
               )  # fmt: skip
 @granularity_option
+@weight_bits_option
 @model_options
 @json_option
 def bench(
     model: Path, boards: tuple[str, ...], data: Path, calibrate: Path | None,
     samples: int | None, verify_samples: int, period: float | None, granularity: Any,
-    as_json: bool, **choices: Any,
+    weight_bits: int | None, as_json: bool, **choices: Any,
 ) -> int:  # fmt: skip
     """Measure MODEL on boards: accuracy, agreement, latency, energy, memory per inference.
 
@@ -62,8 +64,8 @@ def bench(
     with progress("emulating") as update:
         rows = api.bench(
             model, boards, data, calibrate=calibrate, options=options(choices),
-            granularity=granularity, samples=samples, verify_samples=verify_samples,
-            period_s=period, progress=update,
+            granularity=granularity, weight_bits=weight_bits, samples=samples,
+            verify_samples=verify_samples, period_s=period, progress=update,
         )  # fmt: skip
     if as_json:
         print_json([row.to_dict() for row in rows])

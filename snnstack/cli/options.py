@@ -27,6 +27,11 @@ granularity_option = click.option(
     show_default=True, help="One weight scale per neuron (or channel), or per population.",
 )  # fmt: skip
 
+weight_bits_option = click.option(
+    "--weight-bits", type=int, metavar="N",
+    help="Width of the weights: 8, 4, 2 or 1 on microcontrollers. [default: the target's own]",
+)  # fmt: skip
+
 
 class _Positive(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """A finite number above zero."""

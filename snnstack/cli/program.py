@@ -15,6 +15,7 @@ from snnstack.cli.options import (
     json_option,
     model_options,
     options,
+    weight_bits_option,
 )
 from snnstack.cli.show import percent, print_json, progress, settings_line, size, table
 
@@ -34,18 +35,19 @@ REFERENCE_SAMPLES = 2
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
               help="The new directory of the program.")  # fmt: skip
 @granularity_option
+@weight_bits_option
 @model_options
 @json_option
 @click.pass_obj
 def compile_(
     written: list[str], /, model: Path, board: str, calibrate: Path | None, output: Path,
-    granularity: Any, as_json: bool, **choices: Any,
+    granularity: Any, weight_bits: int | None, as_json: bool, **choices: Any,
 ) -> None:  # fmt: skip
     """Compile MODEL for a board into the new directory DIR."""
     from snnstack.api import build, save
 
     is_new(output)
-    built = build(model, board, calibrate, options(choices), granularity)
+    built = build(model, board, calibrate, options(choices), granularity, weight_bits)
     save(built, output)
     written.append(str(output))
     if as_json:

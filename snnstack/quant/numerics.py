@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from snnstack.ir.nodes import Array
+
 Rounding = Literal["floor", "toward_zero"]
 Overflow = Literal["saturate", "wrap"]
 
@@ -17,7 +21,8 @@ class Numerics:
     are unsigned fixed point with `decay_bits` fraction bits (2**decay_bits is exactly 1).
     The synaptic current saturates (or wraps) at +-`current_max`, the membrane at
     +-`state_max`; one step's input never exceeds `input_max` in magnitude: the quantiser
-    proves it. `current_overflow` None: that of the membrane, `overflow`.
+    proves it. `current_overflow` None: that of the membrane, `overflow`. Without `weight_zero`
+    a synapse weighs -1 or 1; a weight that is exactly 0 means that there is none, and stays.
     """
 
     weight_bits: int
@@ -30,3 +35,24 @@ class Numerics:
     state_max: int
     overflow: Overflow = "saturate"
     current_overflow: Overflow | None = None
+    weight_zero: bool = True
+
+    @property
+    def weight_step(self) -> int:
+        """The difference of two neighbouring weights."""
+        return 1 if self.weight_zero else 2
+
+    def nearest(self, weight: Array) -> Array:
+        """The representable weight nearest to each of `weight`, in units of the integers."""
+        return nearest(weight, self.weight_min, self.weight_max, self.weight_step)
+
+
+def nearest(weight: Array, low: int, high: int, step: int = 1) -> Array:
+    """The nearest of `low`..`high`; with `step` 2 only `low` and `high`, and 0 where 0 is exact.
+
+    >>> nearest(np.array([-0.2, 0.1, 0.0, 9.0]), -1, 1, 2).tolist()
+    [-1.0, 1.0, 0.0, 1.0]
+    """
+    if step == 1:
+        return np.clip(np.rint(weight), low, high)
+    return np.where(weight > 0, float(high), np.where(weight < 0, float(low), 0.0))

@@ -21,6 +21,8 @@ MOST_SHIFT = 14
 """More fraction bits below the weight's unit would not change any spike."""
 RESOLUTION = 4096
 """Membrane units wanted per threshold, times the time constants in steps."""
+LOCKED = 1e30
+"""A variance no flip is worth: a weight of 0 is a synapse that is not there, and stays so."""
 
 
 def quantise(
@@ -49,7 +51,12 @@ def quantise(
         populations.append(result)
         projections += integer
     raise_if_any(ModelError, problems)
-    settings = {**graph.settings, "granularity": granularity, "calibrated_on": calibration.samples}
+    settings = {
+        **graph.settings,
+        "granularity": granularity,
+        "weight_bits": numerics.weight_bits,
+        "calibrated_on": calibration.samples,
+    }
     return QuantizedNetwork(
         inputs=graph.inputs,
         populations=tuple(populations),
@@ -103,15 +110,16 @@ def _integer_weights(
 ) -> Projection:
     """Weights in integers; rows of dense and convolutional synapses are rounded together."""
     synapses = projection.synapses
-    low, high = numerics.weight_min, numerics.weight_max
     if isinstance(synapses, Sparse):
-        nearest = np.rint(synapses.weight * scale[synapses.target])
-        integer = np.clip(nearest, low, high).astype(np.int64)
+        nearest = numerics.nearest(synapses.weight * scale[synapses.target])
+        integer = nearest.astype(np.int64)
         return replace(projection, synapses=replace(synapses, weight=integer))
     rows = scale.reshape(len(synapses.weight), -1)[:, :1]
     real = synapses.weight.reshape(len(rows), -1) * rows
     mean, variance = (part.reshape(real.shape) for part in activity_of(projection, calibration))
-    integer = round_together(real, mean, variance, low, high).reshape(synapses.weight.shape)
+    variance = np.where(real == 0, LOCKED, variance)
+    low, high, step = numerics.weight_min, numerics.weight_max, numerics.weight_step
+    integer = round_together(real, mean, variance, low, high, step).reshape(synapses.weight.shape)
     return replace(projection, synapses=replace(synapses, weight=integer))
 
 

@@ -21,6 +21,9 @@ from snnstack.quant.numerics import Numerics
 Granularity = Literal["neuron", "population"]
 CANDIDATES = np.concatenate([[1.0], np.geomspace(0.6, 4.0, 40)])
 """Scales tried, relative to the one that maps the largest weight to the largest integer."""
+FEW_LEVELS = 7
+"""Up to this largest weight integer most weights of a row may be best clipped."""
+MORE_CANDIDATES = np.concatenate([[1.0], np.geomspace(0.6, 40.0, 90)])
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def search(weights: Weights, groups: int, numerics: Numerics) -> Array:
     with np.errstate(divide="ignore"):
         base = np.where(largest > 0, numerics.weight_max / largest, np.nan)
     best, least = base.copy(), np.full(groups, np.inf)
-    for factor in CANDIDATES:
+    for factor in CANDIDATES if numerics.weight_max > FEW_LEVELS else MORE_CANDIDATES:
         error = _error(weights, base * factor, groups, numerics)
         better = error < least
         best[better], least[better] = base[better] * factor, error[better]
@@ -121,7 +124,7 @@ def search(weights: Weights, groups: int, numerics: Numerics) -> Array:
 
 def _error(weights: Weights, scale: Array, groups: int, numerics: Numerics) -> Array:
     each = scale[weights.group]
-    levels = np.clip(np.rint(weights.value * each), numerics.weight_min, numerics.weight_max)
+    levels = numerics.nearest(weights.value * each)
     difference = np.where(np.isnan(each), 0.0, levels / each - weights.value)
     spread = np.bincount(weights.group, weights.variance * difference**2, minlength=groups)
     shift = np.bincount(weights.group, weights.mean * difference, minlength=groups)
