@@ -88,8 +88,8 @@ def _too_many(
     }
     tightest = max(shares, key=lambda key: shares[key]).replace("_", " ")
     what = (
-        f"needs {needed:,} cores, {mesh.cores:,} available; {name} takes {blocks.count:,} with "
-        f"{int(usage.neurons.max(initial=0)):,} neurons each, limited by {tightest}"
+        f"needs {needed} cores, {mesh.cores} available; {name} takes {blocks.count} with "
+        f"{int(usage.neurons.max(initial=0))} neurons each, limited by {tightest}"
     )
     error = fail(CapacityError, f"board {board}", what, "choose a larger board")
     assert isinstance(error, CapacityError)

@@ -119,8 +119,9 @@ def update_cuba(
         i[j] = x
         u = np.int32(shrunk(v[j], alpha[j]) + x + bias[j])
         u = min(max(u, lowest), highest)
-        u = v[j] if wait[j] > 0 else u
-        fired = u > above[j]
+        waiting = wait[j] > 0
+        u = v[j] if waiting else u
+        fired = (u > above[j]) & (not waiting)
         flags[j] = fired
         active[j] += np.int32((x | u) != 0)
         v[j] = np.int32((u & keep) + after[j]) if fired else u

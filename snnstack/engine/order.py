@@ -15,7 +15,7 @@ from snnstack.ir.step import Pool, size
 from snnstack.trace import Spikes, Trace
 
 Index = NDArray[np.int32]
-Events = TypeVar("Events", Spikes, GradedEvents)
+Events = TypeVar("Events", bound=Spikes | GradedEvents)
 
 
 def channel_last(shape: tuple[int, ...]) -> Index:
@@ -39,7 +39,7 @@ def renumbered(spikes: Events, index: Index | None, shape: tuple[int, ...]) -> E
     """The same events with neuron k called `index[k]`, ascending in a step, seen as `shape`."""
     if index is None:
         return replace(spikes, shape=shape)
-    each = spikes.values if isinstance(spikes, GradedEvents) else spikes.counts
+    each: Any = spikes.values if isinstance(spikes, GradedEvents) else spikes.counts
     keys = spikes.rows() * spikes.n + index[spikes.indices]
     if each is None:
         keys.sort()

@@ -121,12 +121,11 @@ class CubaNeurons:
 
         i <- wrap(toward_zero(beta i / 4096) + (input << shift))       `current_bits` wide
         v <- clip(toward_zero(alpha v / 4096) + i + bias, +-state_max), or v while refractory
-        spike iff v > threshold;  then v = 0, or v - threshold
+        spike iff v > threshold, unless refractory;  then v = 0, or v - threshold
 
     `alpha`, `beta` 0..4096. `threshold` None: never fires. `refractory`: steps until v moves
-    again, 1 is none; v held above its threshold fires in them as well. `reads`: what
-    a probe of v shows on the step of a spike (None: v after it). A sum of input may leave int32:
-    only its low bits count.
+    again, 1 is none. `reads`: what a probe of v shows on the step of a spike (None: v after
+    it). A sum of input may leave int32: only its low bits count.
     """
 
     alpha: Array

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from snnstack.board import Board
 from snnstack.ir.graph import Edge, Graph, same
 from snnstack.ir.nodes import (
     IF,
@@ -142,6 +143,23 @@ EXAMPLES: Mapping[str, Any] = {
     "recurrent": recurrent_example,
     "sequence": sequence_example,
 }
+
+
+def accepted(graph: Graph, board: Board) -> Graph:
+    """`graph` with what the board's target refuses replaced: resets that it does not know."""
+    if board.target != "loihi":
+        return graph
+    nodes = {name: _chip_reset(node, board) for name, node in graph.nodes.items()}
+    return replace(graph, nodes=nodes)
+
+
+def _chip_reset(node: Any, board: Board) -> Any:
+    """Loihi resets to 0, where not by subtraction; generation 1 knows only the former."""
+    if not hasattr(node, "reset"):
+        return node
+    first = board.hardware["generation"] == 1
+    reset = "subtract" if node.reset == "subtract" and not first else "zero"
+    return replace(node, reset=reset, v_reset=None if reset == "subtract" else node.v_reset)
 
 
 def steps_of(graph: Graph) -> StepGraph:

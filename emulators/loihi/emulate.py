@@ -1,0 +1,118 @@
+"""A Loihi program on the event engine: the chip's arithmetic in every spike and register."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Cuba
+from snnstack.backends.loihi.program import Placement, Program
+from snnstack.emulators.loihi.counts import counted
+from snnstack.emulators.loihi.plan import planned
+from snnstack.engine.check import spikes_problems
+from snnstack.engine.graded import GradedEvents
+from snnstack.engine.order import in_c_order, renumbered
+from snnstack.errors import DataError, Problem, raise_if_any
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import size
+from snnstack.trace import Spikes, Trace
+
+Probes = Sequence[tuple[str, str]]
+LARGEST = 2**31 - 1
+
+
+def emulate(
+    program: Program,
+    spikes: Spikes | Array,
+    *,
+    seed: int | None = None,
+    probes: Probes = (),
+    threads: int | None = None,
+) -> Trace:
+    """What `program` computes on `spikes` and `program.drain` empty steps after them.
+
+    `spikes`: a `Spikes`, or integers [batch, step, n] where the input is graded. `probes`:
+    (population, "v" or "i"; of sigma-delta neurons "s"), recorded in C order. A population
+    runs `trace.lag` steps behind the input. Nothing is random: `seed` changes nothing.
+
+    Counts are those of the input, of every population, and of every core ("core 3"): synaptic
+    operations, updates (active: with a state that is not 0), spikes, messages, hops along
+    columns and rows and, of cores, barrier steps.
+    """
+    cores = {name: place.core.astype(np.int64) for name, place in program.placement.items()}
+    events = _events(program.network.input, spikes, program.drain)
+    trace = _run(program.network, events, probes, threads, cores, program.placement)
+    return Trace(trace.spikes, trace.states, trace.counts, dict(program.lag))
+
+
+def emulate_network(
+    network: ChipNetwork,
+    spikes: Spikes | Array,
+    probes: Probes = (),
+    *,
+    threads: int | None = None,
+) -> Trace:
+    """`network` on exactly the steps of `spikes`, as `run_chip` defines it; counts included.
+
+    Raises `DataError` for input that does not fit, or that drives a sigma-delta neuron to send
+    more than 32 bits, and `ModelError` for registers out of range and for unknown probes.
+    """
+    cores = {p.name: np.zeros(p.n, dtype=np.int64) for p in network.populations}
+    return _run(network, _events(network.input, spikes, 0), probes, threads, cores, {})
+
+
+def _run(
+    network: ChipNetwork,
+    events: Spikes | GradedEvents,
+    probes: Probes,
+    threads: int | None,
+    cores: Mapping[str, Array],
+    placement: Mapping[str, Placement],
+) -> Trace:
+    from snnstack.engine.batch import run
+
+    port = network.input
+    found = planned(network, isinstance(events, GradedEvents), cores if placement else {})
+    given = renumbered(events, found.memory[port.name], (events.n,))
+    ran = run(found.plan, [given], probes=probes, threads=threads)
+    active = {name: counts.other["active"] for name, counts in ran.counts.items()}
+    trace = in_c_order(ran, found.shapes, found.memory)
+    sent = {name: fired.per_neuron() for name, fired in trace.spikes.items()}
+    sent[port.name] = _per_element(events)
+    for p in network.populations:
+        sent.setdefault(p.name, np.zeros((events.batch, p.n), dtype=np.int64))
+    counts = counted(network, sent, active, events.steps, cores, placement)
+    cuba = {p.name for p in network.populations if isinstance(p, Cuba)}
+    spikes = {name: fired for name, fired in trace.spikes.items() if name in cuba}
+    return Trace(spikes, trace.states, counts)
+
+
+def _per_element(events: Spikes | GradedEvents) -> Array:
+    if isinstance(events, Spikes):
+        return events.per_neuron()
+    keys = (events.rows() // max(events.steps, 1)) * events.n + events.indices
+    found = np.bincount(keys, minlength=events.batch * events.n)
+    return np.asarray(found.reshape(events.batch, events.n))
+
+
+def _events(port: ChipInput, spikes: Spikes | Array, drain: int) -> Spikes | GradedEvents:
+    """`spikes`, checked, and `drain` empty steps."""
+    if isinstance(spikes, Spikes):
+        raise_if_any(DataError, spikes_problems(port.name, spikes, port.shape))
+        return spikes.window(0, spikes.steps + drain) if drain else spikes
+    values = np.asarray(spikes)
+    raise_if_any(DataError, _value_problems(port, values))
+    padded = np.pad(values.astype(np.int64), ((0, 0), (0, drain), (0, 0)))
+    return GradedEvents.from_dense(padded)
+
+
+def _value_problems(port: ChipInput, values: Any) -> Iterator[Problem]:
+    n = size(port.shape)
+    if values.ndim != 3 or values.shape[2] != n:
+        yield Problem(port.name, f"values have shape {values.shape}, not (batch, steps, {n})")
+    if values.dtype.kind not in "biu":
+        yield Problem(port.name, f"values are {values.dtype}, not integers")
+    elif values.size and not -LARGEST - 1 <= int(values.min()) <= int(values.max()) <= LARGEST:
+        yield Problem(port.name, f"values are not within {-LARGEST - 1}..{LARGEST}")

@@ -1,0 +1,116 @@
+"""A network in chip units as the engine reads it: every hop takes a step, registers wrap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation, Connection, Cuba
+from snnstack.backends.loihi.reference import DECAY_BITS, READS_ON_SPIKE, WEIGHT_SHIFT
+from snnstack.engine import plan as engine
+from snnstack.engine.order import Index
+from snnstack.engine.tables import Memory, edge, memory_order, unrolled
+from snnstack.ir.nodes import Array, Shape
+from snnstack.ir.step import Conv, Dense, Projection, Synapses, size
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """The plan, the shape of everything in C order, and where its neurons lie in memory."""
+
+    plan: engine.NetworkPlan
+    shapes: Mapping[str, Shape]
+    memory: Memory
+
+
+def planned(network: ChipNetwork, graded: bool, parts: Mapping[str, Array]) -> Planned:
+    """`network` for input with values (`graded`) or without.
+
+    `parts`: by population, which part each neuron counts for (int [n]); none: all for one.
+    """
+    port = network.input
+    shapes = {port.name: port.shape, **{p.name: p.shape for p in network.populations}}
+    joined = [unrolled(p, shapes) for p in projections(network.connections)]
+    memory = memory_order(joined, shapes)
+    numbers = {name: k for k, name in enumerate(shapes)}
+    layers = tuple(
+        engine.LayerPlan(
+            p.name,
+            p.n,
+            tuple(
+                edge(projection, numbers[projection.source], memory, _narrowest(projection))
+                for projection in joined
+                if projection.target == p.name
+            ),
+            _neurons(p, memory[p.name]),
+            None if p.name not in parts else parts[p.name][_back(memory[p.name])],
+        )
+        for p in network.populations
+    )
+    inputs = frozenset({0}) if graded else frozenset()
+    return Planned(engine.NetworkPlan((size(port.shape),), layers, inputs), shapes, memory)
+
+
+def projections(connections: Sequence[Connection]) -> Iterator[Projection]:
+    """Connections that differ only in their weights are one: the chip adds what arrives."""
+    rest = list(connections)
+    while rest:
+        first = rest.pop(0)
+        same = [c for c in rest if _adds_up(first, c)]
+        rest = [c for c in rest if not any(c is s for s in same)]
+        weight = np.sum([c.synapses.weight for c in (first, *same)], axis=0)
+        synapses: Synapses = replace(first.synapses, weight=weight)
+        yield Projection(first.source, first.target, synapses, first.delay + 1, first.pool)
+
+
+def _adds_up(a: Connection, b: Connection) -> bool:
+    if (a.source, a.target, a.delay, a.pool) != (b.source, b.target, b.delay, b.pool):
+        return False
+    match a.synapses, b.synapses:
+        case Dense(), Dense():
+            return True
+        case Conv() as left, Conv() as right:
+            names = ("in_shape", "out_shape", "stride", "padding", "dilation", "groups")
+            shape = left.weight.shape == right.weight.shape
+            return shape and all(getattr(left, n) == getattr(right, n) for n in names)
+    return False
+
+
+def _narrowest(projection: Projection) -> Any:
+    """The smallest integer type that holds the weights: narrow rows are added faster."""
+    weight = projection.synapses.weight
+    low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
+    for dtype in (np.int8, np.int16):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return dtype
+    return np.int32
+
+
+def _back(index: Index | None) -> Any:
+    """What takes an array in C order to memory order."""
+    return slice(None) if index is None else np.argsort(index)
+
+
+def _neurons(p: ChipPopulation, index: Index | None) -> engine.Neurons:
+    at = _back(index)
+    if not isinstance(p, Cuba):
+        return engine.DeltaNeurons(
+            shift=0,
+            payload_shift=p.exponent,
+            bias=p.bias[at],
+            threshold=p.threshold[at],
+            rectify=p.activation == "relu",
+        )
+    return engine.CubaNeurons(
+        alpha=(1 << DECAY_BITS) - p.v_decay[at],
+        beta=(1 << DECAY_BITS) - p.i_decay[at],
+        shift=WEIGHT_SHIFT,
+        bias=p.bias[at],
+        threshold=None if p.threshold is None else p.threshold[at],
+        subtract=p.reset == "subtract",
+        refractory=p.refractory,
+        reads=READS_ON_SPIKE if p.reset == "zero" else None,
+    )
