@@ -13,12 +13,13 @@ from snnstack.backends.loihi.network import ChipNetwork, Connection, Cuba
 from snnstack.backends.loihi.program import Program
 from snnstack.backends.loihi.rules import CHIP_RULES, NETWORK_RULES
 from snnstack.board import Board
-from snnstack.compilers.loihi.layout import layout
+from snnstack.compilers.loihi.layout import cut_shapes, layout
 from snnstack.compilers.loihi.memory import wire
 from snnstack.compilers.loihi.network import chip_network
 from snnstack.errors import ModelError, raise_if_any
-from snnstack.ir.nodes import Array, EventKind
-from snnstack.ir.step import Conv, Dense, Projection
+from snnstack.ir.matrix import from_matrix, matrix
+from snnstack.ir.nodes import Array, EventKind, Shape
+from snnstack.ir.step import Conv, Dense, Projection, size
 from snnstack.mapping.partition import Wire
 from snnstack.quant.network import QuantizedNetwork
 
@@ -99,17 +100,26 @@ def _wires(
     chip: ChipNetwork, projections: Sequence[Projection], limits: Limits
 ) -> tuple[Wire, ...]:
     """One wire for each projection; connections that come from none are grouped by geometry."""
-    found, rest = [], list(chip.connections)
+    found, rest, planes = [], list(chip.connections), cut_shapes(chip)
     for projection in projections:
         stored = [c for c in rest if _holds(c, projection)]
         rest = [c for c in rest if not any(c is s for s in stored)]
         if stored:
-            found.append(wire(projection, stored, limits))
+            found.append(wire(_in_plane(projection, planes), stored, limits))
     while rest:
         group = [c for c in rest if _same_geometry(c, rest[0])]
         rest = [c for c in rest if not any(c is g for g in group)]
-        found.append(wire(_together(group), group, limits))
+        found.append(wire(_in_plane(_together(group), planes), group, limits))
     return tuple(found)
+
+
+def _in_plane(projection: Projection, planes: Mapping[str, Shape]) -> Projection:
+    """Itself; a convolution that sees its target as another shape than its blocks do: sparse."""
+    conv = projection.synapses
+    if not isinstance(conv, Conv) or conv.out_shape == planes[projection.target]:
+        return projection
+    listed = from_matrix(matrix(conv, size(conv.out_shape)))
+    return replace(projection, synapses=listed)
 
 
 def _holds(c: Connection, p: Projection) -> bool:

@@ -11,8 +11,8 @@ from snnstack.backends.loihi.limits import Limits
 from snnstack.backends.loihi.network import ChipNetwork
 from snnstack.backends.loihi.program import CoreImage, Placement
 from snnstack.errors import CapacityError, fail
-from snnstack.ir.nodes import Array
-from snnstack.ir.step import size
+from snnstack.ir.nodes import Array, Shape
+from snnstack.ir.step import Conv, size
 from snnstack.mapping.blocks import Blocks
 from snnstack.mapping.partition import Amount, Partition, Wire, partition
 from snnstack.mapping.place import Cores, Mesh, Place, by_layer, interleaved, pack, positions
@@ -48,7 +48,7 @@ def layout(
     amount = Amount(
         limits.compartments, limits.input_axons, limits.output_axons, limits.synaptic_memory_bytes
     )
-    shapes = {p.name: p.shape for p in network.populations}
+    shapes = cut_shapes(network)
     words = {key: name.replace("_", " ") for key, name in RESOURCES.items()}
     parts = partition(shapes, wires, amount, words)
     mesh = Mesh(limits.chips, limits.tiles, limits.cores_per_tile, limits.cores_per_chip)
@@ -58,6 +58,15 @@ def layout(
         raise _too_many(board, needed, mesh, parts, amount)
     best = min((c for c in choices if len(c.used) <= mesh.cores), key=lambda c: c.hops)
     return _images(parts.blocks, best), best.placement
+
+
+def cut_shapes(network: ChipNetwork) -> dict[str, Shape]:
+    """How each population is cut: a plane where a convolution sees it as one, else as it is."""
+    found = {p.name: p.shape for p in network.populations}
+    for c in reversed(network.connections):
+        if isinstance(c.synapses, Conv):
+            found[c.target] = c.synapses.out_shape
+    return found
 
 
 def _laid(

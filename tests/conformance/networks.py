@@ -158,8 +158,7 @@ def _chip_reset(node: Any, board: Board) -> Any:
     if not hasattr(node, "reset"):
         return node
     first = board.hardware["generation"] == 1
-    reset = "subtract" if node.reset == "subtract" and not first else "zero"
-    return replace(node, reset=reset, v_reset=None if reset == "subtract" else node.v_reset)
+    return node if node.reset == "subtract" and not first else replace(node, reset="zero")
 
 
 def steps_of(graph: Graph) -> StepGraph:
