@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -247,9 +247,9 @@ def _row(
         bit_exact=equality.mismatches == 0,
         verified=equality,
         performance=cost,
-        synops=_mean(trace, "synops"),
-        updates=_mean(trace, "updates"),
-        spikes=_mean(trace, "spikes"),
+        synops=_mean(trace, "synops", program.fires),
+        updates=_mean(trace, "updates", program.fires),
+        spikes=_mean(trace, "spikes", program.fires),
         memory={name: {"used": u, "available": a} for name, (u, a) in used.items()},
         board_status=program.board.status,
         settings=dict(program.settings),
@@ -270,6 +270,6 @@ def joined_counts(runs: Sequence[Mapping[str, Counts]]) -> dict[str, Counts]:
     return found
 
 
-def _mean(trace: Trace, count: str) -> float:
-    """Per inference, summed over the populations."""
-    return float(sum(getattr(counts, count).mean() for counts in trace.counts.values()))
+def _mean(trace: Trace, count: str, names: Iterable[str]) -> float:
+    """Per inference, summed over the populations `names`; a trace may count by core as well."""
+    return float(sum(getattr(trace.counts[name], count).mean() for name in names))

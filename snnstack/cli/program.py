@@ -87,13 +87,17 @@ def _show_build(built: Build, output: Path) -> None:
     click.echo(f"{program.name} for {program.board.title}: {output}")
     click.echo(f"  {settings_line(program.settings)}")
     for name, (used, available) in backend(program.target).utilization(program).items():
-        share = 100 * used / available
-        click.echo(f"  {name}: {size(used)} of {size(available)} ({share:.1f} %)")
+        share, show = 100 * used / available, size if _is_memory(name) else str
+        click.echo(f"  {name}: {show(used)} of {show(available)} ({share:.1f} %)")
     if built.conversion is not None:
         click.echo()
         show_conversion(built.conversion)
     else:
         click.echo("  scales fitted to the weights alone: --calibrate DATA fits them to samples")
+
+
+def _is_memory(resource: str) -> bool:
+    return resource in ("flash", "ram") or "bytes" in resource
 
 
 def show_conversion(found: Conversion) -> None:
@@ -158,6 +162,7 @@ def emulate(
     rows = {
         name: {k: int(getattr(counts, k).sum()) for k in _COUNTS}
         for name, counts in trace.counts.items()
+        if name in program.fires  # some targets also count by core
     }
     total = {k: sum(row[k] for row in rows.values()) for k in _COUNTS}
     if as_json:

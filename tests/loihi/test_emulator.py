@@ -160,19 +160,19 @@ def values(seed: int, steps: int, most: int) -> Any:
     return (rng.random(shape) < 0.2) * rng.integers(-most, most + 1, shape)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(networks(), st.integers(0, 99), st.sampled_from([1, 1, 3]))
 def test_spiking_networks_equal_the_definition(network: ChipNetwork, seed: int, most: int) -> None:
     check(network, spikes(seed, 24, most))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(networks(), st.integers(0, 99))
 def test_delays_up_to_62_equal_the_definition(network: ChipNetwork, seed: int) -> None:
     check(network, spikes(seed, 140, rate=0.05))
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(networks((sigma_delta,), graded=True), st.integers(0, 99), st.sampled_from([1, 40, 5000]))
 def test_sigma_delta_chains_equal_the_definition(
     network: ChipNetwork, seed: int, most: int
@@ -187,7 +187,7 @@ def test_sigma_delta_chains_equal_the_definition(
         assert "a value it sends does not fit 32 bits" in str(error)
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(networks((cuba, sigma_delta), graded=True), st.integers(0, 99), st.booleans())
 def test_mixed_networks_equal_the_definition(network: ChipNetwork, seed: int, graded: bool) -> None:
     try:
