@@ -88,8 +88,8 @@ install_packages() {
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ]; then return; fi
     say "installing Python packages for 'make $level'"
     case $level in
-    demo) extras= ;;
-    test) extras='[test,firmware]' && install_torch ;;
+    demo) extras='[spinnaker2]' ;;
+    test) extras='[test,firmware,spinnaker2]' && install_torch ;;
     check) extras='[dev]' ;;
     esac
     pip_install -e ".$extras"

@@ -41,6 +41,13 @@ def _lava() -> str:
     return "" if importlib.util.find_spec("lava") else f"lava not found: {install}"
 
 
+def _unicorn() -> str:
+    gone = [] if importlib.util.find_spec("unicorn") else ["unicorn: pip install unicorn"]
+    if not shutil.which("arm-none-eabi-gcc"):
+        gone.append("arm-none-eabi-gcc: apt-get install gcc-arm-none-eabi")
+    return f"not found: {', '.join(gone)}" if gone else ""
+
+
 def _ngspice() -> str:
     return "" if shutil.which("ngspice") else "ngspice not found: apt-get install ngspice"
 
@@ -54,6 +61,7 @@ NEEDS: dict[str, Callable[[], str]] = {
     "needs_zig": _zig,
     "needs_lava": _lava,
     "needs_ngspice": _ngspice,
+    "needs_unicorn": _unicorn,
     "recordings": _data,
     "data": _data,
 }
