@@ -164,7 +164,9 @@ def _kernels(network: ChipNetwork, element: Element, at: Mapping[str, int]) -> d
     """The tables of the element's kernels: weights and sources one kernel after the other."""
     if not element.kernels:
         return {}
-    rows, sources, weights = [], [], bytearray()
+    rows: list[list[int]] = []
+    sources: list[list[int]] = []
+    weights = bytearray()
     for kernel in element.kernels:
         place = {
             "weights": at["weights"] + len(weights),

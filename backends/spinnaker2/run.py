@@ -171,7 +171,8 @@ def _positions(e: Element, due: Array) -> Array:
     order = np.argsort(e.neurons)
     at = np.searchsorted(e.neurons, due, sorter=order)
     at = np.minimum(at, e.n - 1)
-    return order[at][e.neurons[order[at]] == due]
+    found: Array = order[at][e.neurons[order[at]] == due]
+    return found
 
 
 def _due(spikes: Spikes, sample: int, t: int) -> Array:
