@@ -1,0 +1,1 @@
+"""Resistive crossbars: memory devices as data, exact circuits of arrays, SPICE netlists."""
