@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,9 @@ from snnstack.ir.graph import Graph
 from snnstack.passes.options import Options
 from snnstack.pipeline import (
     Build,
+    Samples,
     as_data,
+    as_stream,
     build,
     build_all,
     discretised,
@@ -42,7 +43,6 @@ from snnstack.report.readout import (
 from snnstack.target import Progress, backend, emulator
 from snnstack.trace import Counts, Spikes, Trace
 
-Samples = str | Path | Data | Mapping[str, Any]
 VERIFY_SAMPLES = 16
 """Samples that `bench` runs on the independent machine."""
 BATCH_BYTES = 2**28
@@ -54,6 +54,7 @@ __all__ = [
     "build",
     "compile",
     "emulate",
+    "emulate_batches",
     "load",
     "open_program",
     "save",
@@ -93,6 +94,18 @@ def emulate(
     return emulator(program.target).emulate(program, spikes, seed=seed, probes=probes)
 
 
+def emulate_batches(
+    program: Program,
+    data: Samples,
+    *,
+    seed: int | None = None,
+    probes: Sequence[tuple[str, str]] = (),
+) -> Iterator[tuple[Data, Trace]]:
+    """`emulate` batch by batch: memory does not grow with the number of samples."""
+    for part in as_stream(data, program.port).batches():
+        yield part, emulate(program, part, seed=seed, probes=probes)
+
+
 def verify(
     program: Program,
     data: Samples | Spikes,
@@ -101,7 +114,16 @@ def verify(
     progress: Progress | None = None,
 ) -> Equality:
     """Emulator against what was emitted, executed independently: every spike, every state."""
-    return _verified(program, _spikes(program, data, samples), progress)[0]
+    if isinstance(data, Spikes):
+        chosen = data if samples is None else data.samples(0, samples)
+        return _verified(program, chosen, progress)[0]
+    stream = as_stream(data, program.port).first(samples)
+    results, done = [], 0
+    for part in stream.batches():
+        note = _shifted(progress, done, stream.samples)
+        results.append(_verified(program, part.spikes, note)[0])
+        done += part.spikes.batch
+    return joined(results)
 
 
 def verify_reference(
@@ -119,8 +141,9 @@ def verify_reference(
 
 
 def _spikes(program: Program, data: Samples | Spikes, samples: int | None) -> Spikes:
-    spikes = data if isinstance(data, Spikes) else as_data(data, program.port).spikes
-    return spikes if samples is None else spikes.samples(0, samples)
+    if isinstance(data, Spikes):
+        return data if samples is None else data.samples(0, samples)
+    return as_stream(data, program.port).first(samples).read().spikes
 
 
 def _verified(
@@ -185,7 +208,7 @@ def bench(
     chosen = _loaded(boards)
     graph = load(model, options)
     steps = discretised(graph)
-    test = as_data(data, steps.inputs[0]).first(samples)
+    test = as_stream(data, steps.inputs[0]).first(samples).read()
     fitted = test if calibrate is None else calibrate
     builds = build_all(graph, steps, chosen, fitted, granularity, weight_bits)
     real = run_float(steps, test)

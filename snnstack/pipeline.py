@@ -11,7 +11,9 @@ from typing import Any, cast
 from snnstack.board import Board, load_board
 from snnstack.errors import CapacityError, ModelError, Problem, TargetError, fail, raise_if_any
 from snnstack.files import write_directory
-from snnstack.frontends.data import Data, make_data, read_data
+from snnstack.frontends.data import Data, make_data
+from snnstack.frontends.open_data import open_data
+from snnstack.frontends.stream import Stream, of_data
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput
 from snnstack.passes.options import Options, apply_options
@@ -28,6 +30,8 @@ from snnstack.simple import NETWORK_KINDS
 from snnstack.target import backend, compiler, emulator, target_names
 from snnstack.trace import Trace
 
+Samples = str | Path | Data | Stream | Mapping[str, Any]
+"""Whatever samples can be read from."""
 NETWORK = "network"
 CONVERSION = "conversion.json"
 CHOICES = ("reset", "compare", "events")
@@ -96,19 +100,30 @@ def run_float(steps: StepGraph, data: Data) -> Trace:
     return run_step_graph(steps, data.spikes, output_probes(steps.outputs, fires))
 
 
-def as_data(data: str | Path | Data | Mapping[str, Any], port: StepInput) -> Data:
-    """Samples for `port` from a path, from arrays {"x": ..., "y": ...}, or as they are."""
+def as_data(data: Samples, port: StepInput) -> Data:
+    """Samples for `port`, all of them in memory: of whatever `as_stream` takes."""
     if isinstance(data, Data):
         return data
+    return as_stream(data, port).read()
+
+
+def as_stream(data: Samples, port: StepInput) -> Stream:
+    """Samples for `port`, batch by batch: from a `DATA` text or path (docs/data.md), from
+    arrays {"x": ..., "y": ...}, or as they are.
+    """
+    if isinstance(data, Stream):
+        return data
+    if isinstance(data, Data):
+        return of_data(data, port)
     if isinstance(data, Mapping):
-        return make_data(data.get("x"), data.get("y"), port, "data")
-    return read_data(Path(data), port)
+        return of_data(make_data(data.get("x"), data.get("y"), port, "data"), port)
+    return open_data(data, port)
 
 
 def build(
     model: str | Path | Graph,
     board: str | Board,
-    calibrate: str | Path | Data | Mapping[str, Any] | None = None,
+    calibrate: Samples | None = None,
     options: Options | None = None,
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
@@ -123,7 +138,7 @@ def build_steps(
     graph: Graph,
     steps: StepGraph,
     board: Board,
-    calibrate: str | Path | Data | Mapping[str, Any] | None = None,
+    calibrate: Samples | None = None,
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
 ) -> Build:
@@ -135,7 +150,7 @@ def build_all(
     graph: Graph,
     steps: StepGraph,
     boards: Sequence[Board],
-    calibrate: str | Path | Data | Mapping[str, Any] | None = None,
+    calibrate: Samples | None = None,
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
 ) -> list[Build]:
@@ -180,6 +195,7 @@ def _compiled(boards: Sequence[Board], networks: Mapping[str, QuantizedNetwork])
     return programs
 
 
+<<<<<<< HEAD
 def _calibrated(steps: StepGraph, program: Program, run: tuple[Data, Trace] | None) -> Program:
     """`program` with what its compiler fits to the spikes of every source, if there is such."""
     own = getattr(compiler(program.target), "calibrate", None)
@@ -192,10 +208,13 @@ def _calibrated(steps: StepGraph, program: Program, run: tuple[Data, Trace] | No
 def _calibration(
     steps: StepGraph, calibrate: str | Path | Data | Mapping[str, Any] | None
 ) -> tuple[Data, Trace] | None:
+=======
+def _calibration(steps: StepGraph, calibrate: Samples | None) -> tuple[Data, Trace] | None:
+>>>>>>> 7d44cc2 (data: event recordings, encoders and streams as DATA)
     """The samples that scales are fitted to, and what the float network does with them."""
     if calibrate is None or len(steps.inputs) != 1:
         return None
-    data = as_data(calibrate, steps.inputs[0]).first(CALIBRATION_SAMPLES)
+    data = as_stream(calibrate, steps.inputs[0]).first(CALIBRATION_SAMPLES).read()
     return data, run_float(steps, data)
 
 

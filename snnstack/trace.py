@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -70,6 +70,28 @@ class Spikes:
         sums = np.bincount(keys, weights=weights, minlength=self.batch * self.n)
         return sums.astype(np.int64).reshape(self.batch, self.n)
 
+    @classmethod
+    def concatenated(cls, parts: Sequence[Spikes]) -> Spikes:
+        """Batches one after the other, all of the same shape and number of steps; at least one."""
+        first = parts[0]
+        ends = np.cumsum([0, *(len(part.indices) for part in parts)])
+        rows = [part.indptr[1:] + end for part, end in zip(parts, ends[:-1], strict=True)]
+        counts = None
+        if any(part.counts is not None for part in parts):
+            counts = np.concatenate([part.event_counts() for part in parts])
+        return cls(
+            first.shape,
+            sum(part.batch for part in parts),
+            first.steps,
+            np.concatenate([np.zeros(1, dtype=np.int64), *rows]),
+            np.concatenate([part.indices for part in parts]),
+            counts,
+        )
+
+    def event_counts(self) -> NDArray[np.uint8]:
+        """How many spikes each event stands for."""
+        return np.ones(len(self.indices), dtype=np.uint8) if self.counts is None else self.counts
+
     def samples(self, start: int, stop: int) -> Spikes:
         """The samples `start`..`stop` - 1 as a batch of their own."""
         start, stop, _ = slice(start, stop).indices(self.batch)
@@ -122,3 +144,23 @@ class Trace:
     )
     counts: Mapping[str, Counts] = field(default_factory=lambda: MappingProxyType({}))
     lag: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def joined(parts: Sequence[Trace]) -> Trace:
+    """The traces of consecutive batches as that of one; at least one."""
+    first = parts[0]
+    counts = {}
+    for name, one in first.counts.items():
+        each = [part.counts[name] for part in parts]
+        counts[name] = Counts(
+            synops=np.concatenate([c.synops for c in each]),
+            updates=np.concatenate([c.updates for c in each]),
+            spikes=np.concatenate([c.spikes for c in each]),
+            other={k: np.concatenate([c.other[k] for c in each]) for k in one.other},
+        )
+    return Trace(
+        {name: Spikes.concatenated([part.spikes[name] for part in parts]) for name in first.spikes},
+        {key: np.concatenate([part.states[key] for part in parts]) for key in first.states},
+        counts,
+        first.lag,
+    )

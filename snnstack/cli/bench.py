@@ -51,7 +51,7 @@ HEADER = ("board", "accuracy %", "spikes equal %", "exact", "latency ms", "energ
 @model_options
 @json_option
 def bench(
-    model: Path, boards: tuple[str, ...], data: Path, calibrate: Path | None,
+    model: Path, boards: tuple[str, ...], data: str, calibrate: str | None,
     samples: int | None, verify_samples: int, period: float | None, granularity: Any,
     weight_bits: int | None, as_json: bool, **choices: Any,
 ) -> int:  # fmt: skip

@@ -82,18 +82,18 @@ def _build(program: Any, file: Path) -> None:
 @runner_option
 @json_option
 def run(
-    directory: Path, board: str, data: Path, samples: int, port: str | None, runner: str | None,
+    directory: Path, board: str, data: str, samples: int, port: str | None, runner: str | None,
     as_json: bool,
 ) -> int:  # fmt: skip
     """Run samples of DATA on a real board and compare with the emulator, spike for spike."""
     from snnstack.api import emulate, open_program
     from snnstack.backends.mcu import device
-    from snnstack.frontends.data import read_data
+    from snnstack.frontends.open_data import open_data
     from snnstack.report.equality import compare
 
     program, _ = open_program(directory)
     _is_mcu(program)
-    spikes = read_data(data, program.port).first(samples).spikes
+    spikes = open_data(data, program.port).first(samples).read().spikes
     with progress("building") as update:
         found = device.run_on_board(
             program, spikes, board, probes=program.variables, port=port,  # type: ignore[arg-type]

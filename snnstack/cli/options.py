@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,11 +14,12 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 data_option = click.option(
-    "--data", required=True, type=click.Path(path_type=Path), metavar="DATA",
-    help="An .npz with x [sample, step, *input shape] and y [sample].",
+    "--data", required=True, metavar="DATA",
+    help="An .npz with x [sample, step, *input shape] and y [sample], or as docs/data.md says: "
+    "tonic:NMNIST?path=FOLDER&bin=1ms, images.npz?encode=rate&steps=25, ...",
 )  # fmt: skip
 calibrate_option = click.option(
-    "--calibrate", type=click.Path(path_type=Path), metavar="DATA",
+    "--calibrate", metavar="DATA",
     help="Fit the scales to these samples and report what quantisation cost.",
 )  # fmt: skip
 granularity_option = click.option(

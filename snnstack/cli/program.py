@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from snnstack.api import Build
     from snnstack.report.conversion import Conversion
     from snnstack.report.equality import Equality
+    from snnstack.trace import Trace
 
+_COUNTS = ("spikes", "synops", "updates")
 REFERENCE_SAMPLES = 2
 """Samples of `verify` that the slow integer reference runs as well."""
 
@@ -40,7 +42,7 @@ REFERENCE_SAMPLES = 2
 @json_option
 @click.pass_obj
 def compile_(
-    written: list[str], /, model: Path, board: str, calibrate: Path | None, output: Path,
+    written: list[str], /, model: Path, board: str, calibrate: str | None, output: Path,
     granularity: Any, weight_bits: int | None, as_json: bool, **choices: Any,
 ) -> None:  # fmt: skip
     """Compile MODEL for a board into the new directory DIR."""
@@ -135,7 +137,7 @@ def show_conversion(found: Conversion) -> None:
 @json_option
 @click.pass_obj
 def emulate(
-    written: list[str], /, directory: Path, data: Path, output: Path | None,
+    written: list[str], /, directory: Path, data: str, output: Path | None,
     probes: tuple[str, ...], seed: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run the program in DIR on the emulator, bit for bit as the chip computes.
@@ -143,46 +145,43 @@ def emulate(
     With --seed, an analogue target is one chip of many: a statistical result.
     """
     from snnstack import api
-    from snnstack.frontends.data import read_data
+    from snnstack.frontends.open_data import open_data
     from snnstack.frontends.trace_file import write_trace
-    from snnstack.report.readout import accuracy, aligned, classes, output_probes
+    from snnstack.report.readout import output_probes
+    from snnstack.report.tally import tally
     from snnstack.target import statistical
+    from snnstack.trace import joined
 
     program, _ = api.open_program(directory)
-    samples = read_data(data, program.port)
+    stream = open_data(data, program.port)
     wanted = _probes(probes, program.variables)
     needed = dict.fromkeys([*wanted, *output_probes(program.outputs, program.fires)])
-    trace = api.emulate(program, samples, seed=seed, probes=list(needed))
     drawn = seed is not None and statistical(program.target)
+    runs = api.emulate_batches(program, stream, seed=seed, probes=list(needed))
+    kept: list[Trace] = []
+    found = tally(runs, program.outputs, None if output is None else kept.append)
     if output is not None:
-        write_trace(trace, output)
+        write_trace(joined(kept), output)
         written.append(str(output))
-    found = classes(aligned(trace, samples.spikes.steps), program.outputs)
-    share = accuracy(found, samples.labels)
-    rows = {
-        name: {k: int(getattr(counts, k).sum()) for k in _COUNTS}
-        for name, counts in trace.counts.items()
-        if name in program.fires  # some targets also count by core
-    }
+    share = found.accuracy
+    # Some targets also count by core.
+    rows = {k: dict(row) for k, row in found.rows.items() if k in program.fires}
     total = {k: sum(row[k] for row in rows.values()) for k in _COUNTS}
     if as_json:
-        head: dict[str, Any] = {"samples": samples.spikes.batch, "steps": samples.spikes.steps}
+        head: dict[str, Any] = {"samples": stream.samples, "steps": stream.steps}
         head |= {"seed": seed, "statistical": True} if drawn else {}
         populations = [{"population": name, **row} for name, row in rows.items()]
         file = None if output is None else str(output)
         print_json({**head, "accuracy": share, **total, "populations": populations, "trace": file})
         return
-    batch = samples.spikes.batch
-    title = f"{batch} samples of {samples.spikes.steps} steps, accuracy {percent(share)}"
+    batch = stream.samples
+    title = f"{batch} samples of {stream.steps} steps, accuracy {percent(share)}"
     title += f" (statistical: chip {seed} of many)" if drawn else ""
     rows["total"], rows["per sample"] = total, {k: round(n / batch) for k, n in total.items()}
     shown = [[name, *(str(row[k]) for k in _COUNTS)] for name, row in rows.items()]
     table(title, ["population", *_COUNTS], shown)
     if output is not None:
         click.echo(f"trace: {output}")
-
-
-_COUNTS = ("spikes", "synops", "updates")
 
 
 def _probes(texts: tuple[str, ...], known: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
@@ -200,13 +199,13 @@ def _probes(texts: tuple[str, ...], known: tuple[tuple[str, str], ...]) -> list[
 @data_option
 @click.option("--samples", type=click.IntRange(min=1), help="Only the first N.", metavar="N")
 @json_option
-def verify(directory: Path, data: Path, samples: int | None, as_json: bool) -> int:
+def verify(directory: Path, data: str, samples: int | None, as_json: bool) -> int:
     """Compare the emulator with an independent run of DIR: every spike, every state."""
     from snnstack import api
-    from snnstack.frontends.data import read_data
+    from snnstack.frontends.open_data import open_data
 
     program, network = api.open_program(directory)
-    test = read_data(data, program.port).first(samples)
+    test = open_data(data, program.port).first(samples)
     with progress("building") as update:
         found = api.verify(program, test, progress=partial(update, "running"))
     results = [found]

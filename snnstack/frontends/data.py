@@ -41,19 +41,22 @@ class Data:
 
 def read_data(path: Path, port: StepInput) -> Data:
     """The samples in `path` for the input `port`; DataError lists all that does not fit."""
-    arrays = _arrays(path)
+    arrays = read_arrays(path)
     return make_data(arrays["x"], arrays.get("y"), port, str(path))
 
 
-def make_data(x: ArrayLike | None, y: ArrayLike | None, port: StepInput, name: str) -> Data:
+def make_data(
+    x: ArrayLike | None, y: ArrayLike | None, port: StepInput, name: str, first: int = 0
+) -> Data:
     """Samples from arrays: `x` [sample, step, *input shape] of 0/1 or counts 0..255.
 
-    Raises DataError with everything that is wrong with them.
+    `first` is the number of the first sample, for messages. Raises DataError with everything
+    that is wrong with them.
     """
     if x is None:
         raise fail(DataError, name, "holds no x", HINT)
     values, labels = np.asarray(x), None if y is None else np.asarray(y)
-    problems = _shape_problems(values, port, name) or _value_problems(values, port, name)
+    problems = _shape_problems(values, port, name) or _value_problems(values, port, name, first)
     if labels is not None:
         problems += _label_problems(labels, values, name)
     raise_if_any(DataError, problems)
@@ -61,21 +64,28 @@ def make_data(x: ArrayLike | None, y: ArrayLike | None, port: StepInput, name: s
     return Data(spikes, None if labels is None else labels.astype(np.int64), name)
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, names: tuple[str, ...] = ("x", "y")) -> dict[str, NDArray[Any]]:
+    """Those of the arrays x and y that are asked for; DataError unless there is an x."""
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "there is no such file"
         raise fail(DataError, str(path), what, HINT)
     try:
         raise_if_any(DataError, _kind_problems(path))
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            found = dict(_read_arrays(file, path))
-            names = ", ".join(file.files) or "nothing"
+            found = dict(_read_arrays(file, path, names))
+            listed = ", ".join(file.files) or "nothing"
+            has_x = "x" in file.files
     except _DAMAGED as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise fail(DataError, str(path), f"is cut short or damaged: {reason}", HINT) from error
-    if "x" not in found:
-        raise fail(DataError, str(path), f"holds {names}, but no x", HINT)
+    if not has_x:
+        raise fail(DataError, str(path), f"holds {listed}, but no x", HINT)
     return found
+
+
+def read_labels(path: Path) -> NDArray[Any] | None:
+    """The array y of an .npz, if it has one, without reading x."""
+    return read_arrays(path, ("y",)).get("y")
 
 
 def _kind_problems(path: Path) -> Iterator[Problem]:
@@ -90,9 +100,11 @@ def _kind_problems(path: Path) -> Iterator[Problem]:
         yield Problem(str(path), "is not an .npz file", HINT)
 
 
-def _read_arrays(file: Any, path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
-    """The arrays x and y; DataError for Python objects, which are never unpickled."""
-    for name in ("x", "y"):
+def _read_arrays(
+    file: Any, path: Path, names: tuple[str, ...]
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """The arrays of these names; DataError for Python objects, which are never unpickled."""
+    for name in names:
         if name not in file.files:
             continue
         try:
@@ -116,7 +128,7 @@ def _shape_problems(x: NDArray[Any], port: StepInput, name: str) -> list[Problem
     return [Problem(name, what)]
 
 
-def _value_problems(x: NDArray[Any], port: StepInput, name: str) -> list[Problem]:
+def _value_problems(x: NDArray[Any], port: StepInput, name: str, start: int = 0) -> list[Problem]:
     if x.dtype.kind not in "buif":
         return [Problem(name, f"x holds {x.dtype}, not numbers")]
     most = port.max_count
@@ -131,7 +143,7 @@ def _value_problems(x: NDArray[Any], port: StepInput, name: str) -> list[Problem
     kind = "0 or 1" if most == 1 else f"integers 0..{most}"
     what = (
         f"x has {count} value{'s' if count > 1 else ''} outside the input type "
-        f"{port.events!r} ({kind}), first {x[first]:g} at {list(first)}"
+        f"{port.events!r} ({kind}), first {x[first]:g} at {[first[0] + start, *first[1:]]}"
     )
     return [Problem(name, what, _value_hint(x, most))]
 

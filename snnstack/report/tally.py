@@ -1,0 +1,45 @@
+"""`Tally`: what the runs of consecutive batches add up to, without keeping the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from snnstack.frontends.data import Data
+from snnstack.report.readout import aligned, classes
+from snnstack.trace import Trace
+
+COUNTS = ("spikes", "synops", "updates")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """`accuracy` is None without labels; `rows` {population or core: {count: sum}}."""
+
+    samples: int
+    accuracy: float | None
+    rows: Mapping[str, Mapping[str, int]]
+
+
+def tally(
+    runs: Iterable[tuple[Data, Trace]],
+    outputs: Sequence[str],
+    keep: Callable[[Trace], None] | None = None,
+) -> Tally:
+    """Sums over all batches; `keep` is given every trace."""
+    samples = right = labelled = 0
+    rows: dict[str, dict[str, int]] = {}
+    for data, trace in runs:
+        samples += data.spikes.batch
+        if data.labels is not None:
+            found = classes(aligned(trace, data.spikes.steps), outputs)
+            right += int((found == data.labels).sum())
+            labelled += len(data.labels)
+        for name, counts in trace.counts.items():
+            row = rows.setdefault(name, dict.fromkeys(COUNTS, 0))
+            for count in COUNTS:
+                row[count] += int(getattr(counts, count).sum())
+        if keep is not None:
+            keep(trace)
+    complete = samples > 0 and labelled == samples
+    return Tally(samples, right / samples if complete else None, rows)
