@@ -195,7 +195,6 @@ def _compiled(boards: Sequence[Board], networks: Mapping[str, QuantizedNetwork])
     return programs
 
 
-<<<<<<< HEAD
 def _calibrated(steps: StepGraph, program: Program, run: tuple[Data, Trace] | None) -> Program:
     """`program` with what its compiler fits to the spikes of every source, if there is such."""
     own = getattr(compiler(program.target), "calibrate", None)
@@ -205,12 +204,7 @@ def _calibrated(steps: StepGraph, program: Program, run: tuple[Data, Trace] | No
     return cast(Program, own(program, sources))
 
 
-def _calibration(
-    steps: StepGraph, calibrate: str | Path | Data | Mapping[str, Any] | None
-) -> tuple[Data, Trace] | None:
-=======
 def _calibration(steps: StepGraph, calibrate: Samples | None) -> tuple[Data, Trace] | None:
->>>>>>> 7d44cc2 (data: event recordings, encoders and streams as DATA)
     """The samples that scales are fitted to, and what the float network does with them."""
     if calibrate is None or len(steps.inputs) != 1:
         return None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from snnstack.errors import DataError, fail
 from snnstack.frontends import event_hdf5
-from snnstack.frontends.data import read_arrays, read_labels
+from snnstack.frontends.data import DAMAGED, read_arrays, read_labels
 
 IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 """The third byte of an idx file, by its author's description."""
@@ -79,7 +79,7 @@ def _npy_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
     try:
         with zipfile.ZipFile(path) as archive, archive.open("x.npy") as file:
             shape, fortran, dtype = _header(file)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, NotImplementedError):
+    except (*DAMAGED, KeyError, NotImplementedError):
         return None
     return None if fortran or dtype.hasobject or not shape or 0 in shape else (shape, dtype)
 
@@ -96,11 +96,7 @@ def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 def _exactly(file: Any, count: int, path: Path) -> bytes:
     try:
         content: bytes = file.read(count)
-    except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
-        raise fail(DataError, str(path), f"is cut short or damaged: {error}") from error
-    except Exception as error:  # zlib.error, of a module that may be missing
-        if type(error).__module__ != "zlib":
-            raise
+    except DAMAGED as error:
         raise fail(DataError, str(path), f"is cut short or damaged: {error}") from error
     if len(content) != count:
         raise fail(DataError, str(path), "is cut short or damaged: x ends early")

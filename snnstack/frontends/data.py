@@ -19,7 +19,7 @@ from snnstack.trace import Spikes
 HINT = "give an .npz with x [sample, step, *input shape] and y [sample]"
 LARGEST_COUNT = 255
 """Of one event: counts are uint8."""
-_DAMAGED = (ValueError, OSError, EOFError, RuntimeError, BadZipFile, zlib.error)
+DAMAGED = (ValueError, OSError, EOFError, RuntimeError, BadZipFile, zlib.error)
 """What numpy and zipfile raise for bytes that are not what they should be."""
 
 
@@ -75,7 +75,7 @@ def read_arrays(path: Path, names: tuple[str, ...] = ("x", "y")) -> dict[str, ND
             found = dict(_read_arrays(file, path, names))
             listed = ", ".join(file.files) or "nothing"
             has_x = "x" in file.files
-    except _DAMAGED as error:
+    except DAMAGED as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise fail(DataError, str(path), f"is cut short or damaged: {reason}", HINT) from error
     if not has_x:
