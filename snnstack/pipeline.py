@@ -22,6 +22,7 @@ from snnstack.quant.calibration import Calibration, measured
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.numerics import Numerics
 from snnstack.quant.quantise import quantise
+from snnstack.quant.reset_now import reset_now
 from snnstack.quant.scales import Granularity
 from snnstack.report.conversion import Conversion, conversion
 from snnstack.report.readout import aligned, output_probes
@@ -34,7 +35,12 @@ Samples = str | Path | Data | Stream | Mapping[str, Any]
 """Whatever samples can be read from."""
 NETWORK = "network"
 CONVERSION = "conversion.json"
-CHOICES = ("reset", "compare", "events")
+CHOICES = ("reset", "reset_time", "compare", "events")
+RESETS_IN_WORDS = {
+    ("subtract", "next"): "subtracts its threshold in the step after a spike",
+    ("subtract", "recheck"): "fires again only above twice its threshold after a subtraction",
+    ("none", "now"): "is not reset by a spike",
+}
 CALIBRATION_SAMPLES = 128
 """Samples of the calibration data that are used; more changes no scale."""
 
@@ -220,7 +226,9 @@ def quantise_for(
     weight_bits: int | None = None,
 ) -> QuantizedNetwork:
     """The integer network for a board: by its target's own quantiser, or the general one."""
-    machine = backend(board.target)
+    machine, steps = backend(board.target), reset_now(steps)
+    if not getattr(machine, "LATE_RESETS", False):
+        raise_if_any(ModelError, _late_resets(steps, board.target))
     own = getattr(machine, "quantise", None)
     numerics = numerics_of(board.target, weight_bits)
     if own is not None:
@@ -242,6 +250,16 @@ def numerics_of(target: str, weight_bits: int | None = None) -> Numerics:
     found = choose(weight_bits)
     assert isinstance(found, Numerics)
     return found
+
+
+def _late_resets(steps: StepGraph, target: str) -> Iterator[Problem]:
+    """Populations whose reset the target cannot do: for targets that do not say LATE_RESETS."""
+    for p in steps.populations:
+        if p.threshold is None or (p.reset_time == "now" and p.reset != "none"):
+            continue
+        what = f"{RESETS_IN_WORDS[p.reset, p.reset_time]}, which {target} cannot do"
+        hint = "reset='subtract' (--reset subtract) subtracts at once; compare the accuracy then"
+        yield Problem(p.name, what, hint)
 
 
 def _explain(

@@ -42,6 +42,19 @@ STATELESS_KINDS = (Linear, Affine, Scale, Conv1d, Conv2d, SumPool2d, AvgPool2d, 
 names = st.text("abcXYZ019._- é", min_size=1, max_size=6).filter(lambda s: s not in (".", ".."))
 keys = st.text("abc_.é ", min_size=1, max_size=4).filter(lambda s: s not in (".", ".."))
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=6)
+resets = st.one_of(
+    st.fixed_dictionaries(
+        {"reset": st.sampled_from(["v_reset", "zero", "subtract", "none"]),
+         "reset_time": st.just("now")}
+    ),
+    st.fixed_dictionaries(
+        {"reset": st.just("subtract"), "reset_time": st.sampled_from(["next", "recheck"])}
+    ),
+    st.fixed_dictionaries(
+        {"reset": st.sampled_from(["v_reset", "zero"]),
+         "reset_time": st.sampled_from(["next", "next_all"])}
+    ),
+)  # fmt: skip
 dtypes = st.sampled_from([np.float32, np.float64, np.float16])
 
 
@@ -86,8 +99,9 @@ class Maker:
         if "compare" in wants:
             said["compare"] = self.draw(st.sampled_from(["gt", "ge"]))
         if "reset" in wants:
-            said["reset"] = self.draw(st.sampled_from(["v_reset", "zero", "subtract"]))
-            said["refractory"] = self.draw(st.sampled_from([0.0, 0.0, 2 * DT]))
+            said |= self.draw(resets)
+            if said["reset_time"] == "now":
+                said["refractory"] = self.draw(st.sampled_from([0.0, 0.0, 2 * DT]))
         return kind(**fields, **said)
 
     def linear(self, kind: type[Any], given: int, out: int) -> Leaf:

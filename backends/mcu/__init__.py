@@ -7,7 +7,10 @@ from snnstack.backends.mcu.rules import RULES
 from snnstack.backends.mcu.run import describe, run
 from snnstack.backends.mcu.store import emit, load, utilization
 
+LATE_RESETS = True
+
 __all__ = [
+    "LATE_RESETS",
     "NUMERICS",
     "RULES",
     "Program",

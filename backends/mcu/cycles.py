@@ -168,7 +168,8 @@ def _always_firing(layer: Layer) -> Layer:
     if layer.threshold is None:
         return layer
     reach = np.full(layer.n, -(2**28), dtype=np.int32)
-    return replace(layer, threshold=reach, reset="set", v_reset=np.zeros_like(reach))
+    zeros = np.zeros_like(reach)
+    return replace(layer, threshold=reach, reset="set", reset_time="now", v_reset=zeros)
 
 
 def _parameter_bytes(program: Program) -> float:

@@ -48,6 +48,8 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         "clip": _clip(plan),
         "safe": _safe(plan),
         "limit": NUMERICS.state_max,
+        "back": _back(plan),
+        "tested": "v - back" if layer.reset_time == "recheck" else "v",
         "compare": _COMPARE[layer.compare],
         "threshold": _value(plan, "threshold", "j") if plan.fires else "0",
         "after": _after(plan),
@@ -121,7 +123,16 @@ def _i(plan: LayerPlan) -> str:
 
 def _v(plan: LayerPlan) -> str:
     drive = " + x" if plan.layer.beta is None else " + i"
-    return _decayed(plan, "alpha", "v") + drive + _plus(plan, "leak")
+    late = " - back" if plan.fires and plan.layer.reset_time == "next" else ""
+    return _decayed(plan, "alpha", "v") + late + drive + _plus(plan, "leak")
+
+
+def _back(plan: LayerPlan) -> str | None:
+    """What the reset takes because the membrane of the step before is above its threshold."""
+    if plan.layer.reset_time == "now" or not plan.fires:
+        return None
+    threshold = _value(plan, "threshold", "j")
+    return f"s->v_{plan.id}[j] {_COMPARE[plan.layer.compare]} {threshold} ? {threshold} : 0"
 
 
 def _clip(plan: LayerPlan) -> str:
@@ -133,7 +144,8 @@ def _clip(plan: LayerPlan) -> str:
     if not layer.saturate_v:
         return "no"
     inside = layer.threshold is not None and np.all(np.abs(layer.threshold) < NUMERICS.state_max)
-    return "split" if inside else "full"
+    at_once = layer.reset != "none" and layer.reset_time == "now"
+    return "split" if inside and at_once else "full"
 
 
 def _safe(plan: LayerPlan) -> tuple[int, str]:
@@ -146,7 +158,8 @@ def _safe(plan: LayerPlan) -> tuple[int, str]:
     decaying = layer.beta is None and int(layer.alpha.max()) < ONE
     sinking = layer.threshold is None or layer.reset == "set" or bool(np.all(layer.threshold >= 0))
     largest = max((int(np.abs(r.table.weight).max(initial=0)) for r in layer.routes), default=0)
-    if not (layer.saturate_v and decaying and sinking and largest):
+    late = layer.reset_time == "next"
+    if late or not (layer.saturate_v and decaying and sinking and largest):
         return 0, "0"
     room = NUMERICS.state_max * (ONE - int(layer.alpha.max())) // ONE - 2
     room -= int(np.abs(layer.bias).max()) + int(np.abs(layer.leak).max())
@@ -163,7 +176,7 @@ def _arrivals(route: RoutePlan) -> str:
 
 
 def _after(plan: LayerPlan) -> str:
-    if not plan.fires:
+    if not plan.fires or plan.layer.reset == "none" or plan.layer.reset_time == "next":
         return "v"
     if plan.layer.reset == "subtract":
         top = f"snn_least(v, {NUMERICS.state_max})" if _clip(plan) == "split" else "v"

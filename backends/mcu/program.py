@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from snnstack.board import Board
-from snnstack.ir.nodes import Array, Compare, EventKind, Metadata, Shape, node
+from snnstack.ir.nodes import Array, Compare, EventKind, Metadata, ResetTime, Shape, node
 from snnstack.ir.step import Pool, StepInput, StepReset, size
 
 Order = Literal["c", "hwc"]
@@ -105,6 +105,7 @@ class Layer:
     saturate_v: bool
     saturate_i: bool
     history: int
+    reset_time: ResetTime = "now"
 
     @property
     def n(self) -> int:

@@ -77,6 +77,7 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "shape": layer.shape,
         "order": layer.order,
         "reset": layer.reset if layer.threshold is not None else None,
+        "reset_time": layer.reset_time if layer.threshold is not None else None,
         "compare": layer.compare if layer.threshold is not None else None,
         "accumulator_bits": layer.accumulator_bits,
         "saturates": layer.saturate_v or layer.saturate_i,

@@ -102,6 +102,7 @@ def _layer(
         saturate_v=proof.saturate_v,
         saturate_i=proof.saturate_i,
         history=history,
+        reset_time=population.reset_time,
     )
 
 

@@ -44,6 +44,10 @@ def _after_reset(population: QuantizedPopulation) -> float:
         return 0.0
     if population.reset == "set":
         return float(np.abs(population.v_reset).max(initial=0))
+    if population.reset == "none":
+        return 0.0
+    if population.reset_time == "next":  # below zero by at most one threshold, then it decays
+        return float(np.abs(population.threshold).max(initial=0))
     return 0.0 if (population.threshold >= 0).all() else float("inf")
 
 

@@ -105,4 +105,6 @@ def _neurons(layer: Layer) -> engine.IntegerNeurons:
         refractory=layer.refractory,
         current_max=NUMERICS.current_max,
         state_max=NUMERICS.state_max,
+        resets=layer.reset != "none",
+        reset_time=layer.reset_time,
     )

@@ -54,8 +54,10 @@ _MODEL = (
                  "for a network without time constants]"),
     click.option("--integrator", type=click.Choice(["euler", "exponential"]),
                  help="[default: the file's, else euler]"),
-    click.option("--reset", type=click.Choice(["zero", "subtract"]),
+    click.option("--reset", type=click.Choice(["zero", "subtract", "none"]),
                  help="What a spike does to the membrane. [default: the file's, else v_reset]"),
+    click.option("--reset-time", type=click.Choice(["now", "next", "next_all", "recheck"]),
+                 help="When: at once, or in the next step. [default: the file's, else now]"),
     click.option("--compare", type=click.Choice(["gt", "ge"]),
                  help="Fire at v > or >= threshold. [default: the file's, else gt]"),
     click.option("--events", type=click.Choice(["binary", "count"]),
@@ -64,7 +66,7 @@ _MODEL = (
 
 
 def model_options(function: _Function) -> _Function:
-    """`--dt --integrator --reset --compare --events`, for verbs that load a model."""
+    """`--dt --integrator --reset --reset-time --compare --events`, for verbs that load a model."""
     for option in reversed(_MODEL):
         function = option(function)
     return function

@@ -107,9 +107,8 @@ def size(count: int) -> str:
 def settings_line(settings: Mapping[str, Any]) -> str:
     """How the model was read, each choice with where it comes from."""
     origin = settings.get("origin", {})
-    names = [
-        name for name in ("dt", "integrator", "reset", "compare", "events") if name in settings
-    ]
+    listed = ("dt", "integrator", "reset", "reset_time", "compare", "events")
+    names = [name for name in listed if name in settings and settings[name] != "now"]
     parts = [
         f"{name} {_setting(name, settings[name])} ({origin.get(name, 'model')})" for name in names
     ]

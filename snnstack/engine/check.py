@@ -105,12 +105,21 @@ def _neuron_problems(layer: LayerPlan) -> Iterator[Problem]:
             low, high = _limits(neurons, name)
             if layer.n and not low <= values.min() <= values.max() <= high:
                 yield Problem(layer.name, f"{name} is not within {low}..{high}")
+    yield from _reset_problems(layer)
     part = layer.part
     if part is not None and (part.shape != (layer.n,) or part.min(initial=0) < 0):
         yield Problem(layer.name, f"part needs a number from 0 for each of {layer.n} neurons")
     shifts = [getattr(neurons, name, 0) for name in ("shift", "payload_shift")]
     if not all(0 <= shift <= 31 for shift in shifts):
         yield Problem(layer.name, f"shifts by {shifts}, not 0..31")
+
+
+def _reset_problems(layer: LayerPlan) -> Iterator[Problem]:
+    neurons = layer.neurons
+    if not isinstance(neurons, IntegerNeurons) or neurons.reset_time == "now":
+        return
+    if not neurons.subtract or neurons.reset_time == "next_all" or neurons.refractory:
+        yield Problem(layer.name, f"has a reset {neurons.reset_time!r} that is no subtraction")
 
 
 def _limits(neurons: IntegerNeurons | CubaNeurons | DeltaNeurons, name: str) -> tuple[int, int]:

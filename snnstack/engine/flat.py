@@ -27,12 +27,13 @@ from snnstack.engine.taps import pixel_taps
 
 # Columns of `layers`. FAST: no current state, not refractory, one alpha, threshold and reset.
 # NARROW: all input is one table of dense rows, for events without values. SHOWN: what a probe
-# of v shows on a spike, or -1.
+# of v shows on a spike, or -1. LATE: the time of a reset, see `snnstack.ir.nodes.ResetTime`.
 N, OFFSET, FIRST_EDGE, LAST_EDGE, SOURCE, SHIFT, REFRACTORY = range(7)
 SUBTRACT, HAS_CURRENT, FAST, NARROW, CURRENT_MAX, STATE_MAX = range(7, 13)
-MODEL, CURRENT_BITS, SHOWN, PAYLOAD_SHIFT, RECTIFY = range(13, 18)
-LAYER_COLUMNS = 18
+MODEL, CURRENT_BITS, SHOWN, PAYLOAD_SHIFT, RECTIFY, LATE = range(13, 19)
+LAYER_COLUMNS = 19
 PLAIN, CUBA, DELTA = range(3)
+NOW, NEXT, NEXT_ALL, RECHECK = range(4)
 # Columns of `edges`. INDPTR: first row pointer of a sparse table, first row of `pixels` of a
 # convolution. MAP: first row pointer of the event map, or -1. GRADED: events carry values.
 # ROWS: how many rows of a dense table `narrow` can hold the sum of.
@@ -44,6 +45,8 @@ DENSE, SPARSE, CONV = range(3)
 # Rows of `parameters`. DRIVE: bias + leak. ABOVE: v > it means a spike. AFTER: what v becomes,
 # or what is added to it.
 ALPHA, BETA, BIAS, LEAK, DRIVE, GAIN_IN, GAIN, ABOVE, AFTER = range(9)
+
+TIMES = {"now": NOW, "next": NEXT, "next_all": NEXT_ALL, "recheck": RECHECK}
 
 BLOCK = 256
 """Most rows added before a narrow accumulator is emptied: 256 * -128 still fits int16."""
@@ -202,7 +205,7 @@ def _settings(layer: LayerPlan, plan: NetworkPlan) -> list[int]:
     """The columns of a row of `layers` from SHIFT on."""
     neurons = layer.neurons
     if isinstance(neurons, DeltaNeurons):
-        kind = [DELTA, 0, -1, neurons.payload_shift, int(neurons.rectify)]
+        kind = [DELTA, 0, -1, neurons.payload_shift, int(neurons.rectify), NOW]
         return [neurons.shift, *[0] * 7, *kind]
     if isinstance(neurons, Float32Neurons):
         common = [0, int(neurons.subtract), int(neurons.exc_decay is not None)]
@@ -212,17 +215,31 @@ def _settings(layer: LayerPlan, plan: NetworkPlan) -> list[int]:
     if isinstance(neurons, CubaNeurons):
         shown = -1 if neurons.threshold is None or neurons.reads is None else neurons.reads
         common = [max(pause, 1), int(neurons.subtract), 1, 0, int(narrow), 0, neurons.state_max]
-        return [neurons.shift, *common, CUBA, neurons.current_bits, shown, 0, 0]
-    common = [pause, int(neurons.subtract), int(neurons.beta is not None)]
+        return [neurons.shift, *common, CUBA, neurons.current_bits, shown, 0, 0, NOW]
+    moves = int(neurons.subtract or not neurons.resets)
+    late = TIMES[neurons.reset_time] if neurons.threshold is not None else NOW
+    common = [pause, moves, int(neurons.beta is not None)]
     if isinstance(neurons, FloatNeurons):
-        return [0, *common, *[0] * 4, *[PLAIN, 0, -1, 0, 0]]
+        return [0, *common, *[0] * 4, *[PLAIN, 0, -1, 0, 0, late]]
     uniform = all(
         values is None or np.all(values == values[:1])
         for values in (neurons.alpha, neurons.threshold, neurons.v_reset)
     )
-    fast = uniform and neurons.beta is None and pause == 0 and layer.n > 0
+    fast = uniform and neurons.beta is None and pause == 0 and layer.n > 0 and late == NOW
     limits = [neurons.current_max, neurons.state_max]
-    return [neurons.shift, *common, int(fast), int(fast and narrow), *limits, PLAIN, 0, -1, 0, 0]
+    return [
+        neurons.shift,
+        *common,
+        int(fast),
+        int(fast and narrow),
+        *limits,
+        PLAIN,
+        0,
+        -1,
+        0,
+        0,
+        late,
+    ]
 
 
 def _is_plain_dense(edge: Edge, plan: NetworkPlan) -> bool:
@@ -255,6 +272,8 @@ def _parameters(layer: LayerPlan) -> NDArray[Any]:
     rows[ABOVE] = neurons.threshold
     if neurons.subtract:
         rows[AFTER] = -rows[ABOVE]
+    elif not getattr(neurons, "resets", True):
+        rows[AFTER] = 0
     if ge:
         rows[ABOVE] = rows[ABOVE] - 1 if kind is np.int64 else np.nextafter(rows[ABOVE], -np.inf)
     return rows

@@ -15,8 +15,10 @@ from snnstack.engine.flat import (
     FIRST_EDGE,
     GRADED,
     LAST_EDGE,
+    LATE,
     MODEL,
     NARROW,
+    NOW,
     OFFSET,
     READS,
     ROWS,
@@ -33,7 +35,9 @@ from snnstack.engine.neurons import (
     update_delta,
     update_fast,
     update_float,
+    update_float_late,
     update_integer,
+    update_integer_late,
 )
 
 
@@ -184,6 +188,8 @@ def run_integer(flat: Any, work: Any, group: Any, samples: int, steps: int) -> N
                     done = gather(flat, work, layer, begin, t, wide, narrow)
                     if row[FAST]:
                         update_fast(row, flat.parameters, wide, v, work.flags)
+                    elif row[LATE] != NOW:
+                        update_integer_late(row, flat.parameters, wide, v, i, work.flags)
                     else:
                         update_integer(row, flat.parameters, wide, v, i, wait, work.flags)
                 work.synops[layer, sample] += done
@@ -270,5 +276,8 @@ def run_float(flat: Any, work: Any, group: Any, samples: int, steps: int) -> Non
                 wide, narrow = work.wide[: row[N]], work.narrow[: row[N]]
                 v, i, wait = work.v[start:stop], work.i[start:stop], work.wait[start:stop]
                 work.synops[layer, sample] += gather(flat, work, layer, begin, t, wide, narrow)
-                update_float(row, flat.parameters, wide, v, i, wait, work.flags)
+                if row[LATE] != NOW:
+                    update_float_late(row, flat.parameters, wide, v, i, work.flags)
+                else:
+                    update_float(row, flat.parameters, wide, v, i, wait, work.flags)
                 finish(flat, work, layer, begin + t)

@@ -23,9 +23,13 @@ from snnstack.engine.flat import (
     GAIN,
     GAIN_IN,
     HAS_CURRENT,
+    LATE,
     LEAK,
+    NEXT,
+    NEXT_ALL,
     OFFSET,
     PAYLOAD_SHIFT,
+    RECHECK,
     RECTIFY,
     REFRACTORY,
     SHIFT,
@@ -87,6 +91,29 @@ def update_integer(
         flags[j] = fired
         v[j] = np.int32((u & keep) + after[j]) if fired else u
         wait[j] = pause if fired else max(np.int32(wait[j] - 1), np.int32(0))
+
+
+@compiled
+def update_integer_late(row: Any, parameters: Any, total: Any, v: Any, i: Any, flags: Any) -> None:
+    """Integer update with a subtraction in the next step, or rechecked; never refractory."""
+    start, stop, scale = row[OFFSET], row[OFFSET] + row[N], np.int32(1 << row[SHIFT])
+    highest, lowest = np.int32(row[STATE_MAX]), np.int32(-row[STATE_MAX])
+    bound = row[CURRENT_MAX] if row[HAS_CURRENT] else 2**31 - 1
+    strongest, weakest, recheck = np.int32(bound), np.int32(-bound), row[LATE] == RECHECK
+    alpha, beta = parameters[ALPHA, start:stop], parameters[BETA, start:stop]
+    bias, leak = parameters[BIAS, start:stop], parameters[LEAK, start:stop]
+    above, after = parameters[ABOVE, start:stop], parameters[AFTER, start:stop]
+    for j in range(stop - start):
+        x = np.int32(decayed(i[j], beta[j]) + np.int32(np.int32(total[j]) * scale) + bias[j])
+        x = min(max(x, weakest), strongest)
+        i[j] = x
+        back = after[j] if v[j] > above[j] else np.int32(0)
+        at_once = np.int32(0) if recheck else back
+        u = np.int32(np.int32(decayed(v[j], alpha[j]) + at_once) + x + leak[j])
+        u = min(max(u, lowest), highest)
+        fired = (np.int32(u + back) if recheck else u) > above[j]
+        flags[j] = fired
+        v[j] = np.int32(u + after[j]) if recheck and fired else u
 
 
 @compiled
@@ -179,6 +206,34 @@ def update_float(
         flags[j] = fired
         v[j] = ((u + after[j]) if subtract else after[j]) if fired else u
         wait[j] = pause if fired else max(wait[j] - 1, 0)
+
+
+@compiled
+def update_float_late(row: Any, parameters: Any, total: Any, v: Any, i: Any, flags: Any) -> None:
+    """float64 update with a reset that is not "now"; equations in `snnstack.ir.step`."""
+    start, stop, late = row[OFFSET], row[OFFSET] + row[N], row[LATE]
+    subtract, has_current = row[SUBTRACT] != 0, row[HAS_CURRENT] != 0
+    alpha, beta = parameters[ALPHA, start:stop], parameters[BETA, start:stop]
+    bias, leak = parameters[BIAS, start:stop], parameters[LEAK, start:stop]
+    gain_in, gain = parameters[GAIN_IN, start:stop], parameters[GAIN, start:stop]
+    above, after = parameters[ABOVE, start:stop], parameters[AFTER, start:stop]
+    for j in range(stop - start):
+        x = total[j] + bias[j]
+        if has_current:
+            x = beta[j] * i[j] + gain_in[j] * x
+            i[j] = x
+        was = v[j] > above[j]
+        before = after[j] if was and late == NEXT and not subtract else v[j]
+        u = alpha[j] * before + gain[j] * x + leak[j]
+        if was and subtract:
+            u += after[j]
+        if was and late == NEXT_ALL:
+            u = after[j]
+        fired = u > above[j]
+        flags[j] = fired
+        if late == RECHECK and fired != was:
+            u = u + after[j] if fired else u - after[j]
+        v[j] = u
 
 
 @compiled

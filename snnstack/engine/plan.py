@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.ir.nodes import ResetTime
+
 Array = NDArray[Any]
 Plane = tuple[int, int, int]
 
@@ -80,7 +82,8 @@ class IntegerNeurons:
     """int32 parameters [n]; equations in `snnstack.quant.network`, floor, 16 decay bits.
 
     `alpha`, `beta` 0..65536. `beta` None: no current state. `threshold` None: does not fire.
-    `subtract` False: a spike sets v to `v_reset`. `ge`: fires at v >= threshold.
+    `subtract` False: a spike sets v to `v_reset`; not `resets`: it leaves v as it is. A
+    `reset_time` other than "now" is for `subtract` only. `ge`: fires at v >= threshold.
     The caller guarantees that no sum before a saturation leaves int32.
     """
 
@@ -96,6 +99,8 @@ class IntegerNeurons:
     refractory: int
     current_max: int = 2**29 - 1
     state_max: int = 2**30 - 1
+    resets: bool = True
+    reset_time: ResetTime = "now"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +118,8 @@ class FloatNeurons:
     subtract: bool
     ge: bool
     refractory: int
+    resets: bool = True
+    reset_time: ResetTime = "now"
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,4 +90,6 @@ def _neurons(p: Population, index: Index | None) -> FloatNeurons:
         subtract=p.reset == "subtract",
         ge=p.compare == "ge",
         refractory=p.refractory,
+        resets=p.reset != "none",
+        reset_time=p.reset_time,
     )

@@ -1,7 +1,7 @@
 """From the content of a NIR model, as nested dictionaries, to a `Graph`; and its metadata.
 
 NIR's metadata dictionaries hold what NIR itself cannot say, under the key `snnstack`:
-nodes `reset compare refractory events delay`, graphs `version dt integrator edges`.
+nodes `reset reset_time compare refractory events delay`, graphs `version dt integrator edges`.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "Linear": ("delay",),
         "Affine": ("delay",),
         "Threshold": ("compare",),
-        "IF": ("reset", "refractory", "compare"),
-        "LIF": ("reset", "refractory", "compare"),
-        "CubaLIF": ("reset", "refractory", "compare"),
+        "IF": ("reset", "reset_time", "refractory", "compare"),
+        "LIF": ("reset", "reset_time", "refractory", "compare"),
+        "CubaLIF": ("reset", "reset_time", "refractory", "compare"),
     }
 )
 """What a node can say under `snnstack` in its metadata, by node type."""
 
-SETTINGS = ("dt", "integrator", "reset", "compare", "events")
+SETTINGS = ("dt", "integrator", "reset", "reset_time", "compare", "events")
 
 
 @dataclass(frozen=True)

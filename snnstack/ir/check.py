@@ -16,14 +16,21 @@ import numpy as np
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.ir.graph import INTEGRATORS, Graph
 from snnstack.ir.loops import algebraic_loops, zero_delay_loops
-from snnstack.ir.nodes import COMPARES, RESETS, SPIKING, Affine, Array, Delay, Linear
+from snnstack.ir.nodes import COMPARES, RESET_TIMES, RESETS, SPIKING, Affine, Array, Delay, Linear
 from snnstack.ir.shapes import shape_problems
 from snnstack.ir.wellformed import malformed
 
 Rule = Callable[[Graph], Iterator[Problem]]
 
 TIME_CONSTANTS = ("tau", "tau_mem", "tau_syn")
-CHOICES = {"reset": RESETS, "compare": COMPARES, "events": ("binary", "count")}
+CHOICES = {
+    "reset": RESETS,
+    "reset_time": RESET_TIMES,
+    "compare": COMPARES,
+    "events": ("binary", "count"),
+}
+TIMES = {"subtract": ("now", "next", "recheck"), "none": ("now",)}
+"""The times at which a reset of a kind can act; other kinds: now, next, next_all."""
 
 
 def check(graph: Graph) -> None:
@@ -205,6 +212,20 @@ def resets_lie_below_thresholds(graph: Graph) -> Iterator[Problem]:
             yield from _breach(name, "v_reset", node.v_reset, wrong, hint)
 
 
+def reset_times_fit_resets(graph: Graph) -> Iterator[Problem]:
+    """A reset acts at a time that its kind can; a late one has no refractory time."""
+    for name, node in graph.nodes.items():
+        if not isinstance(node, SPIKING) or node.reset_time not in RESET_TIMES:
+            continue
+        known = TIMES.get(node.reset, ("now", "next", "next_all"))
+        if node.reset_time not in known:
+            what = f"reset_time is '{node.reset_time}' for reset '{node.reset}'"
+            yield Problem(name, what, f"one of: {', '.join(known)}")
+        elif node.reset_time != "now" and node.refractory:
+            what = f"reset_time is '{node.reset_time}' with a refractory time"
+            yield Problem(name, what, "only a reset that acts now can have one")
+
+
 def refractory_times_are_not_negative(graph: Graph) -> Iterator[Problem]:
     """A refractory time is zero or more seconds."""
     for name, node in graph.nodes.items():
@@ -262,6 +283,7 @@ RULES: tuple[Rule, ...] = (
     time_steps_resolve_time_constants,
     thresholds_are_positive,
     resets_lie_below_thresholds,
+    reset_times_fit_resets,
     refractory_times_are_not_negative,
     delays_are_not_negative,
     no_zero_delay_loops,

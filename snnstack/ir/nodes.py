@@ -19,8 +19,16 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 Metadata = Mapping[str, Any]
 
-Reset = Literal["v_reset", "zero", "subtract"]
-"""What a spike does to the membrane: set to `v_reset`, set to 0, or subtract the threshold."""
+Reset = Literal["v_reset", "zero", "subtract", "none"]
+"""What a spike does to the membrane: set it to `v_reset` or 0, subtract the threshold, nothing."""
+ResetTime = Literal["now", "next", "next_all", "recheck"]
+"""When: at the end of the spike's own step ("now", as in NIR), or in the next step's update.
+
+"next": the threshold is subtracted after the decay, or the old membrane is replaced before it;
+"next_all": the whole updated membrane is replaced, so that this step's input is lost; "recheck":
+subtracts now, but a membrane still above its threshold afterwards fires in the next step only
+above twice the threshold (snnTorch's `reset_delay=False`).
+"""
 Compare = Literal["gt", "ge"]
 """When a neuron fires: `v > v_threshold` or `v >= v_threshold`."""
 EventKind = Literal["binary", "count"]
@@ -28,6 +36,7 @@ EventKind = Literal["binary", "count"]
 Padding = tuple[int, ...] | Literal["same", "valid"]
 
 RESETS: tuple[str, ...] = get_args(Reset)
+RESET_TIMES: tuple[str, ...] = get_args(ResetTime)
 COMPARES: tuple[str, ...] = get_args(Compare)
 
 _Node = TypeVar("_Node")
@@ -200,6 +209,7 @@ class IF:
     reset: Reset = "v_reset"
     refractory: float = 0.0
     compare: Compare = "gt"
+    reset_time: ResetTime = "now"
     metadata: Metadata = metadata_field()
 
 
@@ -225,6 +235,7 @@ class LIF:
     reset: Reset = "v_reset"
     refractory: float = 0.0
     compare: Compare = "gt"
+    reset_time: ResetTime = "now"
     metadata: Metadata = metadata_field()
 
 
@@ -254,6 +265,7 @@ class CubaLIF:
     reset: Reset = "v_reset"
     refractory: float = 0.0
     compare: Compare = "gt"
+    reset_time: ResetTime = "now"
     metadata: Metadata = metadata_field()
 
 

@@ -5,7 +5,15 @@ Populations of neurons joined by projections. Neurons are numbered in C order of
     x  = sum of W s over the projections + bias
     i  = beta i + gain_in x             (only where beta is given)
     v  = alpha v + gain (i or x) + leak
-    s  = v > threshold  (or >=)         then v = v_reset, or v = v - threshold
+    s  = v > threshold  (or >=)         then v = v_reset, or v = v - threshold, or nothing
+
+That is a reset "now". Others look at the membrane they start from, r = v > threshold:
+
+    next      subtract: v = alpha v + gain (i or x) + leak - r threshold
+              set:      v = alpha (v_reset where r, else v) + gain (i or x) + leak
+    next_all  set:      v = v_reset where r, else alpha v + gain (i or x) + leak
+    recheck   subtract: u = alpha v + gain (i or x) + leak - r threshold;  s = u > threshold;
+                        v = u - (s - r) threshold
 """
 
 from __future__ import annotations
@@ -17,9 +25,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from snnstack.ir.nodes import Array, Compare, EventKind, Metadata, Shape, node
+from snnstack.ir.nodes import Array, Compare, EventKind, Metadata, ResetTime, Shape, node
 
-StepReset = Literal["set", "subtract"]
+StepReset = Literal["set", "subtract", "none"]
 
 
 def size(shape: Shape) -> int:
@@ -116,8 +124,9 @@ class Population:
     """Neurons with the same equation. Parameters are float64 [n], in C order of `shape`.
 
     `beta` None: no synaptic current state. `threshold` None: does not fire; `v` is the
-    result. `reset` "set" puts v to `v_reset`. During `refractory` steps after a spike, v
-    keeps its value after the reset and the neuron does not fire.
+    result. `reset` "set" puts v to `v_reset`; `reset_time` says when (see above). During
+    `refractory` steps after a spike, v keeps its value after the reset and the neuron does not
+    fire.
     """
 
     name: str
@@ -133,6 +142,7 @@ class Population:
     reset: StepReset = "set"
     compare: Compare = "gt"
     refractory: int = 0
+    reset_time: ResetTime = "now"
 
     @property
     def n(self) -> int:

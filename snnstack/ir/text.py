@@ -71,9 +71,9 @@ def _settings(graph: Graph) -> Iterator[str]:
     dt = "not said" if graph.dt is None else f"{graph.dt:g} s"
     yield f"dt {dt}{_from(graph.settings.get('dt'))}"
     yield f"integrator {graph.integrator or 'not said'}{_from(graph.settings.get('integrator'))}"
-    for name in ("reset", "compare", "events"):
+    for name in ("reset", "reset_time", "compare", "events"):
         values = sorted({str(v) for v in _values(graph, name)})
-        if values:
+        if values and values != ["now"]:
             yield f"{name} {', '.join(values)}{_from(graph.settings.get(name))}"
 
 
@@ -138,14 +138,23 @@ def _behaviour(node: Any) -> Iterator[str]:
             variable, limit = "v", "v_threshold"
         yield f"fires at {variable} {sign} {limit}"
     if isinstance(node, SPIKING):
-        yield f"then {_reset(node.reset)}"
+        yield f"then {_reset(node.reset)}{WHEN.get(node.reset_time, '')}"
         if node.refractory:
             yield f"refractory {node.refractory:g} s"
 
 
+WHEN = {
+    "now": "",
+    "next": " in the next step",
+    "next_all": " over the whole next step",
+    "recheck": ", and the next spike above twice the threshold if v is still above it",
+}
+"""The time of a reset in words, by `ResetTime`."""
+
+
 def _reset(kind: str) -> str:
     known = {"v_reset": "v = v_reset", "zero": "v = 0", "subtract": "v = v - v_threshold"}
-    return known.get(kind, kind)
+    return known.get(kind, "no reset" if kind == "none" else kind)
 
 
 def _sources(graph: Graph, name: str) -> str:
@@ -170,8 +179,9 @@ def _population(p: Population) -> str:
     if p.threshold is None:
         return ", ".join([*said, "does not fire"])
     sign = {"gt": ">", "ge": ">="}[p.compare]
-    reset = "v - threshold" if p.reset == "subtract" else _range(p.v_reset)
-    said += [f"fires at v {sign} {_range(p.threshold)}", f"then v = {reset}"]
+    kinds = {"subtract": "v = v - threshold", "none": "no reset"}
+    reset = kinds.get(p.reset, f"v = {_range(p.v_reset)}") + WHEN[p.reset_time]
+    said += [f"fires at v {sign} {_range(p.threshold)}", f"then {reset}"]
     return ", ".join([*said, f"refractory {p.refractory} steps"] if p.refractory else said)
 
 

@@ -158,7 +158,7 @@ def _population(graph: Graph, name: str, shape: Shape, bias: Array | None) -> Po
     }
     node = graph.nodes[name]
     kind = getattr(node, "reset", "v_reset")
-    reset: StepReset = "subtract" if kind == "subtract" else "set"
+    reset: StepReset = {"subtract": "subtract", "none": "none"}.get(kind, "set")  # type: ignore
     v_reset = np.zeros(n)
     if kind == "v_reset" and hasattr(node, "v_reset"):
         v_reset = np.broadcast_to(node.v_reset, shape).ravel().astype(np.float64)
@@ -171,6 +171,7 @@ def _population(graph: Graph, name: str, shape: Shape, bias: Array | None) -> Po
         reset=reset,
         compare=getattr(node, "compare", "gt"),
         refractory=int(steps_of(np.array(refractory), graph.dt)),
+        reset_time=getattr(node, "reset_time", "now"),
         **full,  # type: ignore[arg-type]
     )
 

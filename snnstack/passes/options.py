@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from snnstack.ir.graph import Graph, Integrator
-from snnstack.ir.nodes import Compare, EventKind, Input, Reset
+from snnstack.ir.nodes import Compare, EventKind, Input, Reset, ResetTime
 
 DEFAULT_DT = 1e-4
 """Seconds; what snnTorch's and Norse's exporters assume."""
@@ -21,6 +21,7 @@ class Options:
     dt: float | None = None
     integrator: Integrator | None = None
     reset: Reset | None = None
+    reset_time: ResetTime | None = None
     compare: Compare | None = None
     events: EventKind | None = None
 
@@ -28,15 +29,18 @@ class Options:
 def apply_options(graph: Graph, options: Options) -> Graph:
     """The graph with every choice made; `settings` says where each came from.
 
-    dt and integrator: option, else file, else default. reset and compare: an option replaces
-    what every spiking node says; events: what every input says.
+    dt and integrator: option, else file, else default. reset, reset_time and compare: an option
+    replaces what every spiking node says; events: what every input says. A reset that is chosen
+    without its time acts now.
     """
     dt, dt_from = _chosen(options.dt, graph.dt, _default_dt(graph))
     integrator, integrator_from = _chosen(options.integrator, graph.integrator, "euler")
     origin = {"dt": dt_from, "integrator": integrator_from}
-    for name in ("reset", "compare", "events"):
+    for name in ("reset", "reset_time", "compare", "events"):
         said = graph.settings.get(name, "default")
         origin[name] = "option" if getattr(options, name) is not None else said
+    if options.reset is not None:
+        origin["reset_time"] = "option"
     nodes = {name: _with(node, options) for name, node in graph.nodes.items()}
     return replace(graph, nodes=nodes, dt=dt, integrator=integrator, settings=origin)
 
@@ -67,5 +71,7 @@ def _with(node: Any, options: Options) -> Any:
     if options.compare is not None and hasattr(node, "compare"):
         node = replace(node, compare=options.compare)
     if options.reset is not None and hasattr(node, "reset"):
-        node = replace(node, reset=options.reset)
+        node = replace(node, reset=options.reset, reset_time="now")
+    if options.reset_time is not None and hasattr(node, "reset_time"):
+        node = replace(node, reset_time=options.reset_time)
     return node

@@ -6,10 +6,17 @@ One step of a population, all integers, in this order (Q = `numerics.decay_bits`
     x   = (acc << shift) + bias
     i   = sat_i(dec(i, beta) + x)                     only where beta is given
     v   = sat_v(dec(v, alpha) + (i or x) + leak)
-    s   = v > threshold (or >=);  then v = v_reset, or v = v - threshold
+    s   = v > threshold (or >=);  then v = v_reset, or v = v - threshold, or nothing
     dec(a, d) = floor(a d / 2**Q)                     or toward zero, by `numerics`
 
-While a neuron is refractory, v keeps its value, s = 0; i goes on.
+While a neuron is refractory, v keeps its value, s = 0; i goes on. A subtraction can also come
+late (`reset_time`), with r = v > threshold of the membrane that the step starts from:
+
+    next     v = sat_v(dec(v, alpha) - r threshold + (i or x) + leak);  s = v > threshold
+    recheck  v = sat_v(dec(v, alpha) + (i or x) + leak);  s = v - r threshold > threshold;
+             then v = v - threshold
+
+A membrane that is set late is quantised as one that is set now (`snnstack.quant.reset_now`).
 """
 
 from __future__ import annotations
@@ -19,7 +26,7 @@ from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any
 
-from snnstack.ir.nodes import Array, Compare, Metadata, Shape, node
+from snnstack.ir.nodes import Array, Compare, Metadata, ResetTime, Shape, node
 from snnstack.ir.step import Projection, StepInput, StepReset, size
 from snnstack.quant.numerics import Numerics
 
@@ -45,6 +52,7 @@ class QuantizedPopulation:
     reset: StepReset = "set"
     compare: Compare = "gt"
     refractory: int = 0
+    reset_time: ResetTime = "now"
 
     @property
     def n(self) -> int:

@@ -14,6 +14,7 @@ from snnstack.quant.bounds import input_bounds, low_pass_bound, max_counts
 from snnstack.quant.calibration import Calibration, assumed
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
+from snnstack.quant.reset_now import reset_now
 from snnstack.quant.rounding import round_together
 from snnstack.quant.scales import Granularity, activity_of, flat_weights, groups_of, search
 
@@ -35,7 +36,7 @@ def quantise(
 
     Raises ModelError naming every population whose values cannot be represented.
     """
-    calibration = calibration or assumed(graph)
+    graph, calibration = reset_now(graph), calibration or assumed(graph)
     counts = max_counts(graph.inputs)
     populations: list[QuantizedPopulation] = []
     projections: list[Projection] = []
@@ -201,6 +202,7 @@ def _population(
         reset=population.reset,
         compare=population.compare,
         refractory=population.refractory,
+        reset_time=population.reset_time,
     )
 
 

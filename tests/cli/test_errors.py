@@ -334,7 +334,7 @@ USAGE: list[tuple[tuple[str, ...], str]] = [
     (("info", "m.nir", "--dt", "nan"),
      "Error: Invalid value for '--dt': nan is not a positive number of seconds"),
     (("info", "m.nir", "--reset", "hard"),
-     "Error: Invalid value for '--reset': 'hard' is not one of 'zero', 'subtract'."),
+     "Error: Invalid value for '--reset': 'hard' is not one of 'zero', 'subtract', 'none'."),
 ]  # fmt: skip
 
 

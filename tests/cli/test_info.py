@@ -36,6 +36,7 @@ def test_info_says_where_every_choice_comes_from(run: Run, model: Path) -> None:
         "dt": "option",
         "integrator": "file",
         "reset": "option",
+        "reset_time": "option",
         "compare": "default",
         "events": "file",
     }

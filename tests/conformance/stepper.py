@@ -193,13 +193,15 @@ class Stepper:
         if isinstance(node, Threshold):
             v = x
         elif isinstance(node, (I, IF)):
-            v = v + self.dt * _tensor(node.r) * x
+            v, state["kept"] = v + self.dt * _tensor(node.r) * x, 1.0
         else:
             if isinstance(node, (CubaLI, CubaLIF)):
                 old = state.get("i", torch.zeros_like(x))
                 x = state["i"] = self._low_pass(old, node.tau_syn, _tensor(node.w_in) * x)
             tau = node.tau_mem if isinstance(node, (CubaLI, CubaLIF)) else node.tau
             v = self._low_pass(v, tau, _tensor(node.v_leak) + _tensor(node.r) * x)
+            nothing = torch.zeros_like(v)
+            state["kept"] = self._low_pass(nothing + 1.0, tau, nothing)
         return self._fire(name, node, state, v)
 
     def _fire(self, name: str, node: Any, state: Any, v: torch.Tensor) -> torch.Tensor:
@@ -207,6 +209,8 @@ class Stepper:
             state["v"] = v
             return v
         threshold = _tensor(node.threshold if isinstance(node, Threshold) else node.v_threshold)
+        if getattr(node, "reset_time", "now") != "now":
+            return self._late_fire(node, state, v, threshold)
         rest = state.get("rest", torch.zeros_like(v))
         v = torch.where(rest > 0, state.get("v", v), v)
         self.margin = min(self.margin, _least(v - threshold, rest))
@@ -214,12 +218,37 @@ class Stepper:
         after = torch.zeros_like(v)
         if not isinstance(node, Threshold) and node.reset == "subtract":
             after = v - threshold
+        elif not isinstance(node, Threshold) and node.reset == "none":
+            after = v
         elif not isinstance(node, Threshold) and node.reset == "v_reset":
             after = after + _tensor(node.v_reset)
         state["v"] = torch.where(fires, after, v)
         wait = round(getattr(node, "refractory", 0.0) / self.dt)
         state["rest"] = torch.where(fires, float(wait), (rest - 1).clamp(min=0))
         return fires.double()
+
+    def _late_fire(self, node: Any, state: Any, v: torch.Tensor, threshold: Any) -> torch.Tensor:
+        """snnTorch's way: the membrane that the step starts from asks for the reset."""
+        old = state.get("v", torch.zeros_like(v))
+        asked = _above(node, old, threshold)
+        to = _tensor(node.v_reset) if node.reset == "v_reset" else torch.zeros_like(v)
+        if node.reset == "subtract":
+            v = v - asked * threshold
+        elif node.reset_time == "next":  # what is left of the old membrane becomes that of `to`
+            v = v - asked * (state["kept"] * (old - to))
+        else:
+            v = torch.where(asked > 0, to, v)
+        fires = _above(node, v, threshold)
+        self.margin = min(self.margin, float((v - threshold).abs().min()))
+        if node.reset_time == "recheck":
+            v = v - (fires - asked) * threshold
+            self.margin = min(self.margin, float((v - threshold).abs().min()))
+        state["v"] = v
+        return fires
+
+
+def _above(node: Any, v: torch.Tensor, threshold: Any) -> torch.Tensor:
+    return ((v >= threshold) if node.compare == "ge" else (v > threshold)).double()
 
 
 def _least(distance: torch.Tensor, rest: torch.Tensor) -> float:

@@ -110,10 +110,16 @@ class Network:
         return self.rng.choice(np.array(values), n)
 
     def said(self) -> dict[str, Any]:
+        kinds = [("set", "now"), ("subtract", "now"), ("none", "now")]
+        kinds += [("subtract", "next"), ("subtract", "recheck")]
+        if self.number is not np.int64:
+            kinds += [("set", "next"), ("set", "next_all")]
+        reset, time = self.draw(st.sampled_from(kinds))
         return {
-            "reset": self.draw(st.sampled_from(["set", "subtract"])),
+            "reset": reset,
+            "reset_time": time,
             "compare": self.draw(st.sampled_from(["gt", "ge"])),
-            "refractory": self.draw(st.sampled_from([0, 0, 2])),
+            "refractory": self.draw(st.sampled_from([0, 0, 2])) if time == "now" else 0,
         }
 
     def quantized(self, name: str, fires: bool) -> QuantizedPopulation:

@@ -190,13 +190,29 @@ def _update(x: Layer, acc: NDArray[Any], state: dict[str, NDArray[Any]]) -> NDAr
         current = (state[x.name + "i"] * x.beta.astype(np.int64)) // 65536 + drive
         drive = state[x.name + "i"] = np.clip(current, -I_MAX, I_MAX)
     v, wait = state[x.name + "v"], state[x.name + "wait"]
-    new = np.clip((v * x.alpha.astype(np.int64)) // 65536 + drive + x.leak, -V_MAX, V_MAX)
+    new = (v * x.alpha.astype(np.int64)) // 65536 + drive + x.leak
+    if x.reset_time != "now":
+        return _late(x, new, state)
+    new = np.clip(new, -V_MAX, V_MAX)
     awake = wait == 0
     fired = np.zeros_like(awake)
     if x.threshold is not None:
         fired = awake & (new > x.threshold if x.compare == "gt" else new >= x.threshold)
         after = new - x.threshold if x.reset == "subtract" else x.v_reset
-        new = np.where(fired, after, new)
+        new = new if x.reset == "none" else np.where(fired, after, new)
     state[x.name + "v"] = np.where(awake, new, v)
     state[x.name + "wait"] = np.where(fired, x.refractory, np.maximum(wait - 1, 0))
     return fired.astype(np.int64)
+
+
+def _late(x: Layer, new: NDArray[Any], state: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """A subtraction that the membrane of the step before asks for."""
+    above = np.greater if x.compare == "gt" else np.greater_equal
+    asked = above(state[x.name + "v"], x.threshold) * x.threshold.astype(np.int64)
+    if x.reset_time == "next":
+        state[x.name + "v"] = np.clip(new - asked, -V_MAX, V_MAX)
+        return above(state[x.name + "v"], x.threshold).astype(np.int64)
+    new = np.clip(new, -V_MAX, V_MAX)
+    fired = above(new - asked, x.threshold).astype(np.int64)
+    state[x.name + "v"] = new - fired * x.threshold
+    return fired

@@ -104,6 +104,35 @@ CASES = {
     "integrate and fire": ((lif(alpha=65536),), PLAIN),
     "integrate and fire, subtract": ((lif(alpha=65536, reset="subtract"),), PLAIN),
     "subtract": ((lif(reset="subtract", threshold=500 + EACH),), PLAIN),
+    "no reset": ((lif(reset="none", threshold=500 + EACH),), PLAIN),
+    "no reset, saturation": (
+        (lif(alpha=65536, beta=65535, shift=16, threshold=900, reset="none", saturate_i=True,
+             saturate_v=True),), PLAIN,
+    ),
+    "subtract in the next step": (
+        (lif(reset="subtract", reset_time="next", threshold=500 + EACH),), PLAIN,
+    ),
+    "subtract in the next step, greater or equal": (
+        (lif(reset="subtract", reset_time="next", threshold=64, shift=0, alpha=65536,
+             compare="ge"),), PLAIN,
+    ),
+    "subtract in the next step, saturation": (
+        (lif(alpha=65536, beta=65535, shift=16, leak=2**28, threshold=2**29 - 1, reset="subtract",
+             reset_time="next", saturate_i=True, saturate_v=True),), PLAIN,
+    ),
+    "subtract and recheck": (
+        (lif(reset="subtract", reset_time="recheck", threshold=700 + EACH, bias=900),), PLAIN,
+    ),
+    "subtract and recheck, saturation": (
+        (lif(alpha=65536, beta=65535, shift=16, leak=2**28, threshold=2**29 - 1, reset="subtract",
+             reset_time="recheck", saturate_i=True, saturate_v=True, compare="ge"),), PLAIN,
+    ),
+    "integrate, subtract in the next step": (
+        (lif(alpha=65536, reset="subtract", reset_time="next"),), PLAIN,
+    ),
+    "integrate, subtract and recheck": (
+        (lif(alpha=65536, reset="subtract", reset_time="recheck", threshold=2000),), PLAIN,
+    ),
     "negative threshold": ((lif(reset="subtract", threshold=-50000),), PLAIN),
     "reset value": ((lif(v_reset=-1234),), PLAIN),
     "greater than": ((lif(alpha=65536, shift=0, threshold=0, bias=0),), PLAIN),
@@ -169,6 +198,10 @@ def everything(board: str) -> Program:
                   Route("conv-1", 1, sparse(40, 40)), beta=50000, refractory=1, history=1),
             layer("out", (5,), Route("conv-1", 0, dense(40, 5)), Route("input", 1, dense(72, 5)),
                   threshold=None, alpha=np.array([1, 9, 65536, 65535, 40000])),
+            layer("late", (9,), Route("conv-1", 0, dense(40, 9)), reset="subtract",
+                  reset_time="next", threshold=800),
+            layer("twice", (9,), Route("late", 0, dense(9, 9)), reset="subtract",
+                  reset_time="recheck", threshold=800, bias=500),
         ),
         port((2, 6, 6), order="hwc", history=2, max_count=3),
     )  # fmt: skip

@@ -47,6 +47,17 @@ def test_what_the_user_says_wins_over_the_file() -> None:
     assert set(graph.settings.values()) == {"option"}
 
 
+def test_a_reset_that_is_chosen_acts_now_unless_its_time_is_chosen_too() -> None:
+    graph = chain(lif(reset="zero", reset_time="next_all"))
+    one = apply_options(graph, Options(reset="subtract"))
+    two = apply_options(graph, Options(reset="subtract", reset_time="next"))
+    three = apply_options(graph, Options(reset_time="next"))
+    said = [(g.nodes["n"].reset, g.nodes["n"].reset_time) for g in (one, two, three)]
+    assert said == [("subtract", "now"), ("subtract", "next"), ("zero", "next")]
+    assert two.settings["reset_time"] == "option"
+    assert one.settings["reset_time"] == "option"
+
+
 def test_reset_to_zero_of_a_neuron_that_resets_elsewhere_is_kept_apart() -> None:
     graph = apply_options(chain(lif(v_reset=np.full(2, 0.5))), Options(reset="zero"))
     neuron = graph.nodes["n"]

@@ -90,7 +90,7 @@ CASES: list[tuple[Graph, str]] = [
         "fc: bias has 2 of 3 values NaN or infinite, first NaN at [1] "
         "(export the model again after checking its training)",
     ),
-    (net(lif=lif(reset="hard")), "lif: reset is 'hard' (one of: v_reset, zero, subtract)"),
+    (net(lif=lif(reset="hard")), "lif: reset is 'hard' (one of: v_reset, zero, subtract, none)"),
     (net(lif=lif(compare="lt")), "lif: compare is 'lt' (one of: gt, ge)"),
     (
         net(**{"in": Input((3,), "graded")}),  # type: ignore[arg-type]
@@ -120,6 +120,27 @@ CASES: list[tuple[Graph, str]] = [
     (
         net(lif=lif(v_reset=np.array([0, 1.0, 0]))),
         "lif: v_reset[1] is 1 (below v_threshold, or the neuron fires for ever)",
+    ),
+    (
+        net(lif=lif(reset="subtract", reset_time="next_all")),
+        "lif: reset_time is 'next_all' for reset 'subtract' (one of: now, next, recheck)",
+    ),
+    (
+        net(lif=lif(reset="none", reset_time="next")),
+        "lif: reset_time is 'next' for reset 'none' (one of: now)",
+    ),
+    (
+        net(lif=lif(reset_time="recheck")),
+        "lif: reset_time is 'recheck' for reset 'v_reset' (one of: now, next, next_all)",
+    ),
+    (
+        net(lif=lif(reset="subtract", reset_time="next", refractory=0.01)),
+        "lif: reset_time is 'next' with a refractory time "
+        "(only a reset that acts now can have one)",
+    ),
+    (
+        net(lif=lif(reset_time="later")),
+        "lif: reset_time is 'later' (one of: now, next, next_all, recheck)",
     ),
     (net(lif=lif(refractory=-0.001)), "lif: refractory is -0.001 (seconds, 0 or more)"),
     (

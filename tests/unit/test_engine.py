@@ -34,6 +34,15 @@ from snnstack.ir.step import Pool
 from snnstack.trace import Spikes
 
 PLANE = (2, 5, 4)
+NOW = [
+    {"subtract": subtract, "resets": resets, "refractory": pause}
+    for subtract, resets in ((False, True), (True, True), (False, False))
+    for pause in (0, 0, 1, 3)
+]
+LATE = [{"subtract": True, "refractory": 0, "reset_time": time} for time in ("next", "recheck")]
+SET_LATE = [{"subtract": False, "refractory": 0, "reset_time": t} for t in ("next", "next_all")]
+INTEGER_RESETS = NOW + 2 * LATE
+FLOAT_RESETS = NOW + LATE + SET_LATE
 N_IN = 40
 
 
@@ -81,9 +90,8 @@ def integer_neurons(rng: Any, n: int, draw: Any) -> IntegerNeurons:
         leak=some(-20, 20),
         threshold=some(-10, 200 << shift) if draw(st.integers(0, 4)) else None,
         v_reset=some(-100, 100),
-        subtract=draw(st.booleans()),
         ge=draw(st.booleans()),
-        refractory=draw(st.sampled_from([0, 0, 1, 3])),
+        **draw(st.sampled_from(INTEGER_RESETS)),
     )
 
 
@@ -100,9 +108,8 @@ def float_neurons(rng: Any, n: int, draw: Any) -> FloatNeurons:
         leak=some(0.0, 0.125),
         threshold=some(0.5, 1.0, 2.0) if draw(st.integers(0, 4)) else None,
         v_reset=some(0.0, -0.25),
-        subtract=draw(st.booleans()),
         ge=draw(st.booleans()),
-        refractory=draw(st.sampled_from([0, 0, 1, 3])),
+        **draw(st.sampled_from(FLOAT_RESETS)),
     )
 
 
@@ -214,22 +221,45 @@ def update(p: IntegerNeurons | FloatNeurons, total: Any, state: Any) -> Any:
         if p.beta is not None:
             x = state[1] * p.beta.astype(np.int64) // 65536 + x
             x = state[1] = np.clip(x, -p.current_max, p.current_max)
-        v = state[0] * p.alpha.astype(np.int64) // 65536 + x + p.leak
-        v = np.clip(v, -p.state_max, p.state_max)
+        old = state[0] * p.alpha.astype(np.int64) // 65536
+        drive, limit = x + p.leak, p.state_max
     else:
         x = total + p.bias
         if p.beta is not None:
             x = state[1] = p.beta * state[1] + p.gain_in * x
-        v = p.alpha * state[0] + p.gain * x + p.leak
+        old, drive, limit = p.alpha * state[0], p.gain * x + p.leak, np.inf
+    if p.threshold is not None and p.reset_time != "now":
+        return late(p, old, drive, limit, state)
+    v = np.clip(old + drive, -limit, limit)
     if p.threshold is None:
         state[0] = v
         return np.zeros(v.shape, np.int64)
     awake = state[2] == 0
     fired = awake & ((v >= p.threshold) if p.ge else (v > p.threshold))
     after = v - p.threshold if p.subtract else np.broadcast_to(p.v_reset, v.shape)
+    after = after if p.resets else v
     state[0] = np.where(awake, np.where(fired, after, v), state[0])
     state[2] = np.where(fired, p.refractory, np.maximum(state[2] - 1, 0))
     return fired
+
+
+def late(p: IntegerNeurons | FloatNeurons, old: Any, drive: Any, limit: float, state: Any) -> Any:
+    """Resets that the membrane of the step before asks for."""
+    above = np.greater_equal if p.ge else np.greater
+    asked = above(state[0], p.threshold)
+    if p.reset_time == "recheck":
+        v = np.clip(old + drive, -limit, limit)
+        fired = above(v - asked * p.threshold, p.threshold)
+        state[0] = v - fired * p.threshold
+        return fired
+    if p.subtract:
+        v = old - asked * p.threshold + drive
+    elif p.reset_time == "next":
+        v = np.where(asked, p.alpha * p.v_reset, old) + drive
+    else:
+        v = np.where(asked, p.v_reset, old + drive)
+    state[0] = np.clip(v, -limit, limit)
+    return above(state[0], p.threshold)
 
 
 def probes_of(plan: NetworkPlan) -> list[tuple[str, str]]:

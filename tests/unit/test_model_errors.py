@@ -206,7 +206,7 @@ CASES: list[tuple[str, Callable[[Any], None], str]] = [
     (
         "a reset that does not exist",
         lambda f: put(f, f"{LIF1}/metadata/snnstack/reset", "hard"),
-        "net.nir: lif1: reset is 'hard' (one of: v_reset, zero, subtract)",
+        "net.nir: lif1: reset is 'hard' (one of: v_reset, zero, subtract, none)",
     ),
     (
         "a dt that is no number",
