@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make .venv ready: scripts/setup.sh demo|test|check. Quick when nothing has changed.
 #   demo   the package and a C cross-compiler        (no torch)
-#   test   demo, and what the tests need             (torch, CPU build; Lava)
+#   test   demo, and what the tests need             (torch, CPU build; Lava; ngspice)
 #   check  the package, ruff, mypy, import-linter
 # PYTHON names another interpreter. Nothing outside .venv changes, except that missing Debian
 # packages are installed where apt-get is there and the user is root.
@@ -104,6 +104,7 @@ missing_tools() {
     have qemu-system-arm || echo qemu-system-arm
     have qemu-system-riscv32 || echo qemu-system-misc
     [ "$level" != test ] || have cmake || echo cmake
+    [ "$level" != test ] || have ngspice || echo ngspice
 }
 
 install_tools() {
@@ -125,7 +126,7 @@ install_tools() {
     if [ -z "$missing" ]; then return; fi
     say "not installed: $missing"
     say "    Debian, Ubuntu: sudo apt-get install $missing"
-    say "    macOS:          brew install qemu cmake"
+    say "    macOS:          brew install qemu cmake ngspice"
     say "without QEMU no firmware can be run and verified; GCC can be replaced by zig"
 }
 

@@ -12,10 +12,11 @@ from snnstack.backends.crossbar.circuit.array import (
     Wires,
 )
 from snnstack.backends.crossbar.circuit.circuit import METHODS, Circuit, Method, choose, solve
+from snnstack.backends.crossbar.circuit.noise import adjoint, noise_response, noise_std
 from snnstack.backends.crossbar.circuit.solution import Solution
 from snnstack.backends.crossbar.circuit.transfer import Transfer
 
 __all__ = [
     "METHODS", "TOPOLOGIES", "Array", "Circuit", "Method", "Nonlinearity", "Solution", "Topology",
-    "Transfer", "Wires", "choose", "solve",
+    "Transfer", "Wires", "adjoint", "choose", "noise_response", "noise_std", "solve",
 ]  # fmt: skip

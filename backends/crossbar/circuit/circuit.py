@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+import numpy as np
 import numpy.typing as npt
 
-from snnstack.backends.crossbar.circuit import gated, grid
+from snnstack.backends.crossbar.circuit import gated, grid, noise
 from snnstack.backends.crossbar.circuit.array import Array, Reals, check_drive
 from snnstack.backends.crossbar.circuit.solution import Solution, segments
 from snnstack.backends.crossbar.circuit.transfer import Transfer, build_transfer
@@ -22,15 +23,15 @@ def choose(array: Array, batch: int) -> Method:
     """The method for `batch` vectors of an array.
 
     No wire resistance: a product (`ideal`). gated_bl: its ladders. gated_wl and nonlinear
-    cells: lines. Passive: building a transfer matrix costs about as much as solving a quarter
-    of the shorter side's number of vectors by lines, so it pays for more than that.
+    cells: lines. Passive: building a transfer matrix costs about as much as solving as many
+    vectors as the shorter side has lines, so it pays for more than that.
     """
     if array.topology == "gated_bl":
         return "ladder"
     if array.topology == "passive" and array.cell.linear:
         if array.wires.ideal:
             return "ideal"
-        return "transfer" if 4 * batch > min(array.rows, array.cols) else "lines"
+        return "transfer" if batch > min(array.rows, array.cols) else "lines"
     return "lines"
 
 
@@ -47,6 +48,7 @@ class Circuit:
     tolerance: float = 1e-9
     _grid: grid.Grid | None = field(default=None, repr=False)
     _transfer: Transfer | None = field(default=None, repr=False)
+    _adjoint: Reals | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -80,6 +82,28 @@ class Circuit:
         if method == "ladder":
             return gated.solve(self.array, v, nodes=False).currents
         return self._lines().solve(v, self.tolerance, nodes=False).currents
+
+    def noisy(self, drive: npt.ArrayLike, sigma: npt.ArrayLike) -> tuple[Reals, Reals]:
+        """(currents, their standard deviation) [batch, cols] if cells vary by `sigma` siemens.
+
+        `sigma` [rows, cols]: independent cells, to first order (see `noise`). Linear cells of
+        gated_bl and arrays without wires cost little more than `currents`; a passive array
+        keeps its adjoint (rows x cols x cols numbers); gated_wl makes one for each vector.
+        """
+        v, spread = check_drive(self.array, drive), np.asarray(sigma, np.float64)
+        if self.array.topology == "gated_bl" and self.array.cell.linear:
+            return gated.noisy(self.array, v, spread)
+        if self._method(len(v)) == "ideal":
+            return v @ self.array.effective, np.sqrt(v**2 @ spread**2)
+        solved = self.solve(v)
+        return solved.currents, noise.noise_std(solved, spread, self._field())
+
+    def _field(self) -> Reals | None:
+        if self.array.gated or not self.array.cell.linear:
+            return None
+        if self._adjoint is None:
+            self._adjoint = noise.adjoint(self.array)
+        return self._adjoint
 
     def solve(self, drive: npt.ArrayLike) -> Solution:
         """Everything about the circuit for `drive` [batch, rows] in volts."""

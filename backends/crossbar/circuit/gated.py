@@ -8,7 +8,7 @@ from snnstack.backends.crossbar.circuit import newton
 from snnstack.backends.crossbar.circuit.array import Array, Indices, Reals
 from snnstack.backends.crossbar.circuit.solution import Solution, common_volts
 
-_EMPTY = np.empty((0, 0, 0))
+_EMPTY = np.empty((1, 0, 0))
 
 
 def open_rows(v: Reals) -> tuple[Indices, Indices]:
@@ -30,15 +30,30 @@ def solve(array: Array, v: Reals, *, nodes: bool) -> Solution:
 
 def columns(array: Array, g: Reals, source: Reals, v: Reals, *, nodes: bool) -> tuple[Reals, Reals]:
     """(column currents, voltages across the open cells) where a cell carries g x + source."""
+    currents, drops, _ = _ladder(array, g, source, v, _EMPTY[0], nodes=nodes)
+    return currents, drops
+
+
+def noisy(array: Array, v: Reals, sigma: Reals) -> tuple[Reals, Reals]:
+    """(column currents, their standard deviation) if the linear cells vary by `sigma`."""
+    spread = (sigma / (1.0 + array.g * array.wires.access) ** 2) ** 2
+    g = array.effective[None]
+    currents, _, variance = _ladder(array, g, _EMPTY, v, spread, nodes=False)
+    return currents, np.sqrt(variance)
+
+
+def _ladder(
+    array: Array, g: Reals, source: Reals, v: Reals, spread: Reals, *, nodes: bool
+) -> tuple[Reals, Reals, Reals]:
     from snnstack.backends.crossbar.circuit.ladder_kernels import ladder
 
     wires, (first, rows) = array.wires, open_rows(v)
     ohms = np.array([wires.source_line, wires.col, wires.driver, wires.sense])
-    currents = np.zeros((len(v), array.cols))
+    currents, variance = np.zeros((2, len(v), array.cols))
     drops = np.zeros((len(v), array.rows, array.cols)) if nodes else _EMPTY
     far = array.driven_from == "top"
-    ladder(g, source, first, rows, ohms, far, common_volts(v), currents, drops)
-    return currents, drops
+    ladder(g, source, first, rows, ohms, far, common_volts(v), spread, currents, drops, variance)
+    return currents, drops, variance
 
 
 def rounding(array: Array, currents: Reals) -> Reals:

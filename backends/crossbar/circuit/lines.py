@@ -162,9 +162,18 @@ def solve_lines(
         omega = 1.0 / (1.0 - sigma**2 / 2) if step == 1 else 1.0 / (1.0 - sigma**2 * omega / 4)
     if nodes:
         kernels.up(lines.pb, lines.col_seg, cur, b, b, lines.weight, True, 1.0, 1.0, bound)
-    rounding = 8 * np.finfo(float).eps * (rows + cols) * np.abs(out).sum(axis=0)
-    empty = np.empty((0, 0, 0))
-    return Voltages(word if nodes else empty, b if nodes else empty, out, bound + rounding, step)
+    bound += _rounding(lines, v, source)
+    return Voltages(word if nodes else _NONE, b if nodes else _NONE, out, bound, step)
+
+
+def _rounding(lines: Lines, v: Reals, source: Reals) -> Reals:
+    """What rounding does to sums of terms of one sign, [batch]: currents without any wire."""
+    most = np.einsum("ijk,ik->jk", lines.g, np.abs(v))
+    if source.size:
+        most = most + np.abs(source).sum(axis=0)
+    eps = float(np.finfo(float).eps)
+    largest: Reals = most.max(axis=0)
+    return 8 * eps * sum(lines.g.shape[:2]) * largest
 
 
 def _not_converged(lines: Lines, tolerance: float, reached: float, steps: int) -> SnnstackError:

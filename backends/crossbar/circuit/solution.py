@@ -81,10 +81,10 @@ class Solution:
         """Voltage of each node of the driven lines (word or source lines), [batch, rows, cols]."""
         falls = self.row_lines * self._source_segments()
         if self.array.topology != "gated_bl":
-            return np.subtract(self.drive[:, :, None], _from_start(falls, 2))
+            return np.asarray(self.drive[:, :, None] - _from_start(falls, 2))
         far = self.array.driven_from == "top"
         fallen = _from_start(falls, 1) if far else _from_end(falls, 1)
-        return np.subtract(self.volts[:, None, None], fallen)
+        return np.asarray(self.volts[:, None, None] - fallen)
 
     def _source_segments(self) -> Reals:
         """Resistances that belong to `row_lines`, [rows or 1, cols or 1]."""
@@ -110,13 +110,13 @@ class Solution:
     def supplied_w(self) -> Reals:
         """Power out of the drivers, [batch]; the virtual grounds are at 0 V and supply none."""
         if self.array.topology == "gated_bl":
-            return np.einsum("b,bj->b", self.volts, self.driver_currents)
-        return np.einsum("bi,bi->b", self.drive, self.driver_currents)
+            return np.asarray(np.einsum("b,bj->b", self.volts, self.driver_currents))
+        return np.asarray(np.einsum("bi,bi->b", self.drive, self.driver_currents))
 
     @property
     def cell_w(self) -> Reals:
         """Power that the cells (with their transistors) dissipate, [batch]."""
-        return np.einsum("bij,bij->b", self.cells, self.drops)
+        return np.asarray(np.einsum("bij,bij->b", self.cells, self.drops))
 
     @property
     def wire_w(self) -> Reals:
