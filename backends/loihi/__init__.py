@@ -1,6 +1,8 @@
 """Intel's Loihi, generations 1 and 2: chip units, their definition, Lava as the independent run."""
 
+from snnstack.backends.loihi.as_graph import as_graph
 from snnstack.backends.loihi.lava import describe, run
+from snnstack.backends.loihi.netx import read_netx as read_model
 from snnstack.backends.loihi.numerics import NUMERICS
 from snnstack.backends.loihi.price import price
 from snnstack.backends.loihi.program import Program
@@ -9,15 +11,21 @@ from snnstack.backends.loihi.rules import RULES
 from snnstack.backends.loihi.run_reference import reference
 from snnstack.backends.loihi.store import emit, load, utilization
 
+MODELS = (".net",)
+"""Files with Loihi's integers: lava-dl's netx."""
+
 __all__ = [
+    "MODELS",
     "NUMERICS",
     "RULES",
     "Program",
+    "as_graph",
     "describe",
     "emit",
     "load",
     "price",
     "quantise",
+    "read_model",
     "reference",
     "run",
     "utilization",

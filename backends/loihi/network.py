@@ -125,3 +125,17 @@ class ChipNetwork:
     def with_(self, **changes: Any) -> ChipNetwork:
         """A copy with some fields replaced."""
         return replace(self, **changes)
+
+
+def depths(network: ChipNetwork) -> dict[str, int]:
+    """By population: how many hops the shortest way from the input has, delays left aside.
+
+    A population that the input does not reach has the depth 0.
+    """
+    found = {network.input.name: 0}
+    near = [network.input.name]
+    while near:
+        reached = {c.target: found[c.source] + 1 for c in network.connections if c.source in near}
+        near = [name for name in reached if name not in found]
+        found |= {name: reached[name] for name in near}
+    return {p.name: found.get(p.name, 0) for p in network.populations}

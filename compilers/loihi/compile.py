@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from snnstack.backends.loihi.limits import Limits, limits_of
-from snnstack.backends.loihi.network import ChipNetwork, Connection, Cuba
+from snnstack.backends.loihi.network import ChipNetwork, Connection, Cuba, depths
 from snnstack.backends.loihi.program import Program
+from snnstack.backends.loihi.report import chip_registers
 from snnstack.backends.loihi.rules import CHIP_RULES, NETWORK_RULES
 from snnstack.board import Board
 from snnstack.compilers.loihi.layout import cut_shapes, layout
@@ -65,6 +66,24 @@ def compile_chip(
         events="count",
         settings=dict(network.settings),
     )
+
+
+def compile_model(network: ChipNetwork, board: Board, name: str, dt: float) -> Program:
+    """The program of a network from a file (netx): its registers as they are.
+
+    Populations run behind the input by their number of hops, and a run goes on until the last
+    input has come through. Raises ModelError and CapacityError as `compile` does.
+    """
+    generation = limits_of(board).generation
+    timed = network.with_(generation=generation, lag=depths(network))
+    program = compile_chip(timed, board, name, dt)
+    origin = dict.fromkeys(("dt", "reset", "compare"), "file")
+    resets = {p.reset for p in network.populations if isinstance(p, Cuba)}
+    said = {"reset": ", ".join(sorted(resets))} if resets else {}
+    settings = {"name": name, "dt": dt, **said, "compare": "gt", "origin": origin}
+    settings["registers"] = {p.name: chip_registers(network, p) for p in network.populations}
+    kept = {k: v for k, v in program.settings.items() if k != "netx"}
+    return replace(program, settings={**kept, **settings})
 
 
 def _check(network: ChipNetwork) -> None:
