@@ -7,11 +7,12 @@ that target get the file's integers; others, and whatever looks at a graph, the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from snnstack.board import Board
-from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.errors import CapacityError, ModelError, Problem, raise_if_any
 from snnstack.ir.graph import Graph
 from snnstack.passes.options import Options
 from snnstack.program import Program
@@ -41,28 +42,50 @@ def native_graph(path: Path, target: str, options: Options) -> Graph:
 
 
 def native_program(
-    model: Any, board: Board, options: Options | None, calibrated: bool = False
+    model: Any, board: Board, options: Options | None = None, fixed: Mapping[str, Any] | None = None
 ) -> Program | None:
     """The program with exactly the file's integers, on a board of the file's own target.
 
-    None for every other model or board. ModelError for what would change the integers.
+    None for every other model or board. ModelError for what would change the integers: some
+    `options`, and whatever in `fixed` is not None.
     """
-    if native_target(model) != board.target:
+    target = native_target(model)
+    if target is None or target != board.target:
         return None
-    path, options = Path(model), options or Options()
-    raise_if_any(ModelError, _fixed(path, options, calibrated))
-    machine: Any = backend(board.target)
-    made = compiler(board.target).compile_model(  # type: ignore[attr-defined]
-        machine.read_model(path), board, path.stem, options.dt or DT
-    )
-    program: Program = made
+    path, chosen = Path(model), options or Options()
+    said = {name: getattr(chosen, name) for name in ("integrator", "reset", "compare")}
+    raise_if_any(ModelError, _told(path, {**said, **(fixed or {})}))
+    machine: Any = backend(target)
+    maker: Any = compiler(target)
+    model = machine.read_model(path)
+    program: Program = maker.compile_model(model, board, path.stem, chosen.dt or DT)
     return program
 
 
-def _fixed(path: Path, options: Options, calibrated: bool) -> list[Problem]:
-    """Options for a network that leaves no choice."""
-    given = [name for name in ("integrator", "reset", "compare") if getattr(options, name)]
-    given += ["calibrate"] if calibrated else []
-    hint = "leave the option out"
-    return [Problem(str(path), f"has its registers; --{name} cannot change them", hint)
-            for name in given]  # fmt: skip
+def native_programs(
+    model: Any, boards: Sequence[Board], options: Options | None
+) -> dict[str, Program]:
+    """`native_program` by the name of every board for which there is one.
+
+    Raises CapacityError with the problems of all boards that are too small.
+    """
+    found: dict[str, Program] = {}
+    problems: list[Problem] = []
+    for board in boards:
+        try:
+            program = native_program(model, board, options)
+        except CapacityError as error:
+            problems += error.problems
+            continue
+        if program is not None:
+            found[board.name] = program
+    raise_if_any(CapacityError, problems)
+    return found
+
+
+def _told(path: Path, given: Mapping[str, Any]) -> Iterator[Problem]:
+    """What was asked of a network that leaves no choice."""
+    for name, value in given.items():
+        if value is not None:
+            what = f"holds its registers, --{name} cannot change them"
+            yield Problem(str(path), what, "leave the option out, or compile for another target")

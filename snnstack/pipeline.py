@@ -16,6 +16,7 @@ from snnstack.frontends.open_data import open_data
 from snnstack.frontends.stream import Stream, of_data
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput
+from snnstack.native import native_graph, native_program, native_target
 from snnstack.passes.options import Options, apply_options
 from snnstack.program import MANIFEST, Program, digest, read_directory
 from snnstack.quant.calibration import Calibration, measured
@@ -47,30 +48,37 @@ CALIBRATION_SAMPLES = 128
 
 @dataclass(frozen=True, eq=False)
 class Build:
-    """Everything on the way from a model to one board."""
+    """Everything on the way from a model to one board.
 
-    graph: Graph
-    steps: StepGraph
-    network: QuantizedNetwork
+    `network` is None for a model in the target's own units, where nothing is quantised; `graph`
+    and `steps` then are None if no graph can say what it computes.
+    """
+
+    graph: Graph | None
+    steps: StepGraph | None
+    network: QuantizedNetwork | None
     program: Program
     conversion: Conversion | None
 
 
 def load(model: str | Path | Graph, options: Options | None = None) -> Graph:
-    """The network in a `.nir` file, with `options` applied and every rule checked.
+    """The network in a model file, with `options` applied and every rule checked.
 
     Raises ModelError with all problems, each naming its node.
     """
     from snnstack.ir.check import check
     from snnstack.passes.inline_subgraphs import inline_subgraphs
 
-    graph = model if isinstance(model, Graph) else _read(Path(model))
+    graph = model if isinstance(model, Graph) else _read(Path(model), options or Options())
     graph = apply_options(graph, options or Options())
     check(graph)
     return inline_subgraphs(graph)
 
 
-def _read(path: Path) -> Graph:
+def _read(path: Path, options: Options) -> Graph:
+    target = native_target(path)
+    if target is not None:
+        return native_graph(path, target, options)
     if path.is_file() and path.suffix not in (".nir", ".h5", ".hdf5"):
         what = f"unknown kind of model file {path.suffix!r}"
         raise fail(ModelError, str(path), what, "give a .nir file")
@@ -136,8 +144,25 @@ def build(
 ) -> Build:
     """The program of `model` on `board`; with `calibrate`, scales fitted to it and a report."""
     board = load_board(board) if isinstance(board, str) else board
+    fixed = {"calibrate": calibrate, "weight-bits": weight_bits}
+    program = native_program(model, board, options, fixed)
+    if program is not None:
+        return Build(*loaded(model, options, needed=False), None, program, None)
     graph = load(model, options)
     return build_steps(graph, discretised(graph), board, calibrate, granularity, weight_bits)
+
+
+def loaded(
+    model: str | Path | Graph, options: Options | None, needed: bool
+) -> tuple[Graph | None, StepGraph | None]:
+    """The graph of `model` and its steps; (None, None) if it can be none and none is needed."""
+    try:
+        graph = load(model, options)
+    except ModelError:
+        if needed or native_target(model) is None:
+            raise
+        return None, None
+    return graph, discretised(graph)
 
 
 def build_steps(
@@ -296,7 +321,8 @@ def save_all(built: Mapping[str, Build], path: str | Path) -> None:
 def program_files(built: Build) -> dict[str, bytes]:
     """What `save` writes: {relative path: content}; the manifest has the digest of every file."""
     files = backend(built.program.target).emit(built.program)
-    files |= to_files(built.network, NETWORK)
+    if built.network is not None:
+        files |= to_files(built.network, NETWORK)
     if built.conversion is not None:
         text = json.dumps(built.conversion.to_dict(), indent=2)
         files[CONVERSION] = f"{text}\n".encode()

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.backends.loihi.chip_synapses import conv_size
 from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation, Connection, Cuba
 from snnstack.backends.loihi.registers import DECAY_ONE, WEIGHT_SHIFT
 from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.ir.given import conv_size
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.matrix import matrix
 from snnstack.ir.nodes import (
@@ -100,7 +100,7 @@ def _neuron(p: Cuba, dt: float) -> CubaLI | CubaLIF:
         np.where(decay == 0, NEVER, DECAY_ONE / np.maximum(decay, 1))
         for decay in (p.i_decay, p.v_decay)
     )
-    common = {
+    common: dict[str, Any] = {
         "tau_syn": shaped(tau_syn * dt),
         "tau_mem": shaped(tau_mem * dt),
         "r": shaped(tau_mem),
@@ -147,4 +147,4 @@ def _is_plain(c: Connection, shape: Shape, target: Shape) -> bool:
         return False
     geometry = conv.stride, conv.padding, conv.dilation
     usual = conv_size((shape[1], shape[2]), conv.weight.shape[2:], geometry)
-    return conv.out_shape[1:] == usual
+    return tuple(conv.out_shape[1:]) == usual

@@ -83,9 +83,9 @@ class Program:
 
     @property
     def fires(self) -> dict[str, bool]:
-        """{population: whether it sends spikes}."""
+        """{population: whether it sends spikes}; sigma-delta neurons send values instead."""
         populations = self.network.populations
-        return {p.name: not isinstance(p, Cuba) or p.threshold is not None for p in populations}
+        return {p.name: isinstance(p, Cuba) and p.threshold is not None for p in populations}
 
     @property
     def variables(self) -> tuple[tuple[str, str], ...]:

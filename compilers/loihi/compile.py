@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.backends.loihi.as_graph import DT
 from snnstack.backends.loihi.limits import Limits, limits_of
 from snnstack.backends.loihi.network import ChipNetwork, Connection, Cuba, depths
 from snnstack.backends.loihi.program import Program
@@ -77,7 +78,7 @@ def compile_model(network: ChipNetwork, board: Board, name: str, dt: float) -> P
     generation = limits_of(board).generation
     timed = network.with_(generation=generation, lag=depths(network))
     program = compile_chip(timed, board, name, dt)
-    origin = dict.fromkeys(("dt", "reset", "compare"), "file")
+    origin = {"dt": "default" if dt == DT else "option", "reset": "file", "compare": "file"}
     resets = {p.reset for p in network.populations if isinstance(p, Cuba)}
     said = {"reset": ", ".join(sorted(resets))} if resets else {}
     settings = {"name": name, "dt": dt, **said, "compare": "gt", "origin": origin}

@@ -76,7 +76,8 @@ def _run(
     port = network.input
     found = planned(network, isinstance(events, GradedEvents), cores if placement else {})
     given = renumbered(events, found.memory[port.name], (events.n,))
-    ran = run(found.plan, [given], probes=probes, threads=threads)
+    cuba = {p.name for p in network.populations if isinstance(p, Cuba)}
+    ran = run(found.plan, [given], probes=[_own(p, cuba) for p in probes], threads=threads)
     active = {name: counts.other["active"] for name, counts in ran.counts.items()}
     trace = in_c_order(ran, found.shapes, found.memory)
     sent = {name: fired.per_neuron() for name, fired in trace.spikes.items()}
@@ -84,9 +85,15 @@ def _run(
     for p in network.populations:
         sent.setdefault(p.name, np.zeros((events.batch, p.n), dtype=np.int64))
     counts = counted(network, sent, active, events.steps, cores, placement)
-    cuba = {p.name for p in network.populations if isinstance(p, Cuba)}
     spikes = {name: fired for name, fired in trace.spikes.items() if name in cuba}
-    return Trace(spikes, trace.states, counts)
+    states = {probe: trace.states[_own(probe, cuba)] for probe in probes}
+    return Trace(spikes, states, counts)
+
+
+def _own(probe: tuple[str, str], cuba: set[str]) -> tuple[str, str]:
+    """What a read-out calls the membrane is, of a sigma-delta population, what it sends."""
+    name, variable = probe
+    return (name, "s") if variable == "v" and name not in cuba else probe
 
 
 def _per_element(events: Spikes | GradedEvents) -> Array:

@@ -91,7 +91,9 @@ def _show_build(built: Build, output: Path) -> None:
     for name, (used, available) in backend(program.target).utilization(program).items():
         share, show = 100 * used / available, size if _is_memory(name) else str
         click.echo(f"  {name}: {show(used)} of {show(available)} ({share:.1f} %)")
-    if built.conversion is not None:
+    if built.network is None:
+        click.echo("  registers as in the file: nothing was quantised")
+    elif built.conversion is not None:
         click.echo()
         show_conversion(built.conversion)
     else:

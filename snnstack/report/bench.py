@@ -12,7 +12,7 @@ from snnstack.report.equality import Equality
 
 @dataclass(frozen=True)
 class BenchRow:
-    """Means per inference over `samples`; None where labels are missing.
+    """Means per inference over `samples`; None where labels, or a float network, are missing.
 
     `spike_agreement`: share of (sample, step, neuron) slots equal to the float network's;
     `class_agreement`: share of samples with the same class; `bit_exact`: emulator equals the
@@ -25,8 +25,8 @@ class BenchRow:
     steps: int
     accuracy: float | None
     accuracy_float: float | None
-    spike_agreement: float
-    class_agreement: float
+    spike_agreement: float | None
+    class_agreement: float | None
     bit_exact: bool
     verified: Equality
     performance: Performance
