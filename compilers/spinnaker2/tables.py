@@ -1,0 +1,149 @@
+"""Tables: the memory of every element, from the cut network and the numbers of its elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from snnstack.backends.spinnaker2.network import ChipNetwork, ChipPopulation
+from snnstack.backends.spinnaker2.program import INDEX_BITS, Kernel, Rows
+from snnstack.backends.spinnaker2.words import encode
+from snnstack.compilers.spinnaker2.pieces import Pieces
+from snnstack.ir.nodes import Array, read_only
+from snnstack.ir.step import Conv, Projection
+from snnstack.mapping.blocks import Blocks
+from snnstack.mapping.reach import pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """What one piece keeps; `sources` int32: elements that send to it, ascending."""
+
+    neurons: Array
+    rows: Rows
+    kernels: tuple[Kernel, ...]
+    sources: Array
+
+
+NO_ROWS = Rows(
+    read_only([], np.uint32),
+    read_only([0], np.uint16),
+    read_only([], np.uint16),
+)
+
+
+def images(network: ChipNetwork, cut: Pieces, number: Array) -> dict[int, Image]:
+    """The image of every piece, by its element's number; `number` [piece]."""
+    port = network.input.name
+    found = {}
+    for b, neurons in enumerate(_members(cut.blocks[port])):
+        element = int(number[cut.first[port] + b])
+        found[element] = Image(neurons, NO_ROWS, (), read_only([], np.int32))
+    keys = {name: _keys(cut, name, number) for name in cut.blocks}
+    for p in network.populations:
+        blocks = cut.blocks[p.name]
+        rows = _rows(p, cut, keys)
+        kernels = _kernels(network, p, cut, number)
+        for b, neurons in enumerate(_members(blocks)):
+            kept = tuple(k[b] for k in kernels)
+            image = _image(neurons, next(rows), kept)
+            found[int(number[cut.first[p.name] + b])] = image
+    return found
+
+
+def _image(neurons: Array, rows: Rows, kernels: tuple[Kernel, ...]) -> Image:
+    parts = [np.unique(rows.keys >> np.uint32(INDEX_BITS)).astype(np.int32)]
+    sources = np.unique(np.concatenate(parts + [k.sources for k in kernels])).astype(np.int32)
+    return Image(neurons, rows, kernels, sources)
+
+
+def _members(blocks: Blocks) -> list[Array]:
+    """The neurons of every block, ascending: int32."""
+    order = blocks.of_neurons()
+    members = read_only(np.argsort(order, kind="stable"), np.int32)
+    ends = np.cumsum(blocks.sizes())
+    return [members[e - n : e] for e, n in zip(ends, blocks.sizes(), strict=True)]
+
+
+def _positions(blocks: Blocks) -> Array:
+    """The place of every neuron in its block: int64 [n]."""
+    found = np.empty(int(blocks.sizes().sum()), dtype=np.int64)
+    for members in _members(blocks):
+        found[members] = np.arange(len(members))
+    return found
+
+
+def _keys(cut: Pieces, name: str, number: Array) -> Array:
+    """The packet of every neuron of a source: uint32 [n]."""
+    blocks = cut.blocks[name]
+    element = number[cut.first[name] + blocks.of_neurons()]
+    return np.asarray((element << INDEX_BITS) + _positions(blocks)).astype(np.uint32)
+
+
+def _rows(p: ChipPopulation, cut: Pieces, keys: dict[str, Array]) -> Iterator[Rows]:
+    """The synapse rows of all blocks of a population, one after the other."""
+    blocks, lists = cut.blocks[p.name], cut.lists[p.name]
+    block = blocks.of_neurons().astype(np.uint16 if blocks.count < 2**16 else np.int64)
+    position = _positions(blocks).astype(np.uint8)
+    parts = []
+    for part in lists:
+        to = block[part.target]
+        order = np.argsort(to, kind="stable")
+        ends = np.concatenate([[0], np.cumsum(np.bincount(to, minlength=blocks.count))])
+        key = np.repeat(keys[part.source], np.diff(part.indptr))[order]
+        word = encode(p.application, part.weight, part.delay, position[part.target])[order]
+        parts.append((ends, key, word))
+    for b in range(blocks.count):
+        yield _joined([(key[e[b] : e[b + 1]], word[e[b] : e[b + 1]]) for e, key, word in parts])
+
+
+def _joined(parts: Sequence[tuple[Array, Array]]) -> Rows:
+    parts = [part for part in parts if len(part[0])]
+    if not parts:
+        return NO_ROWS
+    key, word = parts[0]
+    if len(parts) > 1:
+        key, word = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    if np.any(key[1:] < key[:-1]):
+        order = np.argsort(key, kind="stable")
+        key, word = key[order], word[order]
+    first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
+    starts = np.append(first, len(key)).astype(np.uint16)
+    return Rows(key[first], starts, word)
+
+
+def _kernels(
+    network: ChipNetwork, p: ChipPopulation, cut: Pieces, number: Array
+) -> list[list[Kernel]]:
+    """For each connection that `p` keeps as a kernel, its part in every block."""
+    found, blocks = [], cut.blocks[p.name]
+    for k in cut.kernels[p.name]:
+        c = network.connections[k]
+        assert isinstance(c.synapses, Conv)
+        source = cut.blocks[c.source]
+        element, corners = number[cut.first[c.source] :][: source.count], boxes(source)
+        sent = source.of_neurons()
+        wire = Projection(c.source, c.target, c.synapses, 0, c.pool)
+        reached: list[list[Array]] = [[] for _ in range(blocks.count)]
+        keys = [np.unique(sent[f.source] * blocks.count + f.block) for f in pairs(wire, blocks)]
+        for key in np.unique(np.concatenate([np.zeros(0, np.int64), *keys])):
+            reached[int(key % blocks.count)].append(key // blocks.count)
+        made = []
+        for b, box in enumerate(boxes(blocks)):
+            own = np.array(reached[b], dtype=np.int64)
+            own = own[np.argsort(element[own])]
+            weight = np.asarray(c.synapses.weight)[box[0, 0] : box[0, 1]].astype(np.int8)
+            numbers = element[own].astype(np.int32)
+            made.append(Kernel(k, weight, box, numbers, corners[own]))
+        found.append(made)
+    return found
+
+
+def boxes(blocks: Blocks) -> Array:
+    """First and last + 1 along every axis of every block: int32 [block, axes, 2]."""
+    axes = [np.stack([b[:-1], b[1:]], axis=1) for b in blocks.bounds]
+    grid = np.meshgrid(*(np.arange(len(a)) for a in axes), indexing="ij")
+    parts = [a[g.ravel()] for a, g in zip(axes, grid, strict=True)]
+    return np.stack(parts, axis=1).astype(np.int32)
