@@ -28,6 +28,10 @@ SPARE = 1.02
 """Rows expected beyond what the round before measured."""
 
 
+NETWORK_TABLES = ("keys", "starts", "words", "weights", "source_table", "neurons")
+"""Those that the network makes large."""
+
+
 @dataclass(frozen=True, eq=False)
 class Demand:
     """What the lists into a population need, by block: int64 [block]."""
@@ -46,7 +50,7 @@ class Room:
 
     @property
     def fixed(self) -> int:
-        """Without neurons and synapses; what alignment may add is in it."""
+        """Without neurons and synapses; what alignment may add to both is in it."""
         return sum(self.tables(0).values()) + 8
 
     @property
@@ -59,9 +63,10 @@ class Room:
         return table_bytes(self.kind, n, self.steps, self.wide, rows, words)
 
     def used(self, sizes: Array, demand: Demand) -> Array:
-        """Bytes of every block, at most."""
-        synapses = demand.rows * ROW_BYTES + demand.words * WORD_BYTES
-        return np.asarray(self.fixed + sizes * self.each + synapses)
+        """Bytes of every block."""
+        starts, words = 2 * demand.rows + 2, 2 * demand.words
+        synapses = 4 * demand.rows + (starts + 3) // 4 * 4 + (words + 3) // 4 * 4
+        return np.asarray(self.fixed - 12 + sizes * self.each + synapses)
 
 
 def room(p: ChipPopulation, wide: bool) -> Room:
@@ -261,20 +266,24 @@ def too_large(
 ) -> CapacityError:
     """Which element, which table, how many bytes, and the smallest change that would fit."""
     total = sum(used.values())
-    table = max(used, key=lambda key: used[key])
-    excess = total - limits.data_bytes
+    own = {key: used[key] for key in NETWORK_TABLES if key in used} or dict(used)
+    table = max(own, key=lambda key: own[key])
     what = (
         f"element {block} of it, with {neurons} neuron{'s' if neurons > 1 else ''}, needs "
         f"{total:,} bytes, an element has {limits.data_bytes:,}; the table of {table} takes "
         f"{used[table]:,}"
     )
-    error = fail(CapacityError, name, what, _remedy(table, excess))
+    hint = _remedy(used, total - limits.data_bytes)
+    error = fail(CapacityError, name, what, hint)
     assert isinstance(error, CapacityError)
     return error
 
 
-def _remedy(table: str, excess: int) -> str:
-    if table == "weights":
-        return f"make the kernel of one output channel {excess:,} weights smaller"
-    per = WORD_BYTES + ROW_BYTES
-    return f"remove {-(-excess // per):,} synapses of this neuron, from sources of their own"
+def _remedy(used: Mapping[str, int], excess: int) -> str:
+    """The smallest change after which the tables are `excess` bytes smaller."""
+    if excess < used.get("weights", 0):
+        return f"make the kernel of one output channel {-(-excess // 4) * 4:,} weights smaller"
+    synapses = -(-excess // (WORD_BYTES + ROW_BYTES))
+    if synapses * WORD_BYTES <= used.get("words", 0):
+        return f"remove {synapses:,} synapses of this neuron, from sources of their own"
+    return "no neuron of this application fits: choose a board with larger elements"

@@ -209,7 +209,7 @@ def _settings(layer: LayerPlan, plan: NetworkPlan) -> list[int]:
         return [neurons.shift, *[0] * 7, *kind]
     if isinstance(neurons, Float32Neurons):
         common = [0, int(neurons.subtract), int(neurons.exc_decay is not None)]
-        return [neurons.sum_bits, *common, *[0] * 4, *[PLAIN, 0, -1, 0, 0]]
+        return [neurons.sum_bits, *common, *[0] * 4, *[PLAIN, 0, -1, 0, 0], NOW]
     narrow = len(layer.edges) == 1 and _is_plain_dense(layer.edges[0], plan)
     pause = 0 if neurons.threshold is None else neurons.refractory
     if isinstance(neurons, CubaNeurons):
