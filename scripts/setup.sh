@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Make .venv ready: scripts/setup.sh demo|test|check. Quick when nothing has changed.
+# Make .venv ready: scripts/setup.sh demo|test|check|docs. Quick when nothing has changed.
 #   demo   the package and a C cross-compiler        (no torch)
 #   test   demo, and what the tests need             (torch, CPU build; Lava; ngspice)
 #   check  the package, ruff, mypy, import-linter
+#   docs   the package, MkDocs
 # PYTHON names another interpreter. Nothing outside .venv changes, except that missing Debian
 # packages are installed where apt-get is there and the user is root.
 set -euo pipefail
@@ -14,9 +15,9 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 level=${1:-}
 case $level in
-demo | test | check) ;;
+demo | test | check | docs) ;;
 *)
-    say "usage: scripts/setup.sh demo|test|check"
+    say "usage: scripts/setup.sh demo|test|check|docs"
     exit 2
     ;;
 esac
@@ -91,8 +92,11 @@ install_packages() {
     demo) extras='[spinnaker2]' ;;
     test) extras='[test,firmware,spinnaker2]' && install_torch ;;
     check) extras='[dev]' ;;
+    docs) extras='[docs]' ;;
     esac
     pip_install -e ".$extras"
+    # A peer that counts operations as we do; its data loaders are not needed.
+    if [ "$level" = test ]; then pip_install --no-deps neurobench==2.3.0; fi
     printf '%s' "$sum" >"$stamp"
 }
 
@@ -105,6 +109,7 @@ missing_tools() {
     have qemu-system-riscv32 || echo qemu-system-misc
     [ "$level" != test ] || have cmake || echo cmake
     [ "$level" != test ] || have ngspice || echo ngspice
+    [ "$level" != test ] || have chromium || echo chromium
 }
 
 install_tools() {
@@ -133,4 +138,4 @@ install_tools() {
 make_venv
 install_packages
 if [ "$level" = test ]; then scripts/install_lava.sh; fi
-if [ "$level" != check ]; then install_tools; fi
+case $level in demo | test) install_tools ;; esac

@@ -2,56 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from snnstack.board import Board, load_board
-from snnstack.errors import Problem, TargetError, raise_if_any
+from snnstack.errors import CapacityError, Problem, TargetError, raise_if_any
 from snnstack.frontends.data import Data
 from snnstack.ir.graph import Graph
-from snnstack.native import native_programs
+from snnstack.ir.step import StepGraph, StepInput
+from snnstack.measure import (
+    Choices,
+    Subject,
+    measure,
+    measure_program,
+    shifted,
+    verified,
+)
+from snnstack.native import native_program, native_target
 from snnstack.passes.options import Options
 from snnstack.pipeline import (
     Build,
+    Refused,
     Samples,
     as_data,
     as_stream,
     build,
-    build_all,
+    build_each,
     load,
     loaded,
     open_program,
-    run_float,
+    raise_refused,
     save,
     save_all,
+    saved_conversion,
 )
 from snnstack.program import Program
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.scales import Granularity
 from snnstack.reference import run_quantized
-from snnstack.report.bench import BenchRow
+from snnstack.report.bench import BenchRefusal, BenchRow
 from snnstack.report.equality import Equality, compare, joined
-from snnstack.report.readout import (
-    accuracy,
-    aligned,
-    classes,
-    output_probes,
-    spike_agreement,
-)
 from snnstack.target import Progress, backend, emulator
-from snnstack.trace import Counts, Spikes, Trace
+from snnstack.trace import Spikes, Trace
 
 VERIFY_SAMPLES = 16
 """Samples that `bench` runs on the independent machine."""
-BATCH_BYTES = 2**28
-"""Recorded states that `verify` holds at a time, once for either side."""
 
 __all__ = [
     "Build",
     "bench",
+    "bench_program",
     "build",
     "compile",
     "emulate",
@@ -117,12 +117,12 @@ def verify(
     """Emulator against what was emitted, executed independently: every spike, every state."""
     if isinstance(data, Spikes):
         chosen = data if samples is None else data.samples(0, samples)
-        return _verified(program, chosen, progress)[0]
+        return verified(program, chosen, progress)[0]
     stream = as_stream(data, program.port).first(samples)
     results, done = [], 0
     for part in stream.batches():
-        note = _shifted(progress, done, stream.samples)
-        results.append(_verified(program, part.spikes, note)[0])
+        note = shifted(progress, done, stream.samples)
+        results.append(verified(program, part.spikes, note)[0])
         done += part.spikes.batch
     return joined(results)
 
@@ -147,42 +147,6 @@ def _spikes(program: Program, data: Samples | Spikes, samples: int | None) -> Sp
     return as_stream(data, program.port).first(samples).read().spikes
 
 
-def _verified(
-    program: Program, spikes: Spikes, progress: Progress | None
-) -> tuple[Equality, Trace]:
-    """The comparison, and the counts of the independent run.
-
-    Batches keep the recorded states small: a data set of any size fits the memory.
-    """
-    machine = backend(program.target)
-    against = machine.describe(program)
-    results, runs = [], []
-    size = _batch(program, spikes)
-    for start in range(0, spikes.batch, size):
-        part = spikes.samples(start, start + size)
-        note = _shifted(progress, start, spikes.batch)
-        run = machine.run(program, part, probes=program.variables, progress=note)
-        results.append(compare(emulate(program, part, probes=program.variables), run, against))
-        runs.append(run.counts)
-    own = getattr(machine, "agreements", None)
-    found = joined(results)
-    if own is not None:
-        found = replace(found, agreements=tuple(own(program, spikes)))
-    return found, Trace({}, {}, joined_counts(runs))
-
-
-def _batch(program: Program, spikes: Spikes) -> int:
-    """How many samples may record all states at once."""
-    one = emulate(program, spikes.samples(0, 1), probes=program.variables)
-    return max(1, BATCH_BYTES // max(1, sum(v.nbytes for v in one.states.values())))
-
-
-def _shifted(progress: Progress | None, start: int, total: int) -> Progress | None:
-    if progress is None:
-        return None
-    return lambda done, _: progress(start + done, total)
-
-
 def bench(
     model: str | Path | Graph,
     boards: Sequence[str | Board],
@@ -195,36 +159,108 @@ def bench(
     samples: int | None = None,
     verify_samples: int = VERIFY_SAMPLES,
     period_s: float | None = None,
+    seeds: int = 0,
+    ann: bool = False,
+    figures: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
     keep: Callable[[Build], None] | None = None,
+    refused: Callable[[BenchRefusal], None] | None = None,
 ) -> list[BenchRow]:
     """One row per board: accuracy, agreement, latency, energy and memory of an inference.
 
-    Accuracy and counts come from the emulator on all `samples`; latency and energy from the
-    independent run of the first `verify_samples`, which is compared bit for bit as well.
-    Scales are fitted to `calibrate`, else to the samples themselves. `keep` is given what was
-    built for each board. Raises CapacityError for all boards that are too small, before
-    anything runs.
+    Accuracy and counts come from the emulator on all `samples`, batch by batch; latency and
+    energy from the independent run of the first `verify_samples` (which is compared bit for
+    bit) where it counts, else from the emulator. Scales are fitted to `calibrate`, else to the
+    samples themselves. `seeds`: chips of an analogue target to draw besides the exact machine.
+    `ann`: also price a network of the same shape without spikes, where the target has one.
+    `keep` is given what was built for each board.
+
+    Raises one error with the problems of all boards that cannot take the network, before
+    anything runs; with `refused`, each of them (and a board whose tools are missing) is handed
+    to it instead, and only if none is left that error is raised.
     """
     chosen = _loaded(boards)
-    own = native_programs(model, chosen, options)
-    rest = [board for board in chosen if board.name not in own]
-    graph, steps = loaded(model, options, needed=bool(rest))
-    port = next(iter(own.values())).port if steps is None else steps.inputs[0]
-    test = as_stream(data, port).first(samples).read()
-    builds = {name: Build(graph, steps, None, made, None) for name, made in own.items()}
-    if rest and graph is not None and steps is not None:
-        fitted = test if calibrate is None else calibrate
-        quantised = build_all(graph, steps, rest, fitted, granularity, weight_bits)
-        builds |= {built.program.board.name: built for built in quantised}
-    real = None if steps is None else run_float(steps, test)
-    rows = []
-    for built in (builds[board.name] for board in chosen):
-        note = _named(progress, built.program.board.name)
-        rows.append(_row(built, test, real, verify_samples, period_s, note))
-        if keep is not None:
-            keep(built)
+    graph, steps = loaded(model, options, needed=_general(model, chosen))
+    found = [_native(model, board, options, graph, steps) for board in chosen]
+    port = _port(found) if steps is None else steps.inputs[0]
+    test = as_stream(data, port).first(samples)
+    rest = [board for board, one in zip(chosen, found, strict=True) if one is None]
+    fitted = test if calibrate is None else calibrate
+    quantised = iter(
+        build_each(graph, steps, rest, fitted, granularity, weight_bits)
+        if rest and graph is not None and steps is not None
+        else ()
+    )
+    every = [next(quantised) if one is None else one for one in found]
+    left = [one for one in every if isinstance(one, Build)]
+    _report_refused([one for one in every if isinstance(one, Refused)], refused, left)
+    choices = Choices(verify_samples, period_s, seeds, ann, figures)
+    results = measure(left, steps, test, choices, progress)
+    rows = [one for one in results if isinstance(one, BenchRow)]
+    _report_refused([one for one in results if isinstance(one, Refused)], refused, rows)
+    if keep is not None:
+        measured = {row.board for row in rows}
+        for built in left:
+            if built.program.board.name in measured:
+                keep(built)
     return rows
+
+
+def _general(model: str | Path | Graph, boards: Sequence[Board]) -> bool:
+    """Whether some board needs the model as a graph."""
+    own = native_target(model)
+    return any(board.target != own for board in boards)
+
+
+def _native(
+    model: str | Path | Graph,
+    board: Board,
+    options: Options | None,
+    graph: Graph | None,
+    steps: StepGraph | None,
+) -> Build | Refused | None:
+    """What a file in the board's own units becomes there; None for every other model."""
+    try:
+        program = native_program(model, board, options)
+    except CapacityError as error:
+        return Refused(board, error)
+    return None if program is None else Build(graph, steps, None, program, None)
+
+
+def _port(found: Sequence[Build | Refused | None]) -> StepInput:
+    """The input of the first program."""
+    raise_refused(one for one in found if isinstance(one, Refused))
+    return next(one.program.port for one in found if isinstance(one, Build))
+
+
+def bench_program(
+    path: str | Path,
+    data: Samples,
+    *,
+    samples: int | None = None,
+    verify_samples: int = VERIFY_SAMPLES,
+    period_s: float | None = None,
+    seeds: int = 0,
+    ann: bool = False,
+) -> BenchRow:
+    """The row of a program's directory: as `bench`, without the float network's side."""
+    program, network = open_program(path)
+    subject = Subject(program, network, saved_conversion(path))
+    test = as_stream(data, program.port).first(samples)
+    return measure_program(subject, test, Choices(verify_samples, period_s, seeds, ann))
+
+
+def _report_refused(
+    found: Sequence[Refused],
+    refused: Callable[[BenchRefusal], None] | None,
+    left: Sequence[object],
+) -> None:
+    if refused is None or not left:
+        raise_refused(found)
+        return
+    for one in found:
+        board = one.board
+        refused(BenchRefusal(board.name, board.target, one.error.problems, board.title))
 
 
 def _loaded(boards: Sequence[str | Board]) -> list[Board]:
@@ -239,67 +275,3 @@ def _loaded(boards: Sequence[str | Board]) -> list[Board]:
             problems += error.problems
     raise_if_any(TargetError, problems)
     return list(found.values())
-
-
-def _named(progress: Callable[[str, int, int], None] | None, name: str) -> Progress | None:
-    if progress is None:
-        return None
-    return lambda done, total: progress(name, done, total)
-
-
-def _row(
-    built: Build,
-    test: Data,
-    real: Trace | None,
-    verify_samples: int,
-    period_s: float | None,
-    progress: Progress | None,
-) -> BenchRow:
-    program = built.program
-    machine = backend(program.target)
-    probes = output_probes(program.outputs, program.fires)
-    trace = aligned(emulate(program, test, probes=probes), test.spikes.steps)
-    found = classes(trace, program.outputs)
-    expected = None if real is None else classes(real, program.outputs)
-    equality, run = _verified(program, test.spikes.samples(0, verify_samples), progress)
-    counted = run if run.counts else trace
-    cost = machine.price(program, counted, period_s)
-    used = machine.utilization(program)
-    return BenchRow(
-        board=program.board.name,
-        target=program.target,
-        samples=test.spikes.batch,
-        steps=test.spikes.steps,
-        accuracy=accuracy(found, test.labels),
-        accuracy_float=None if expected is None else accuracy(expected, test.labels),
-        spike_agreement=None if real is None else spike_agreement(trace, real, program.fires),
-        class_agreement=None if expected is None else float(np.mean(found == expected)),
-        bit_exact=equality.mismatches == 0,
-        verified=equality,
-        performance=cost,
-        synops=_mean(trace, "synops", program.fires),
-        updates=_mean(trace, "updates", program.fires),
-        spikes=_mean(trace, "spikes", program.fires),
-        memory={name: {"used": u, "available": a} for name, (u, a) in used.items()},
-        board_status=program.board.status,
-        settings=dict(program.settings),
-    )
-
-
-def joined_counts(runs: Sequence[Mapping[str, Counts]]) -> dict[str, Counts]:
-    """The counts of consecutive batches as those of one."""
-    found: dict[str, Counts] = {}
-    for name, first in runs[0].items():
-        parts = [run[name] for run in runs]
-        found[name] = Counts(
-            synops=np.concatenate([part.synops for part in parts]),
-            updates=np.concatenate([part.updates for part in parts]),
-            spikes=np.concatenate([part.spikes for part in parts]),
-            other={k: np.concatenate([part.other[k] for part in parts]) for k in first.other},
-        )
-    return found
-
-
-def _mean(trace: Trace, count: str, names: Iterable[str]) -> float:
-    """Per inference, summed over the populations `names`; a trace may count by core as well."""
-    return float(sum(getattr(trace.counts[name], count).mean() for name in names))

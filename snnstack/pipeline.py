@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from snnstack.board import Board, load_board
-from snnstack.errors import CapacityError, ModelError, Problem, TargetError, fail, raise_if_any
+from snnstack.errors import (
+    ModelError,
+    Problem,
+    SnnstackError,
+    TargetError,
+    fail,
+    raise_if_any,
+)
 from snnstack.files import write_directory
 from snnstack.frontends.data import Data, make_data
 from snnstack.frontends.open_data import open_data
@@ -34,6 +41,7 @@ from snnstack.trace import Trace
 
 Samples = str | Path | Data | Stream | Mapping[str, Any]
 """Whatever samples can be read from."""
+_Made = TypeVar("_Made")
 NETWORK = "network"
 CONVERSION = "conversion.json"
 CHOICES = ("reset", "reset_time", "compare", "events")
@@ -187,43 +195,79 @@ def build_all(
 ) -> list[Build]:
     """`build` for several boards: those with the same numbers are quantised and explained once.
 
-    `weight_bits` None: the width the target has of its own accord.
-
-    Raises CapacityError with the problems of all boards that are too small.
+    `weight_bits` None: the width the target has of its own accord. Raises one error with the
+    problems of all boards that cannot take the network.
     """
+    found = build_each(graph, steps, boards, calibrate, granularity, weight_bits)
+    raise_refused(one for one in found if isinstance(one, Refused))
+    return [one for one in found if isinstance(one, Build)]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A board that cannot take the network, and why."""
+
+    board: Board
+    error: SnnstackError
+
+
+def raise_refused(refused: Iterable[Refused]) -> None:
+    """All problems as one error; CapacityError if every one of them is; else nothing."""
+    errors = [one.error for one in refused]
+    kinds = {type(error) for error in errors}
+    kind = kinds.pop() if len(kinds) == 1 else TargetError
+    raise_if_any(kind, dict.fromkeys(p for error in errors for p in error.problems))
+
+
+def build_each(
+    graph: Graph,
+    steps: StepGraph,
+    boards: Sequence[Board],
+    calibrate: Samples | None = None,
+    granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
+) -> list[Build | Refused]:
+    """As `build_all`, but a board that cannot take the network is an entry of its own."""
     run = _calibration(steps, calibrate)
     activity = None if run is None else measured(steps, run[0].spikes, run[1])
-    networks: dict[str, QuantizedNetwork] = {}
-    for board in boards:
-        if _numbers(board) not in networks:
-            networks[_numbers(board)] = quantise_for(
-                steps, board, activity, granularity, weight_bits
+    networks: dict[str, QuantizedNetwork | SnnstackError] = {}
+    reports: dict[str, Conversion | None] = {}
+
+    def one(board: Board) -> Build:
+        key = _numbers(board)
+        if key not in networks:
+            networks[key] = _or_error(
+                lambda: quantise_for(steps, board, activity, granularity, weight_bits)
             )
-    programs = [_calibrated(steps, program, run) for program in _compiled(boards, networks)]
-    first = {_numbers(program.board): program for program in reversed(programs)}
-    reports = {key: _explain(steps, networks[key], p, run) for key, p in first.items()}
-    keys = [_numbers(program.board) for program in programs]
-    return [
-        Build(graph, steps, networks[key], program, reports[key])
-        for key, program in zip(keys, programs, strict=True)
-    ]
+        network = networks[key]
+        if isinstance(network, SnnstackError):
+            raise network
+        program = _calibrated(steps, compiler(board.target).compile(network, board), run)
+        return Build(graph, steps, network, program, None)
+
+    def explained(built: Build | SnnstackError, board: Board) -> Build | Refused:
+        if isinstance(built, SnnstackError):
+            return Refused(board, built)
+        key = _numbers(board)
+        if key not in reports and built.network is not None:
+            reports[key] = _explain(steps, built.network, built.program, run)
+        return replace(built, conversion=reports.get(key))
+
+    found = [_or_error(lambda board=board: one(board)) for board in boards]  # type: ignore[misc]
+    return [explained(built, board) for built, board in zip(found, boards, strict=True)]
+
+
+def _or_error(make: Callable[[], _Made]) -> _Made | SnnstackError:
+    try:
+        return make()
+    except SnnstackError as error:
+        return error
 
 
 def _numbers(board: Board) -> str:
     """Boards with the same answer share an integer network: those of the general quantiser."""
     own = hasattr(backend(board.target), "quantise")
     return f"{board.target}/{board.name}" if own else board.target
-
-
-def _compiled(boards: Sequence[Board], networks: Mapping[str, QuantizedNetwork]) -> list[Program]:
-    programs, problems = [], list[Problem]()
-    for board in boards:
-        try:
-            programs.append(compiler(board.target).compile(networks[_numbers(board)], board))
-        except CapacityError as error:
-            problems += error.problems
-    raise_if_any(CapacityError, problems)
-    return programs
 
 
 def _calibrated(steps: StepGraph, program: Program, run: tuple[Data, Trace] | None) -> Program:
@@ -346,6 +390,12 @@ def open_program(path: str | Path) -> tuple[Program, QuantizedNetwork | None]:
     if f"{NETWORK}.json" not in kept:
         return program, None
     return program, from_files(kept, NETWORK, NETWORK_KINDS)
+
+
+def saved_conversion(path: str | Path) -> dict[str, Any] | None:
+    """The conversion report in a program's directory, as plain data; None if there is none."""
+    content = read_directory(Path(path)).get(CONVERSION)
+    return None if content is None else dict(json.loads(content))
 
 
 def _manifest(content: bytes, where: str) -> tuple[str, dict[str, str]]:

@@ -29,7 +29,7 @@ BACKENDS, COMPILERS, EMULATORS = (
 class Backend(Protocol):
     """What the machine is: its numbers, its limits, its programs and how they are run.
 
-    Six more names are looked for. `numerics(weight_bits)` is `NUMERICS` with weights of another
+    More names are looked for. `numerics(weight_bits)` is `NUMERICS` with weights of another
     width, where the target has several. `quantise(graph, board, calibration, granularity)`
     replaces the general quantiser where a target's integers have more structure than `Numerics`
     says; `reference(program, network, spikes, probes)` replaces the integer reference where the
@@ -38,7 +38,9 @@ class Backend(Protocol):
     `LATE_RESETS = True` says that the target does what a `QuantizedPopulation` says about reset
     "none" and about a `reset_time` other than "now"; without it such models are refused.
     `agreements(program, spikes)` compares analogue quantities, each within a stated tolerance:
-    a sequence of `snnstack.report.equality.Agreement`, shown by `verify`.
+    a sequence of `snnstack.report.equality.Agreement`, shown by `verify`. `views(program)`:
+    pictures for a page (`snnstack.report.views`). `opponent(program, period_s)`: the
+    `Performance` of a network of the same shape without spikes.
     """
 
     NUMERICS: Numerics

@@ -52,6 +52,17 @@ def _ngspice() -> str:
     return "" if shutil.which("ngspice") else "ngspice not found: apt-get install ngspice"
 
 
+def _neurobench() -> str:
+    install = "pip install --no-deps neurobench"
+    return "" if importlib.util.find_spec("neurobench") else f"neurobench not found: {install}"
+
+
+def _chromium() -> str:
+    found = shutil.which("chromium") and importlib.util.find_spec("playwright")
+    install = "apt-get install chromium; pip install playwright"
+    return "" if found else f"chromium or playwright not found: {install}"
+
+
 def _data() -> str:
     return "" if DATA.is_dir() else f"no data in {DATA}: set SNNSTACK_DATA to its folder"
 
@@ -62,6 +73,8 @@ NEEDS: dict[str, Callable[[], str]] = {
     "needs_lava": _lava,
     "needs_ngspice": _ngspice,
     "needs_unicorn": _unicorn,
+    "needs_neurobench": _neurobench,
+    "needs_chromium": _chromium,
     "recordings": _data,
     "data": _data,
 }

@@ -1,11 +1,13 @@
 """Microcontrollers: int8 weights, int32 states, C99 firmware, QEMU as the independent run."""
 
+from snnstack.backends.mcu.ann import ann_performance as opponent
 from snnstack.backends.mcu.numerics import NUMERICS, numerics
 from snnstack.backends.mcu.price import price
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.rules import RULES
 from snnstack.backends.mcu.run import describe, run
 from snnstack.backends.mcu.store import emit, load, utilization
+from snnstack.backends.mcu.views import views
 
 LATE_RESETS = True
 
@@ -18,7 +20,9 @@ __all__ = [
     "emit",
     "load",
     "numerics",
+    "opponent",
     "price",
     "run",
     "utilization",
+    "views",
 ]

@@ -15,6 +15,7 @@ from snnstack.cli.bench import bench, demo
 from snnstack.cli.device import flash, run
 from snnstack.cli.look import boards, info, targets
 from snnstack.cli.program import compile_, emulate, verify
+from snnstack.cli.report import report
 from snnstack.errors import SnnstackError
 
 
@@ -25,7 +26,7 @@ def cli(debug: bool) -> None:
     """Take a trained spiking network to hardware, and prove that it still works there."""
 
 
-for command in (info, targets, boards, compile_, emulate, verify, flash, run, bench, demo):
+for command in (info, targets, boards, compile_, emulate, verify, flash, run, bench, report, demo):
     cli.add_command(command)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +19,28 @@ from snnstack.cli.options import (
     weight_bits_option,
 )
 from snnstack.cli.program import is_new
-from snnstack.cli.show import band, percent, print_json, progress, settings_line, table
+from snnstack.cli.show import (
+    band,
+    digits,
+    percent,
+    print_json,
+    progress,
+    settings_line,
+    table,
+)
 
 if TYPE_CHECKING:
     from snnstack.api import Build
-    from snnstack.report.bench import BenchRow
+    from snnstack.report.bench import BenchRefusal, BenchRow
+    from snnstack.report.operations import Operations
 
 DEMO_BOARDS = ("microbit-v1", "nucleo-l152re", "nucleo-l4r5zi", "nucleo-h7a3zi-q",
                "nucleo-u575zi-q", "esp32-c3")  # fmt: skip
 
 HEADER = ("board", "accuracy %", "spikes equal %", "exact", "latency ms", "energy uJ",
           "flash KiB", "RAM KiB")  # fmt: skip
+RESOURCES = ("board", "cores", "fullest", "per s", "uJ, 90 % of draws", "ACs", "MACs", "dense",
+             "silent")  # fmt: skip
 
 
 @click.command(short_help="Measure a model on boards.")
@@ -46,34 +57,77 @@ HEADER = ("board", "accuracy %", "spikes equal %", "exact", "latency ms", "energ
 @click.option("--period", type=POSITIVE, metavar="SECONDS",
               help="One inference every so often, asleep in between. [default: back to back]",
               )  # fmt: skip
+@click.option("--seeds", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
+              help="Chips of an analogue target to draw: mean, spread, worst, yield.",
+              )  # fmt: skip
+@click.option("--ann", is_flag=True,
+              help="Also price a network of the same shape without spikes on the same board.",
+              )  # fmt: skip
+@click.option("--keep-going", is_flag=True,
+              help="A board that cannot take the model becomes a row that says why.",
+              )  # fmt: skip
 @granularity_option
 @weight_bits_option
 @model_options
 @json_option
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Also write the rows as CSV.")  # fmt: skip
+@click.option("--html", "html_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Also write one self-contained page with figures.")  # fmt: skip
+@click.pass_obj
 def bench(
-    model: Path, boards: tuple[str, ...], data: str, calibrate: str | None,
-    samples: int | None, verify_samples: int, period: float | None, granularity: Any,
-    weight_bits: int | None, as_json: bool, **choices: Any,
+    written: list[str], /, model: Path, boards: tuple[str, ...], data: str,
+    calibrate: str | None, samples: int | None, verify_samples: int, period: float | None,
+    seeds: int, ann: bool, keep_going: bool, granularity: Any, weight_bits: int | None,
+    as_json: bool, csv_file: Path | None, html_file: Path | None, **choices: Any,
 ) -> int:  # fmt: skip
     """Measure MODEL on boards: accuracy, agreement, latency, energy, memory per inference.
 
-    Exit code 1 if a board's run is not the emulator's, spike for spike and state for state.
+    Exit code 1 if a board's run is not the emulator's, spike for spike and state for state, or
+    if a board could not take the model.
     """
     from snnstack import api
 
+    refused: list[BenchRefusal] = []
     with progress("emulating") as update:
         rows = api.bench(
             model, boards, data, calibrate=calibrate, options=options(choices),
             granularity=granularity, weight_bits=weight_bits, samples=samples,
-            verify_samples=verify_samples, period_s=period, progress=update,
+            verify_samples=verify_samples, period_s=period, seeds=seeds, ann=ann,
+            progress=update,
+            figures=as_json or html_file is not None,
+            refused=refused.append if keep_going else None,
         )  # fmt: skip
+    plain = [row.to_dict() for row in rows] + [row.to_dict() for row in refused]
+    _write_files(plain, csv_file, html_file, written)
     if as_json:
-        print_json([row.to_dict() for row in rows])
+        print_json(plain)
     else:
         show_rows(rows)
+        for name in written:
+            click.echo(f"written: {name}")
         if calibrate is None:
             click.echo("scales fitted to the samples themselves: --calibrate names others")
-    return 0 if all(row.bit_exact for row in rows) else 1
+    for refusal in refused:
+        for problem in refusal.problems:
+            click.echo(f"error: {refusal.board}: {problem}", err=True)
+    return 0 if all(row.bit_exact for row in rows) and not refused else 1
+
+
+def _write_files(
+    rows: list[dict[str, Any]], csv_file: Path | None, html_file: Path | None, written: list[str]
+) -> None:
+    """The rows as files; each name is added to `written`."""
+    from snnstack.files import write_file
+    from snnstack.report.flat import csv_text, flat
+    from snnstack.report.page import page
+
+    if csv_file is not None:
+        write_file(csv_text(map(flat, rows)).encode(), csv_file)
+        written.append(str(csv_file))
+    if html_file is not None:
+        write_file(page(rows).encode(), html_file)
+        written.append(str(html_file))
 
 
 def show_rows(rows: Sequence[BenchRow]) -> None:
@@ -85,11 +139,54 @@ def show_rows(rows: Sequence[BenchRow]) -> None:
     click.echo()
     table("mean of an inference: expected (lowest-highest), ~ estimated", HEADER, _cells(rows))
     for row in rows:
-        events = f"{row.synops:.0f} synops, {row.spikes:.0f} spikes"
-        click.echo(f"{row.board}: {events}; {row.performance.basis}")
-        click.echo(f"  {_verdict(row)}")
-        for warning in row.performance.energy.warnings:
-            click.echo(f"  {warning}")
+        for line in _notes(row):
+            click.echo(line)
+    click.echo()
+    table("resources, and operations per inference (NeuroBench)", RESOURCES, _resources(rows))
+
+
+def _notes(row: BenchRow) -> Iterator[str]:
+    """What the figures of a row rest on."""
+    events = f"{row.synops:.0f} synops, {row.spikes:.0f} spikes"
+    yield f"{row.board}: {events}; {row.performance.basis}"
+    yield f"  {_verdict(row)}"
+    if row.chips is not None:
+        yield f"  {row.chips}"
+    if row.ann is not None:
+        energy, latency = row.ann.energy.total, row.ann.latency.typical * 1e3
+        ratio = row.performance.energy.total.typical / energy.typical
+        yield (
+            f"  without spikes, same shape, int8: {band(*energy)} uJ, {digits(latency)} ms; "
+            f"the spiking network takes {digits(ratio)} times that energy"
+        )
+    for note in (*row.notes, *row.performance.energy.warnings):
+        yield f"  {note}"
+
+
+def _resources(rows: Sequence[BenchRow]) -> list[list[str]]:
+    cells = []
+    for row in rows:
+        used, available = row.cores
+        name, share = max(row.utilisation.items(), key=lambda item: item[1], default=("-", 0.0))
+        interval = row.performance.energy.interval()
+        cells.append(
+            [
+                row.board,
+                f"{used}/{available}",
+                f"{100 * share:.3g} % {name.replace('_', ' ')}",
+                digits(row.throughput.typical),
+                f"{digits(interval.low, 2)}-{digits(interval.high, 2)}",
+                *_operations(row.operations),
+            ]
+        )
+    return cells
+
+
+def _operations(found: Operations | None) -> list[str]:
+    if found is None:
+        return ["-"] * 4
+    counts = (found.effective_acs, found.effective_macs, found.dense)
+    return [*map(digits, counts), percent(found.activation_sparsity)]
 
 
 def _cells(rows: Sequence[BenchRow]) -> list[list[str]]:

@@ -114,6 +114,11 @@ class StepInput:
     events: EventKind
 
     @property
+    def n(self) -> int:
+        """Number of elements."""
+        return size(self.shape)
+
+    @property
     def max_count(self) -> int:
         """The largest value one element can have in one step."""
         return 1 if self.events == "binary" else 255

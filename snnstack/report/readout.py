@@ -50,13 +50,19 @@ def accuracy(found: NDArray[np.int64], labels: NDArray[np.int64] | None) -> floa
 
 def spike_agreement(left: Trace, right: Trace, names: Iterable[str]) -> float:
     """Share of (sample, step, neuron) slots of the firing populations that are equal."""
+    slots, different = differing_slots(left, right, names)
+    return 1.0 - different / slots if slots else 1.0
+
+
+def differing_slots(left: Trace, right: Trace, names: Iterable[str]) -> tuple[int, int]:
+    """(Slots, slots that differ) of the populations in `names` that fire in both."""
     slots = different = 0
     for name in names:
         if name in left.spikes and name in right.spikes:
             a, b = left.spikes[name], right.spikes[name]
             slots += a.batch * a.steps * a.n
             different += differing(_keys(a), _keys(b))
-    return 1.0 - different / slots if slots else 1.0
+    return slots, different
 
 
 def differing(left: NDArray[np.int64], right: NDArray[np.int64]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnstack import api
+from snnstack import api, measure
 from snnstack.report.equality import Difference, Equality, joined
 from tests.cli.calls import Refused, Run
 
@@ -33,7 +33,7 @@ def test_batches_that_fit_the_memory_change_nothing(
     run: Run, program: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run("verify", program, "--data", data, "--json").json
-    monkeypatch.setattr(api, "BATCH_BYTES", 2 * 10 * 4 * 4)
+    monkeypatch.setattr(measure, "BATCH_BYTES", 2 * 10 * 4 * 4)
     assert run("verify", program, "--data", data, "--json").json == whole
 
 

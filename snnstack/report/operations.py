@@ -1,0 +1,198 @@
+"""What a network computes per inference, under NeuroBench's names, counted from its spikes.
+
+Definitions follow NeuroBench 2.3: an effective operation is a synapse whose weight is not zero
+and whose input is not zero; it is an accumulate (AC) where all inputs of that connection in
+that step are 0 or 1, else a multiply-accumulate (MAC); dense counts every synapse in every
+step. Biases do not count. Synapses outside the border of a convolution do not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import Conv, Dense, Pool, Projection, Sparse, Synapses, source_size
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.trace import Spikes, Trace
+
+PARAMETER_BYTES = 4
+"""Of a decay, threshold, bias, leak or reset value of one neuron."""
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Means per inference. Sparsities are shares of zeros, 0 to 1.
+
+    `footprint_bytes`: weights at the target's weight bits, 4 bytes for every other parameter
+    of a neuron; what a board really stores is its `memory`. `activation_sparsity` is over all
+    neurons that fire, steps and samples; None where no neuron fires.
+    """
+
+    footprint_bytes: int
+    connection_sparsity: float
+    activation_sparsity: float | None
+    effective_macs: float
+    effective_acs: float
+    dense: float
+    membrane_updates: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, synaptic operations grouped as NeuroBench groups them."""
+        plain = asdict(self)
+        ops = {k: plain.pop(k) for k in ("effective_macs", "effective_acs", "dense")}
+        return {**plain, "synaptic_operations": ops}
+
+
+class OperationCounter:
+    """Adds up operations over batches: `add` for each, then `total`."""
+
+    def __init__(self, network: QuantizedNetwork) -> None:
+        self._network = network
+        sizes = {p.name: p.n for p in network.populations}
+        self._fans = [_Fan.of(p, sizes[p.target]) for p in network.projections]
+        self._samples = self._slots = self._active = 0
+        self._acs = self._macs = self._dense = self._updates = 0
+
+    def add(self, trace: Trace, given: Mapping[str, Spikes]) -> None:
+        """One batch: `trace` on the input's clock, `given` the input spikes by name."""
+        spikes = {**given, **trace.spikes}
+        batch = next(iter(given.values()))
+        self._samples += batch.batch
+        for fan in self._fans:
+            acs, macs = fan.effective(spikes[fan.projection.source])
+            self._acs += acs
+            self._macs += macs
+            self._dense += fan.dense * batch.steps * batch.batch
+        for population in self._network.populations:
+            slots = population.n * batch.steps * batch.batch
+            self._updates += slots
+            if population.name in trace.spikes:
+                self._slots += slots
+                self._active += len(trace.spikes[population.name].indices)
+
+    def total(self) -> Operations:
+        """Means over all samples added."""
+        zeros, weights = (sum(part) for part in zip(*map(_zeros, self._fans), strict=True))
+        n = max(self._samples, 1)
+        return Operations(
+            footprint_bytes=footprint_bytes(self._network),
+            connection_sparsity=zeros / weights if weights else 0.0,
+            activation_sparsity=1 - self._active / self._slots if self._slots else None,
+            effective_macs=self._macs / n,
+            effective_acs=self._acs / n,
+            dense=self._dense / n,
+            membrane_updates=self._updates / n,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Fan:
+    """A projection to `targets` neurons: per source element its synapses that are not zero."""
+
+    projection: Projection
+    targets: int
+    synapses: NDArray[np.int64]
+    dense: int
+    pool: Any
+
+    @classmethod
+    def of(cls, projection: Projection, targets: int) -> _Fan:
+        pool = None if projection.pool is None else pool_matrix(projection.pool)
+        every = int(fan_out(projection.synapses, targets, every=True).sum())
+        some = fan_out(projection.synapses, targets, every=False)
+        return cls(projection, targets, some, every, pool)
+
+    def effective(self, spikes: Spikes) -> tuple[int, int]:
+        """(ACs, MACs) of a batch. The last `delay` steps reach nobody."""
+        from scipy.sparse import csr_array
+
+        values = np.ones(len(spikes.indices), np.int64) if spikes.counts is None else spikes.counts
+        rows = spikes.batch * spikes.steps
+        content = (values.astype(np.int64), spikes.indices, spikes.indptr)
+        events = csr_array(content, shape=(rows, spikes.n))
+        if self.pool is not None:
+            events = (events @ self.pool).tocsr()
+        count = np.diff(events.indptr)
+        per_row = np.zeros(rows, dtype=np.int64)
+        np.add.at(per_row, np.repeat(np.arange(rows), count), self.synapses[events.indices])
+        graded = np.zeros(rows, dtype=bool)
+        graded[np.repeat(np.arange(rows), count)[events.data > 1]] = True
+        step = np.arange(rows) % max(spikes.steps, 1)
+        per_row[step >= spikes.steps - self.projection.delay] = 0
+        return int(per_row[~graded].sum()), int(per_row[graded].sum())
+
+
+def fan_out(synapses: Synapses, targets: int, *, every: bool) -> NDArray[np.int64]:
+    """[source]: synapses of each source element, those with weight 0 only if `every`."""
+    match synapses:
+        case Dense(weight):
+            exists = np.ones_like(weight, dtype=bool) if every else weight != 0
+            return np.asarray(exists.sum(axis=0, dtype=np.int64))
+        case Sparse(indptr, _, weight):
+            if every:
+                return np.full(len(indptr) - 1, targets, dtype=np.int64)
+            ends = np.concatenate([[0], np.cumsum(weight != 0)])
+            return np.asarray(np.diff(ends[indptr]), dtype=np.int64)
+        case Conv():
+            return _conv_fan(synapses, every)
+
+
+def _conv_fan(conv: Conv, every: bool) -> NDArray[np.int64]:
+    """Through a tap (k_y, k_x) a pixel reaches one output per channel, or none at the border."""
+    weight = np.ones_like(conv.weight) if every else conv.weight
+    out, per_group = weight.shape[0], weight.shape[1]
+    groups = (weight != 0).reshape(conv.groups, out // conv.groups, per_group, *weight.shape[2:])
+    taps = groups.sum(axis=1, dtype=np.int64).reshape(conv.in_shape[0], *weight.shape[2:])
+    down, across = (_reach(conv, axis) for axis in (0, 1))
+    return np.asarray(np.einsum("ky,ckl,lx->cyx", down, taps, across).ravel(), dtype=np.int64)
+
+
+def _reach(conv: Conv, axis: int) -> NDArray[np.int64]:
+    """[tap, position]: 1 where a pixel at `position` meets an output through `tap`."""
+    taps = np.arange(conv.weight.shape[2 + axis])[:, None] * conv.dilation[axis]
+    place = np.arange(conv.in_shape[1 + axis]) + conv.padding[axis] - taps
+    stride = conv.stride[axis]
+    inside = (place % stride == 0) & (place >= 0) & (place < conv.out_shape[1 + axis] * stride)
+    return np.asarray(inside, dtype=np.int64)
+
+
+def pool_matrix(pool: Pool) -> Any:
+    """Sparse [source, pooled]: 1 where a source element lies in a window."""
+    from scipy.sparse import csr_array, eye_array, kron
+
+    def axis(k: int) -> Any:
+        first = np.arange(pool.out_shape[1 + k]) * pool.stride[k] - pool.padding[k]
+        place = np.arange(pool.in_shape[1 + k])[:, None]
+        return csr_array(((place >= first) & (place < first + pool.kernel[k])).astype(np.int64))
+
+    channels = eye_array(pool.in_shape[0], dtype=np.int64)
+    return csr_array(kron(channels, kron(axis(0), axis(1))))
+
+
+def _zeros(fan: _Fan) -> tuple[int, int]:
+    """(zero weights, weights). Of a list of synapses the pairs it leaves out are zeros."""
+    synapses = fan.projection.synapses
+    present = int(np.count_nonzero(synapses.weight))
+    if isinstance(synapses, Sparse):
+        pairs = source_size(fan.projection) * fan.targets
+        return pairs - present, pairs
+    return synapses.weight.size - present, int(synapses.weight.size)
+
+
+def footprint_bytes(network: QuantizedNetwork) -> int:
+    """Bytes of all parameters: see `Operations`."""
+    weights = sum(p.synapses.weight.size for p in network.projections)
+    packed = -(-weights * network.numerics.weight_bits // 8)
+    return packed + sum(PARAMETER_BYTES * _parameters(p) for p in network.populations)
+
+
+def _parameters(population: QuantizedPopulation) -> int:
+    """Numbers that the neurons need besides weights: one each, all zeros left out."""
+    arrays: list[Array | None] = [population.alpha, population.beta, population.threshold]
+    arrays += [a for a in (population.bias, population.leak, population.v_reset) if np.any(a)]
+    return sum(int(a.size) for a in arrays if a is not None)
