@@ -33,7 +33,8 @@ def packages_on_disk() -> set[str]:
 def source_files() -> set[str]:
     """The paths in the wheel that the sources should give."""
     links = {f"snnstack/{name}/": name for name in LINKED}
-    wanted = {file.relative_to(ROOT).as_posix() for file in (ROOT / "snnstack").rglob("*.py")}
+    own = [f for pattern in ("*.py", "templates/*.j2") for f in (ROOT / "snnstack").rglob(pattern)]
+    wanted = {file.relative_to(ROOT).as_posix() for file in own}
     wanted = {name for name in wanted if not name.startswith(tuple(links))}
     for prefix, folder in links.items():
         for pattern in ("*.py", "*.toml", "templates/*.j2"):
