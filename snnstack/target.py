@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -26,6 +27,15 @@ BACKENDS, COMPILERS, EMULATORS = (
 )
 
 
+@dataclass(frozen=True)
+class Way:
+    """How a real board is reached, as far as the user said: None leaves it to the target."""
+
+    address: str | None = None
+    port: str | None = None
+    runner: str | None = None
+
+
 class Backend(Protocol):
     """What the machine is: its numbers, its limits, its programs and how they are run.
 
@@ -41,6 +51,9 @@ class Backend(Protocol):
     a sequence of `snnstack.report.equality.Agreement`, shown by `verify`. `views(program)`:
     pictures for a page (`snnstack.report.views`). `opponent(program, period_s)`: the
     `Performance` of a network of the same shape without spikes.
+    `run_on(program, spikes, on, way, *, probes=(), progress=None)` runs samples on a real board,
+    named `on` and reached by `way` (a `Way`), and brings its trace back: spikes, and those
+    states that it can read; `describe_on(program, way)` names that board in a report.
     """
 
     NUMERICS: Numerics

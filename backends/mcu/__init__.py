@@ -1,6 +1,7 @@
 """Microcontrollers: int8 weights, int32 states, C99 firmware, QEMU as the independent run."""
 
 from snnstack.backends.mcu.ann import ann_performance as opponent
+from snnstack.backends.mcu.device import describe_on, run_on
 from snnstack.backends.mcu.numerics import NUMERICS, numerics
 from snnstack.backends.mcu.price import price
 from snnstack.backends.mcu.program import Program
@@ -17,12 +18,14 @@ __all__ = [
     "RULES",
     "Program",
     "describe",
+    "describe_on",
     "emit",
     "load",
     "numerics",
     "opponent",
     "price",
     "run",
+    "run_on",
     "utilization",
     "views",
 ]

@@ -33,6 +33,7 @@ from snnstack.board import Board
 from snnstack.errors import TargetError, ToolError, fail
 from snnstack.files import write_directory
 from snnstack.process import kill_group, last_lines
+from snnstack.target import Way
 from snnstack.trace import Counts, Spikes, Trace
 
 Progress = Callable[[int, int], None]
@@ -77,6 +78,29 @@ def describe(program: Program, port: str | None = None, tool: str | None = None)
     """E.g. "NUCLEO-… through openocd", for a report."""
     way = f"over {port}" if port else f"through {_probe(program.board, tool).tool}"
     return f"{program.board.title} {way}"
+
+
+def run_on(
+    program: Program,
+    spikes: Spikes,
+    on: str,
+    way: Way,
+    *,
+    probes: Sequence[tuple[str, str]] = (),
+    progress: Progress | None = None,
+) -> Trace:
+    """`run_on_board` as the seam calls it; a network address is not how these are reached."""
+    if way.address is not None:
+        what = f"is not reached over the network: --address {way.address}"
+        raise fail(TargetError, f"board {on}", what, "use --port, or a debug probe")
+    return run_on_board(
+        program, spikes, on, probes=probes, port=way.port, tool=way.runner, progress=progress
+    )
+
+
+def describe_on(program: Program, way: Way) -> str:
+    """`describe` as the seam calls it."""
+    return describe(program, way.port, way.runner)
 
 
 def _over_serial(

@@ -11,10 +11,11 @@ import numpy as np
 
 from snnstack.backends.spinnaker2.program import Program
 from snnstack.backends.spinnaker2.sdk import FOLDER, sdk_files
-from snnstack.errors import DataError, Problem, TargetError, ToolError, fail, raise_if_any
+from snnstack.errors import DataError, TargetError, ToolError, fail
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import size
 from snnstack.process import execute
+from snnstack.target import Way
 from snnstack.trace import Spikes, Trace
 
 Progress = Callable[[int, int], None]
@@ -26,24 +27,32 @@ def run_on(
     program: Program,
     spikes: Spikes,
     on: str,
+    way: Way,
     *,
-    address: str | None = None,
+    probes: Sequence[tuple[str, str]] = (),
     progress: Progress | None = None,
 ) -> Trace:
-    """Spikes of the machine at `address`: what the emitted Python program brings back.
+    """Spikes of the machine at `way.address`: what the emitted Python program brings back.
 
-    `on`: "spinnaker2", or the name of the program's board. Raises `TargetError` without an
+    No states: `probes` are left out. `on`: "spinnaker2", or the name of the program's board. Raises `TargetError` without an
     address or for another board, `DataError` for counts (the package sends one spike a step),
     `ToolError` if py-spinnaker2 is missing, fails or does not end in time.
     """
-    _check(program, spikes, on, address)
+    _check(program, spikes, on, way)
     with tempfile.TemporaryDirectory(prefix="snnstack-spinnaker2-") as name:
         folder = Path(name)
         for path, content in sdk_files(program).items():
             (folder / Path(path).name).write_bytes(content)
         x = spikes.dense().reshape(spikes.batch, spikes.steps, spikes.n)
         np.savez_compressed(folder / "input.npz", x=x)
-        argv = [sys.executable, "network.py", "input.npz", "output.npz", "--address", str(address)]
+        argv = [
+            sys.executable,
+            "network.py",
+            "input.npz",
+            "output.npz",
+            "--address",
+            str(way.address),
+        ]
         _execute(argv, SECONDS_PER_SAMPLE * (spikes.batch + 1), folder)
         if progress is not None:
             progress(spikes.batch, spikes.batch)
@@ -51,9 +60,9 @@ def run_on(
             return _trace(program, spikes, found)
 
 
-def describe_hardware(program: Program, address: str | None) -> str:
+def describe_on(program: Program, way: Way) -> str:
     """What `run_on` executes on."""
-    return f"{program.board.title} at {address}, through {FOLDER}/network.py"
+    return f"{program.board.title} at {way.address}, through {FOLDER}/network.py"
 
 
 def _execute(argv: Sequence[str], timeout_s: float, folder: Path) -> None:
@@ -66,16 +75,14 @@ def _execute(argv: Sequence[str], timeout_s: float, folder: Path) -> None:
         raise fail(ToolError, "py-spinnaker2", "not found", hint) from error
 
 
-def _check(program: Program, spikes: Spikes, on: str, address: str | None) -> None:
+def _check(program: Program, spikes: Spikes, on: str, way: Way) -> None:
     if on not in ("spinnaker2", program.board.name):
         what = f"the program was compiled for {program.board.name}"
         hint = f"compile the model again with --board {on}"
         raise fail(TargetError, f"board {on}", what, hint)
-    problems = []
-    if address is None:
+    if way.address is None:
         hint = "name the board's Ethernet address: --address IP"
-        problems.append(Problem(on, "no address of a machine", hint))
-    raise_if_any(TargetError, problems)
+        raise fail(TargetError, on, "no address of a machine", hint)
     if spikes.counts is not None and spikes.counts.max(initial=0) > 1:
         most = int(spikes.counts.max())
         what = f"an element has {most} spikes in a step, py-spinnaker2 sends at most 1"

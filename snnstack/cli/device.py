@@ -76,37 +76,52 @@ def _build(program: Any, file: Path) -> None:
 @data_option
 @click.option("--samples", type=click.IntRange(min=1), default=4, show_default=True, metavar="N",
               help="Only the first N.")  # fmt: skip
+@click.option("--address", metavar="IP", help="Network address of a SpiNNaker 2 machine.")
 @click.option("--port", metavar="DEVICE",
               help="Serial port of a board with the emitted Device sketch. [default: by probe]",
               )  # fmt: skip
 @runner_option
 @json_option
 def run(
-    directory: Path, board: str, data: str, samples: int, port: str | None, runner: str | None,
-    as_json: bool,
+    directory: Path, board: str, data: Path, samples: int, address: str | None, port: str | None,
+    runner: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Run samples of DATA on a real board and compare with the emulator, spike for spike."""
     from snnstack.api import emulate, open_program
-    from snnstack.backends.mcu import device
-    from snnstack.frontends.open_data import open_data
+    from snnstack.frontends.data import read_data
     from snnstack.report.equality import compare
+    from snnstack.target import Way
 
     program, _ = open_program(directory)
-    _is_mcu(program)
-    spikes = open_data(data, program.port).first(samples).read().spikes
+    machine = _with_boards(program)
+    way = Way(address, port, runner)
+    spikes = read_data(data, program.port).first(samples).spikes
     with progress("building") as update:
-        found = device.run_on_board(
-            program, spikes, board, probes=program.variables, port=port,  # type: ignore[arg-type]
-            tool=runner, progress=partial(update, "running"),
+        found = machine.run_on(
+            program, spikes, board, way, probes=program.variables,
+            progress=partial(update, "running"),
         )  # fmt: skip
-    against = device.describe(program, port, runner)  # type: ignore[arg-type]
-    equal = compare(emulate(program, spikes, probes=program.variables), found, against)
+    states = tuple(probe for probe in program.variables if probe in found.states)
+    emulated = emulate(program, spikes, probes=states)
+    equal = compare(emulated, found, machine.describe_on(program, way))
     if as_json:
         print_json({**equal.to_dict(), "cycles": _cycles(found)})
     else:
         show_equality(equal)
         _show_cycles(program, found)
     return 1 if equal.mismatches else 0
+
+
+def _with_boards(program: Program) -> Any:
+    """The backend of `program`, if it can run real boards."""
+    from snnstack.errors import TargetError, fail
+    from snnstack.target import backend
+
+    machine = backend(program.target)
+    if not hasattr(machine, "run_on"):
+        what = f"is a program for {program.target}, whose boards cannot be run from here"
+        raise fail(TargetError, program.name, what)
+    return machine
 
 
 def _cycles(found: Trace) -> dict[str, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from snnstack.backends.spinnaker2.reference import run_chip
 from snnstack.backends.spinnaker2.sdk import sdk_files
 from snnstack.errors import DataError, TargetError, ToolError
 from snnstack.ir.step import Conv, Dense, Pool
+from snnstack.target import Way
 from snnstack.trace import Spikes
 from tests.conftest import ROOT
 from tests.spinnaker2.handmade import program
@@ -33,7 +33,7 @@ def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def check(network: ChipNetwork, spikes: Spikes) -> None:
-    found = run_on(program(network), spikes, "spinnaker2", address="192.168.1.48")
+    found = run_on(program(network), spikes, "spinnaker2", Way("192.168.1.48"))
     expected = run_chip(network, spikes)
     assert set(found.spikes) == set(expected.spikes)
     for name, fired in expected.spikes.items():
@@ -90,38 +90,38 @@ def small() -> ChipNetwork:
     ("options", "error", "message"),
     [
         (
-            {"on": "loihi1", "address": "10.0.0.1"},
+            ("loihi1", Way("10.0.0.1")),
             TargetError,
             "board loihi1: the program was compiled for spinnaker2-chip"
             " (compile the model again with --board loihi1)",
         ),
         (
-            {"on": "spinnaker2"},
+            ("spinnaker2", Way()),
             TargetError,
             "spinnaker2: no address of a machine (name the board's Ethernet address: --address IP)",
         ),
         (
-            {"on": "spinnaker2", "address": "10.0.0.1"},
+            ("spinnaker2", Way("10.0.0.1")),
             ToolError,
             "py-spinnaker2: not found (it is not on PyPI: see spinnaker2.gitlab.io/py-spinnaker2)",
         ),
     ],
 )
 def test_what_is_missing_is_said(
-    options: dict[str, Any], error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+    options: tuple[str, Way], error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYTHONPATH", raising=False)
     with pytest.raises(error) as caught:
-        run_on(program(small()), events(0, (3,)), **options)
+        run_on(program(small()), events(0, (3,)), *options)
     assert str(caught.value) == message
 
 
 def test_counts_are_refused(double: None) -> None:
     spikes = Spikes.from_dense(np.full((1, 2, 3), 2, np.uint8))
     with pytest.raises(DataError, match="x: an element has 2 spikes in a step, py-spinnaker2"):
-        run_on(program(small()), spikes, "spinnaker2", address="10.0.0.1")
+        run_on(program(small()), spikes, "spinnaker2", Way("10.0.0.1"))
 
 
 def test_the_packages_own_error_is_shown(double: None) -> None:
     with pytest.raises(ToolError, match="'nowhere' does not appear to be an IPv4 or IPv6"):
-        run_on(program(small()), events(0, (3,)), "spinnaker2", address="nowhere")
+        run_on(program(small()), events(0, (3,)), "spinnaker2", Way("nowhere"))
