@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.backends.spinnaker2.firmware import DATA_BASE, INTERFACE, MEMORY_BYTES, Code
+from snnstack.backends.spinnaker2.firmware import CODE_BYTES, DATA_BASE, MEMORY_BYTES, Code
 from snnstack.backends.spinnaker2.image import BOX, Image
 from snnstack.errors import ModelError, ToolError, fail
 from snnstack.ir.nodes import Array
@@ -23,8 +23,9 @@ class Core:
     """
 
     def __init__(self, number: int, code: Code, image: Image, counting: bool = False) -> None:
-        if image.tables > MEMORY_BYTES - DATA_BASE:
-            what = f"its tables take {image.tables} bytes, at most {MEMORY_BYTES - DATA_BASE}"
+        size = len(image.data)
+        if size > MEMORY_BYTES - DATA_BASE:
+            what = f"its tables take {size} bytes, at most {MEMORY_BYTES - DATA_BASE}"
             raise fail(ModelError, f"element {number}", what)
         self.number, self.instructions = number, 0
         self._code, self._image = code, image
@@ -36,8 +37,7 @@ class Core:
 
     def reset(self) -> None:
         """All states at rest, no packet waiting."""
-        for address, content in self._image.parts.items():
-            self._cpu.mem_write(address, content)
+        self._cpu.mem_write(DATA_BASE, self._image.data)
 
     def receive(self, packets: Array, now: int) -> None:
         """Take in packets (uint32) that were sent in the step before `now`."""
@@ -63,7 +63,8 @@ class Core:
     def states(self) -> Array:
         """Float32 [n, words]: the neurons as they lie in memory; words as `Image.neuron`."""
         words, at = len(self._image.neuron), self._image.at
-        raw = bytes(self._cpu.mem_read(at["neurons"], at["inputs"] - at["neurons"]))
+        end = at.get("sums", at["inbox"])
+        raw = bytes(self._cpu.mem_read(at["neurons"], end - at["neurons"]))
         return np.frombuffer(raw, dtype="<f4").reshape(-1, words)
 
     def _sent(self) -> Array:
@@ -75,7 +76,7 @@ class Core:
         import unicorn
         from unicorn import arm_const
 
-        self._cpu.reg_write(arm_const.UC_ARM_REG_SP, INTERFACE)
+        self._cpu.reg_write(arm_const.UC_ARM_REG_SP, CODE_BYTES)
         self._cpu.reg_write(arm_const.UC_ARM_REG_LR, RETURN | 1)
         self._cpu.reg_write(arm_const.UC_ARM_REG_R0, now)
         try:

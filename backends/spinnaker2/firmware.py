@@ -18,11 +18,9 @@ from snnstack.backends.spinnaker2.program import INDEX_BITS
 from snnstack.errors import ToolError, fail
 from snnstack.process import execute
 
-CODE_BYTES = 16 * 1024
-INTERFACE = 24 * 1024
-"""Where the stack ends, going down, and the host's interface begins."""
-DATA_BASE = 32 * 1024
-"""Where the tables begin: 96 of an element's 128 KiB."""
+CODE_BYTES = 32 * 1024
+"""The part of an element's 128 KiB of memory that holds code and stack."""
+DATA_BASE = CODE_BYTES
 MEMORY_BYTES = 128 * 1024
 COMPILER = "arm-none-eabi-gcc"
 INSTALL = "install it: apt-get install gcc-arm-none-eabi"
@@ -72,15 +70,16 @@ def _values() -> dict[str, object]:
         "subtract": image.SUBTRACT,
         "wide": image.WIDE,
         "delays": image.DELAYS,
+        "sum_stride": image.SUM_STRIDE,
         "box": image.BOX,
         "lif": image.LIF,
         "curr_exp": image.CURR_EXP,
         "kernel": image.KERNEL,
         "header": image.HEADER,
         "base": DATA_BASE,
-        "interface": INTERFACE,
         "code_bytes": CODE_BYTES,
         "index_bits": INDEX_BITS,
+        "index_mask": (1 << INDEX_BITS) - 1,
     }
 
 

@@ -34,9 +34,10 @@ def run_on(
 ) -> Trace:
     """Spikes of the machine at `way.address`: what the emitted Python program brings back.
 
-    No states: `probes` are left out. `on`: "spinnaker2", or the name of the program's board. Raises `TargetError` without an
-    address or for another board, `DataError` for counts (the package sends one spike a step),
-    `ToolError` if py-spinnaker2 is missing, fails or does not end in time.
+    No states: `probes` are left out. `on`: "spinnaker2", or the name of the program's board.
+    Raises `TargetError` without an address or for another board, `DataError` for counts (the
+    package sends one spike a step), `ToolError` if py-spinnaker2 is missing, fails or does not
+    end in time.
     """
     _check(program, spikes, on, way)
     with tempfile.TemporaryDirectory(prefix="snnstack-spinnaker2-") as name:

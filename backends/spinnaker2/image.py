@@ -1,8 +1,8 @@
-"""The memory of one element, byte for byte: what the firmware reads and keeps its sums in.
+"""The data memory of one element, byte for byte: what the firmware reads and keeps its sums in.
 
-Two parts, little-endian: the tables of `snnstack.backends.spinnaker2.memory`, in the order of
-`ORDER`, and the host's interface: a header that says where every table is, what every kernel is,
-and the boxes for packets. The C has the same structures.
+All values little-endian, tables 4-byte aligned. A header of `HEADER` says where every table is;
+`firmware/element.c` has the same structure in C. `table_bytes` is the only place that says how
+large a table is.
 """
 
 from __future__ import annotations
@@ -12,27 +12,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snnstack.backends.spinnaker2.memory import table_bytes
 from snnstack.backends.spinnaker2.network import ChipNetwork, ChipPopulation
-from snnstack.backends.spinnaker2.program import INDEX_BITS, Element, Kernel, Program
+from snnstack.backends.spinnaker2.program import Element, Kernel, Program
 from snnstack.backends.spinnaker2.words import slots
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv
 
-ORDER = ("neurons", "inputs", "keys", "sources", "starts", "words", "kernels")
-"""Tables from the first address up; no padding is needed in this order."""
 HEADER = (
     "kind", "key", "n", "flags", "slots",
     "rows", "keys", "starts", "words",
-    "kernel_count", "kernel_table",
-    "neurons", "inputs", "inbox", "outbox",
+    "kernels", "kernel_table",
+    "neurons", "sums", "inbox", "outbox",
 )  # fmt: skip
 """Words of the header; the names of tables stand for their addresses."""
 KINDS = ("source", "lif", "lif_curr_exp")
 FIRES, SUBTRACT, WIDE, DELAYS = 1, 2, 4, 8
 """Bits of `flags`."""
 LIF = ("v", "alpha", "i_offset", "threshold", "v_reset")
-CURR_EXP = (*LIF, "ie", "ii", "exc_decay", "inh_decay")
+CURR_EXP = ("v", "alpha", "i_offset", "threshold", "v_reset", "ie", "ii", "exc_decay", "inh_decay")
 """Float32 words of a neuron, state and parameters."""
 KERNEL = (
     "weights", "sources", "source_table",
@@ -41,23 +38,21 @@ KERNEL = (
     "pooled", "pool_ky", "pool_kx", "pool_sy", "pool_sx", "pool_py", "pool_px",
 )  # fmt: skip
 """Int32 words of a kernel: `height`, `width` of the map that it reads, after the pool."""
-SOURCE = np.dtype([("key", "<u4"), ("corner", "<u2", 3), ("size", "<u2", 3)])
-"""A source of a kernel: the key of its first neuron, and the box that its neurons fill."""
+SOURCE_WORDS = 7
+"""Int32 words of a kernel's source: element, then its box."""
+SUM_STRIDE = 512
+"""Sums of a step: one for each sign and index that a synapse word can name."""
 BOX = 256
 """Packets that the inbox holds at once, and neurons that can fire: 32-bit words."""
 
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """`parts`: {address: bytes} to load; `at`: addresses of tables; `neuron`: words of one.
+    """`data` as loaded at `base`; `at`: addresses by table; `neuron`: words of a neuron."""
 
-    `tables`: bytes of the tables.
-    """
-
-    parts: Mapping[int, bytes]
+    data: bytes
     at: Mapping[str, int]
     neuron: tuple[str, ...]
-    tables: int
 
 
 def kind_of(network: ChipNetwork, population: str) -> str:
@@ -73,47 +68,74 @@ def neuron_words(kind: str) -> tuple[str, ...]:
     return {"source": (), "lif": LIF, "lif_curr_exp": CURR_EXP}[kind]
 
 
+def table_bytes(
+    kind: str,
+    n: int,
+    steps: int,
+    wide: bool,
+    rows: int,
+    words: int,
+    kernels: tuple[tuple[int, int], ...] = (),
+) -> dict[str, int]:
+    """Bytes of every table of an element, 4-byte aligned.
+
+    `steps`: slots of sums (see `words.slots`). `rows`, `words`: of the synapse table.
+    `kernels`: (weights, sources) of every kernel.
+    """
+    if kind == "source":
+        return {"header": 4 * len(HEADER), "inbox": 4 * (BOX + 1), "outbox": 4 * (BOX + 1)}
+    found = {
+        "header": 4 * len(HEADER),
+        "keys": 4 * rows,
+        "starts": _aligned(2 * (rows + 1)),
+        "words": _aligned(2 * words),
+        "kernel_table": 4 * len(KERNEL) * len(kernels),
+        "source_table": sum(4 * SOURCE_WORDS * sources for _, sources in kernels),
+        "weights": sum(_aligned(weights) for weights, _ in kernels),
+        "neurons": 4 * len(neuron_words(kind)) * n,
+        "sums": SUM_STRIDE * steps * (4 if wide else 2),
+        "inbox": 4 * (BOX + 1),
+        "outbox": 4 * (BOX + 1),
+    }
+    return {name: size for name, size in found.items() if size}
+
+
 def element_bytes(network: ChipNetwork, element: Element) -> dict[str, int]:
-    """Bytes of every table of `element`, by the sizes of what it holds; sources have none."""
-    if element.population == network.input.name:
-        return {}
+    """Bytes of every table of `element`."""
+    kind = kind_of(network, element.population)
+    steps = 1 if kind == "source" else slots(network.population(element.population).application)
+    kernels = tuple((k.weight.size, len(k.sources)) for k in element.kernels)
+    rows = element.rows
     return table_bytes(
-        network.population(element.population).application,
-        element.wide,
-        element.n,
-        rows=len(element.rows.keys),
-        words=len(element.rows.words),
-        weights=sum(k.weight.size for k in element.kernels),
-        boxes=sum(len(k.sources) for k in element.kernels),
+        kind, element.n, steps, element.wide, len(rows.keys), len(rows.words), kernels
     )
 
 
-def image(program: Program, element: Element, interface: int, base: int) -> Image:
-    """The memory of `element` at rest: the interface loaded at one address, tables at `base`."""
+def image(program: Program, element: Element, base: int) -> Image:
+    """The data memory of `element`, loaded at address `base`, at rest (all states 0)."""
     network = program.network
     kind = kind_of(network, element.population)
-    at, end = _addresses(network, element, base)
-    places = {"header": interface, "inbox": interface + 4 * len(HEADER)}
-    places["outbox"] = places["inbox"] + 4 * (BOX + 1)
-    places["kernel_table"] = places["outbox"] + 4 * (BOX + 1)
-    at |= places
-    parts = {at["header"]: _header(network, element, kind, at).tobytes()}
-    for name, values in _tables(network, element, kind).items():
+    sizes = element_bytes(network, element)
+    at, end = {}, base
+    for name, size in sizes.items():
+        at[name], end = end, end + size
+    filled = {"keys": element.rows.keys.astype("<u4"), "starts": element.rows.starts.astype("<u2"),
+              "words": element.rows.words.astype("<u2")}  # fmt: skip
+    filled |= _kernels(network, element, at)
+    if kind != "source":
+        p = network.population(element.population)
+        filled["neurons"] = _neurons(p, neuron_words(kind), element.neurons)
+    filled["header"] = _header(network, element, kind, at)
+    data = bytearray(end - base)
+    for name, values in filled.items():
         if name in at:
-            parts[at[name]] = values.tobytes()
-    rows = _kernels(network, element, at)
-    if len(rows):
-        parts[at["kernel_table"]] = rows.tobytes()
-    return Image(parts, at, neuron_words(kind), end - base)
+            raw = values.tobytes()
+            data[at[name] - base : at[name] - base + len(raw)] = raw
+    return Image(bytes(data), at, neuron_words(kind))
 
 
-def _addresses(network: ChipNetwork, element: Element, base: int) -> tuple[dict[str, int], int]:
-    """{table: address} from `base` up, and the address after the last."""
-    sizes, at, end = element_bytes(network, element), {}, base
-    for name in ORDER:
-        if sizes.get(name):
-            at[name], end = end, end + sizes[name]
-    return at, end
+def _aligned(size: int) -> int:
+    return -(-size // 4) * 4
 
 
 def _header(network: ChipNetwork, element: Element, kind: str, at: Mapping[str, int]) -> Array:
@@ -125,27 +147,8 @@ def _header(network: ChipNetwork, element: Element, kind: str, at: Mapping[str, 
         flags = FIRES * (p.threshold is not None) | SUBTRACT * (p.reset == "subtract")
         values["flags"] = flags | WIDE * element.wide | DELAYS * (steps > 1)
         values["slots"] = steps
-        values["rows"], values["kernel_count"] = len(element.rows.keys), len(element.kernels)
+        values["rows"], values["kernels"] = len(element.rows.keys), len(element.kernels)
     return np.array([values[name] for name in HEADER], dtype="<u4")
-
-
-def _tables(network: ChipNetwork, element: Element, kind: str) -> dict[str, Array]:
-    """What the tables hold at first; the sums of `inputs` are 0 in a memory that is cleared."""
-    if kind == "source":
-        return {}
-    rows, kernels = element.rows, element.kernels
-    p = network.population(element.population)
-    return {
-        "neurons": _neurons(p, neuron_words(kind), element.neurons),
-        "inputs": np.zeros(element_bytes(network, element)["inputs"], dtype=np.uint8),
-        "keys": rows.keys.astype("<u4"),
-        "starts": rows.starts.astype("<u2"),
-        "words": rows.words.astype("<u2"),
-        "kernels": np.concatenate(
-            [k.weight.astype(np.int8).reshape(-1) for k in kernels] or [np.zeros(0, np.int8)]
-        ),
-        "sources": np.concatenate([_sources(k) for k in kernels] or [np.zeros(0, SOURCE)]),
-    }
 
 
 def _neurons(p: ChipPopulation, words: tuple[str, ...], chosen: Array) -> Array:
@@ -157,23 +160,34 @@ def _neurons(p: ChipPopulation, words: tuple[str, ...], chosen: Array) -> Array:
     return table
 
 
-def _sources(kernel: Kernel) -> Array:
-    found = np.zeros(len(kernel.sources), dtype=SOURCE)
-    found["key"] = kernel.sources.astype(np.uint32) << INDEX_BITS
-    found["corner"] = kernel.boxes[:, :, 0]
-    found["size"] = kernel.boxes[:, :, 1] - kernel.boxes[:, :, 0]
-    return found
-
-
-def _kernels(network: ChipNetwork, element: Element, at: Mapping[str, int]) -> Array:
-    """The structures of the element's kernels: weights and sources stand one after the other."""
-    rows, weights, sources = [], at.get("kernels", 0), at.get("sources", 0)
+def _kernels(network: ChipNetwork, element: Element, at: Mapping[str, int]) -> dict[str, Array]:
+    """The tables of the element's kernels: weights and sources one kernel after the other."""
+    if not element.kernels:
+        return {}
+    rows: list[list[int]] = []
+    sources: list[list[int]] = []
+    weights = bytearray()
     for kernel in element.kernels:
-        place = {"weights": weights, "source_table": sources}
+        place = {
+            "weights": at["weights"] + len(weights),
+            "source_table": at["source_table"] + 4 * SOURCE_WORDS * len(sources),
+        }
         rows.append(_kernel(network, kernel, place))
-        weights += kernel.weight.size
-        sources += SOURCE.itemsize * len(kernel.sources)
-    return np.array(rows, dtype="<i4")
+        sources += _sources(kernel)
+        raw = kernel.weight.astype(np.int8).tobytes()
+        weights += raw + bytes(_aligned(len(raw)) - len(raw))
+    return {
+        "kernel_table": np.array(rows, dtype="<i4"),
+        "source_table": np.array(sources, dtype="<i4"),
+        "weights": np.frombuffer(bytes(weights), dtype=np.int8),
+    }
+
+
+def _sources(kernel: Kernel) -> list[list[int]]:
+    return [
+        [int(number), *(int(edge) for edge in box.reshape(-1))]
+        for number, box in zip(kernel.sources, kernel.boxes, strict=True)
+    ]
 
 
 def _kernel(network: ChipNetwork, kernel: Kernel, place: Mapping[str, int]) -> list[int]:

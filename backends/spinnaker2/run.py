@@ -15,7 +15,7 @@ from snnstack.backends.spinnaker2 import core as cores
 from snnstack.backends.spinnaker2 import firmware
 from snnstack.backends.spinnaker2.core import Core
 from snnstack.backends.spinnaker2.element_route import Router
-from snnstack.backends.spinnaker2.firmware import DATA_BASE, INTERFACE
+from snnstack.backends.spinnaker2.firmware import DATA_BASE
 from snnstack.backends.spinnaker2.image import image, kind_of, neuron_words
 from snnstack.backends.spinnaker2.program import INDEX_BITS, Element, Program
 from snnstack.errors import TargetError, fail
@@ -92,7 +92,7 @@ class Machine:
         code = firmware.build()
         self._program = program
         self._cores = {
-            e.number: Core(e.number, code, image(program, e, INTERFACE, DATA_BASE), counting)
+            e.number: Core(e.number, code, image(program, e, DATA_BASE), counting)
             for e in program.elements
         }
         self._sources = [e for e in program.elements if self._kind(e) == "source"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from snnstack.backends.spinnaker2 import firmware
 from snnstack.backends.spinnaker2.core import Core
-from snnstack.backends.spinnaker2.firmware import DATA_BASE, INTERFACE
+from snnstack.backends.spinnaker2.firmware import DATA_BASE
 from snnstack.backends.spinnaker2.image import image
 from snnstack.backends.spinnaker2.network import (
     ChipInput,
@@ -177,8 +177,8 @@ def test_an_element_without_memory_fault_names_itself() -> None:
     p = ChipPopulation("p", (1,), "lif", *full)
     network = ChipNetwork(ChipInput("x", (1,)), (p,), (), ("p",))
     made = program(network)
-    broken = image(made, made.elements[1], INTERFACE, DATA_BASE)
+    broken = image(made, made.elements[1], DATA_BASE)
     core = Core(7, firmware.build(), broken)
-    core._cpu.mem_write(INTERFACE + 44, (0x40000000).to_bytes(4, "little"))
+    core._cpu.mem_write(DATA_BASE + 44, (0x40000000).to_bytes(4, "little"))
     with pytest.raises(ToolError, match=r"element 7: update\(\) of step 3 stopped at 0x"):
         core.update(3)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from snnstack.backends.spinnaker2.hardware import run_on
@@ -24,6 +24,10 @@ from tests.spinnaker2.handmade import program
 from tests.spinnaker2.test_firmware import PLANE, convolutions, events, networks
 
 DOUBLE = Path(__file__).parent / "double"
+EMITTED = settings(
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a process each: too slow to shrink
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def check(network: ChipNetwork, spikes: Spikes) -> None:
 
 
 @pytest.mark.usefixtures("double")
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(EMITTED, max_examples=5)
 @given(networks(), st.integers(0, 99))
 def test_the_emitted_program_equals_the_definition(network: ChipNetwork, seed: int) -> None:
     check(network, events(seed, PLANE))
@@ -56,7 +60,7 @@ def planes(conv: Conv, pool: Pool | None = None) -> ChipNetwork:
 
 
 @pytest.mark.usefixtures("double")
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(EMITTED, max_examples=4)
 @given(convolutions(), st.integers(0, 99))
 def test_emitted_convolutions_equal_the_definition(conv: Conv, seed: int) -> None:
     check(planes(conv), events(seed, PLANE))
