@@ -34,6 +34,21 @@ class Arrays:
     labels: NDArray[Any] | None
     rows: Callable[[int], Iterator[NDArray[Any]]]
 
+    def first(self, samples: int) -> Arrays:
+        """The first `samples` samples."""
+
+        def rows(most: int) -> Iterator[NDArray[Any]]:
+            left = samples
+            for part in self.rows(min(most, max(samples, 1))):
+                yield part[:left]
+                left -= len(part)
+                if left <= 0:
+                    return
+
+        labels = None if self.labels is None else self.labels[:samples]
+        shape = (min(samples, self.shape[0]), *self.shape[1:])
+        return Arrays(self.name, shape, self.dtype, labels, rows)
+
 
 def open_arrays(path: Path) -> Arrays:
     """The samples in `path`, by its suffix."""

@@ -1,0 +1,229 @@
+"""ANN to SNN from an ONNX file: measure activations, convert, and compare over the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnstack.errors import DataError, ModelError, ToolError, fail
+from snnstack.frontends.arrays import Arrays, of_arrays, open_arrays
+from snnstack.frontends.encode import Encoding
+from snnstack.frontends.onnx_ann import InputRange, converted, relu_tensors
+from snnstack.frontends.onnx_file import INSTALL, OnnxGraph, onnx_module, parsed, read_model
+from snnstack.frontends.open_data import ENCODE_OPTIONS, encoded_stream, encoding_of
+from snnstack.frontends.spec import known_options, parse, whole
+from snnstack.frontends.stream import Stream
+from snnstack.ir.graph import Graph
+from snnstack.ir.nodes import Shape
+from snnstack.ir.step import StepInput
+
+PERCENTILE = 99.9
+"""Of a layer's activations: the one that becomes its threshold; larger ones saturate."""
+MOST_SAMPLES = 512
+"""Samples that thresholds are balanced on."""
+BATCH = 64
+STEPS = 32
+"""Of an inference, where nothing says otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ann:
+    """An ONNX network of one input: what is needed to run and to convert it."""
+
+    model: Any
+    graph: OnnxGraph
+    shape: Shape
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.graph.name
+
+
+def read_ann(path: Path) -> Ann:
+    """The network in `path`; ModelError for a spiking one, or one with several inputs."""
+    model = read_model(path)
+    graph = parsed(model, path.stem)
+    if len(graph.inputs) != 1:
+        what = f"has the inputs {', '.join(graph.inputs) or 'none'}"
+        raise fail(ModelError, str(path), what, "an ANN to be converted has one input")
+    shape = graph.shapes.get(graph.inputs[0])
+    if not shape:
+        what = f"input {graph.inputs[0]!r} has no fixed shape behind the batch"
+        raise fail(ModelError, str(path), what, "export with a sample; only the batch may vary")
+    return Ann(model, graph, shape)
+
+
+def session(model: Any, outputs: Sequence[str] = ()) -> Any:
+    """An onnxruntime session that also returns the tensors `outputs`."""
+    onnx = onnx_module()
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise fail(ToolError, "onnxruntime", "is not installed", INSTALL) from error
+    wanted = onnx.ModelProto()
+    wanted.CopyFrom(model)
+    present = {o.name for o in wanted.graph.output}
+    for name in outputs:
+        if name not in present:
+            wanted.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(
+            wanted.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime's classes are not public
+        reason = str(error).splitlines()[0]
+        raise fail(ModelError, "onnxruntime", f"cannot load the model: {reason}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class AnnData:
+    """Real samples: as the ANN takes them, and how they become spikes.
+
+    Integers stand for 0..1 (of the range that `encoding` says, else of their type); real
+    numbers are what the ANN takes, and `encoding` says their range.
+    """
+
+    arrays: Arrays
+    encoding: Encoding
+
+    @property
+    def given(self) -> InputRange:
+        """What a spike means to the ANN."""
+        levels = self.encoding.levels if self.encoding.kind == "repeat" else 1
+        if self.arrays.dtype.kind in "ui":
+            return InputRange(0.0, 1.0, levels)
+        return InputRange(self.encoding.low, self.encoding.high, levels)
+
+    def with_steps(self, steps: int) -> AnnData:
+        """The same samples over another number of steps."""
+        return replace(self, encoding=replace(self.encoding, steps=steps))
+
+    def first(self, samples: int | None) -> AnnData:
+        """The first `samples` samples (all for None)."""
+        if samples is None or samples >= self.arrays.shape[0]:
+            return self
+        return replace(self, arrays=self.arrays.first(samples))
+
+    def inputs(self, ann: Ann, x: NDArray[Any]) -> NDArray[np.float32]:
+        """[sample, *the ANN's shape]."""
+        if int(np.prod(x.shape[1:])) != int(np.prod(ann.shape)):
+            what = f"x has the shape {list(x.shape)}, {ann.name} takes {list(ann.shape)} a sample"
+            hint = "give the real samples that the ANN takes, not spikes"
+            raise fail(DataError, self.arrays.name, what, hint)
+        values = x.astype(np.float32)
+        if x.dtype.kind in "ui":
+            low, high = self.encoding.low, self.encoding.high
+            values = (values - np.float32(low)) / np.float32(high - low)
+        return values.reshape(len(x), *ann.shape)
+
+    def stream(self, port: StepInput) -> Stream:
+        """The samples as spikes."""
+        return encoded_stream(self.arrays, self.encoding, port, self.arrays.name)
+
+
+def ann_data(data: Any) -> AnnData:
+    """Real samples from a `DATA` text or path, or from arrays {"x": ..., "y": ...}.
+
+    Without `encode=` they become evenly spread spikes over 32 steps.
+    """
+    if isinstance(data, AnnData):
+        return data
+    if isinstance(data, Mapping):
+        if data.get("x") is None:
+            raise fail(DataError, "data", "holds no x", "x [sample, *shape] and y [sample]")
+        y = data.get("y")
+        arrays = of_arrays(np.asarray(data["x"]), None if y is None else np.asarray(y), "data")
+        return AnnData(arrays, _ranged(Encoding("even", STEPS), arrays))
+    if not isinstance(data, str | Path):
+        what = f"are {type(data).__name__}"
+        raise fail(DataError, "samples", what, "real samples of the ANN are needed, not spikes")
+    spec = parse(str(data))
+    known_options(spec, ENCODE_OPTIONS)
+    if spec.kind or spec.path.is_dir():
+        raise fail(DataError, spec.text, "holds events", "an ANN takes real samples")
+    arrays = open_arrays(spec.path)
+    if "encode" not in spec.options:
+        steps = whole(spec, "steps", STEPS, least=1) or STEPS
+        return AnnData(arrays, _ranged(Encoding("even", steps), arrays))
+    encoding = encoding_of(spec, arrays)
+    stated = {"min", "max"} & set(spec.options)
+    return AnnData(arrays, encoding if stated else _ranged(encoding, arrays))
+
+
+def _ranged(encoding: Encoding, arrays: Arrays) -> Encoding:
+    """The range of integers is that of their type; of real numbers, that of the data."""
+    if arrays.dtype.kind in "ui":
+        return replace(encoding, low=0.0, high=float(np.iinfo(arrays.dtype).max))
+    least, most = 0.0, 0.0
+    for part in arrays.rows(BATCH):
+        least, most = min(least, float(part.min())), max(most, float(part.max()))
+    if not most > least:
+        raise fail(DataError, arrays.name, "x holds nothing but zeros", "give real samples")
+    return replace(encoding, low=least, high=most)
+
+
+def thresholds_of(ann: Ann, data: AnnData, percentile: float = PERCENTILE) -> dict[str, float]:
+    """{ReLU node: threshold}: the percentile of its activations above 0 on up to 512 samples."""
+    tensors = relu_tensors(ann.graph)
+    if not tensors:
+        return {}
+    running = session(ann.model, list(tensors.values()))
+    found: dict[str, list[NDArray[Any]]] = {name: [] for name in tensors}
+    seen = 0
+    for part in data.arrays.rows(BATCH):
+        feeds = {ann.graph.inputs[0]: data.inputs(ann, part)}
+        for name, values in zip(tensors, _run(running, list(tensors.values()), feeds), strict=True):
+            found[name].append(values[values > 0])
+        seen += len(part)
+        if seen >= MOST_SAMPLES:
+            break
+    return {
+        name: _balanced(name, np.concatenate(parts), percentile) for name, parts in found.items()
+    }
+
+
+def _balanced(name: str, active: NDArray[Any], percentile: float) -> float:
+    if not len(active):
+        return 1.0  # never active: whatever the threshold, it stays silent
+    return float(np.percentile(active.astype(np.float64), percentile))
+
+
+def _run(running: Any, names: list[str], feeds: dict[str, Any]) -> list[NDArray[Any]]:
+    """A batch at once, or sample by sample where the model was exported for one."""
+    ((key, x),) = feeds.items()
+    fixed = running.get_inputs()[0].shape[0]
+    size = fixed if isinstance(fixed, int) else len(x)
+    parts = []
+    for start in range(0, len(x), size):
+        part = x[start : start + size]
+        filled = np.concatenate([part, np.zeros((size - len(part), *x.shape[1:]), x.dtype)])
+        results = running.run(names, {key: filled})
+        parts.append([np.asarray(r)[: len(part)] for r in results])
+    return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+
+
+def convert(ann: Ann, data: AnnData, percentile: float = PERCENTILE) -> Graph:
+    """The spiking graph for inferences as long as those of `data`, balanced on it."""
+    thresholds = thresholds_of(ann, data, percentile)
+    return converted(ann.graph, ann.shape, thresholds, data.given, data.encoding.steps)
+
+
+def classes_of_ann(ann: Ann, data: AnnData) -> NDArray[np.int64]:
+    """[sample]: the largest value of the ANN's first output, by onnxruntime."""
+    running = session(ann.model)
+    name = ann.graph.outputs[0]
+    found = []
+    for part in data.arrays.rows(BATCH):
+        feeds = {ann.graph.inputs[0]: data.inputs(ann, part)}
+        values = _run(running, [name], feeds)[0].reshape(len(part), -1)
+        found.append(values.argmax(axis=1) if values.shape[1] > 1 else values[:, 0])
+    return np.asarray(np.concatenate(found), dtype=np.int64)
