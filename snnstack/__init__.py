@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         verify,
     )
     from snnstack.board import all_boards, load_board
+    from snnstack.convert import accuracy_curve, convert
     from snnstack.errors import Problem, SnnstackError
     from snnstack.passes.options import Options
     from snnstack.trace import Spikes, Trace
@@ -35,10 +36,12 @@ _WHERE = {
     "SnnstackError": "snnstack.errors",
     "Spikes": "snnstack.trace",
     "Trace": "snnstack.trace",
+    "accuracy_curve": "snnstack.convert",
     "all_boards": "snnstack.board",
     "bench": "snnstack.api",
     "build": "snnstack.api",
     "compile": "snnstack.api",
+    "convert": "snnstack.convert",
     "emulate": "snnstack.api",
     "emulate_batches": "snnstack.api",
     "load": "snnstack.api",
@@ -55,10 +58,12 @@ __all__ = [
     "SnnstackError",
     "Spikes",
     "Trace",
+    "accuracy_curve",
     "all_boards",
     "bench",
     "build",
     "compile",
+    "convert",
     "emulate",
     "emulate_batches",
     "load",

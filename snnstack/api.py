@@ -32,6 +32,7 @@ from snnstack.pipeline import (
     loaded,
     open_program,
     raise_refused,
+    real_as_spikes,
     save,
     save_all,
     saved_conversion,
@@ -180,9 +181,12 @@ def bench(
     to it instead, and only if none is left that error is raised.
     """
     chosen = _loaded(boards)
-    graph, steps = loaded(model, options, needed=_general(model, chosen))
+    fit = data if calibrate is None else calibrate
+    graph, steps = loaded(model, options, needed=_general(model, chosen), calibrate=fit)
     found = [_native(model, board, options, graph, steps) for board in chosen]
     port = _port(found) if steps is None else steps.inputs[0]
+    if graph is not None and steps is not None:
+        data = real_as_spikes(graph, steps, data) or data
     test = as_stream(data, port).first(samples)
     rest = [board for board, one in zip(chosen, found, strict=True) if one is None]
     fitted = test if calibrate is None else calibrate

@@ -69,27 +69,39 @@ class Build:
     conversion: Conversion | None
 
 
-def load(model: str | Path | Graph, options: Options | None = None) -> Graph:
+def load(
+    model: str | Path | Graph,
+    options: Options | None = None,
+    *,
+    calibrate: Samples | None = None,
+) -> Graph:
     """The network in a model file, with `options` applied and every rule checked.
 
-    Raises ModelError with all problems, each naming its node.
+    An ANN in ONNX is converted; its thresholds are balanced on `calibrate`, real samples that
+    the ANN takes. Raises ModelError with all problems, each naming its node.
     """
     from snnstack.ir.check import check
     from snnstack.passes.inline_subgraphs import inline_subgraphs
 
-    graph = model if isinstance(model, Graph) else _read(Path(model), options or Options())
+    graph = (
+        model if isinstance(model, Graph) else _read(Path(model), options or Options(), calibrate)
+    )
     graph = apply_options(graph, options or Options())
     check(graph)
     return inline_subgraphs(graph)
 
 
-def _read(path: Path, options: Options) -> Graph:
+def _read(path: Path, options: Options, calibrate: Samples | None) -> Graph:
     target = native_target(path)
     if target is not None:
         return native_graph(path, target, options)
+    if path.suffix == ".onnx":
+        from snnstack.frontends import onnx
+
+        return onnx.read(path, calibrate)
     if path.is_file() and path.suffix not in (".nir", ".h5", ".hdf5"):
         what = f"unknown kind of model file {path.suffix!r}"
-        raise fail(ModelError, str(path), what, "give a .nir file")
+        raise fail(ModelError, str(path), what, "give a .nir or .onnx file")
     from snnstack.frontends import nir
 
     graph = nir.read(path)
@@ -142,6 +154,15 @@ def as_stream(data: Samples, port: StepInput) -> Stream:
     return open_data(data, port)
 
 
+def real_as_spikes(graph: Graph, steps: StepGraph, data: Samples | None) -> Samples | None:
+    """`data`; real samples of a converted ANN become the spikes it was converted for."""
+    if data is None or "encoding" not in graph.metadata:
+        return data
+    from snnstack.frontends.onnx_convert import spiking
+
+    return cast(Samples, spiking(graph, data, steps.inputs[0]))
+
+
 def build(
     model: str | Path | Graph,
     board: str | Board,
@@ -156,16 +177,19 @@ def build(
     program = native_program(model, board, options, fixed)
     if program is not None:
         return Build(*loaded(model, options, needed=False), None, program, None)
-    graph = load(model, options)
+    graph = load(model, options, calibrate=calibrate)
     return build_steps(graph, discretised(graph), board, calibrate, granularity, weight_bits)
 
 
 def loaded(
-    model: str | Path | Graph, options: Options | None, needed: bool
+    model: str | Path | Graph,
+    options: Options | None,
+    needed: bool,
+    calibrate: Samples | None = None,
 ) -> tuple[Graph | None, StepGraph | None]:
     """The graph of `model` and its steps; (None, None) if it can be none and none is needed."""
     try:
-        graph = load(model, options)
+        graph = load(model, options, calibrate=calibrate)
     except ModelError:
         if needed or native_target(model) is None:
             raise
@@ -228,7 +252,7 @@ def build_each(
     weight_bits: int | None = None,
 ) -> list[Build | Refused]:
     """As `build_all`, but a board that cannot take the network is an entry of its own."""
-    run = _calibration(steps, calibrate)
+    run = _calibration(steps, real_as_spikes(graph, steps, calibrate))
     activity = None if run is None else measured(steps, run[0].spikes, run[1])
     networks: dict[str, QuantizedNetwork | SnnstackError] = {}
     reports: dict[str, Conversion | None] = {}

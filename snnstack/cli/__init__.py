@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from snnstack.cli.bench import bench, demo
+from snnstack.cli.convert import convert
 from snnstack.cli.device import flash, run
 from snnstack.cli.look import boards, info, targets
 from snnstack.cli.program import compile_, emulate, verify
@@ -26,7 +27,20 @@ def cli(debug: bool) -> None:
     """Take a trained spiking network to hardware, and prove that it still works there."""
 
 
-for command in (info, targets, boards, compile_, emulate, verify, flash, run, bench, report, demo):
+for command in (
+    info,
+    targets,
+    boards,
+    convert,
+    compile_,
+    emulate,
+    verify,
+    flash,
+    run,
+    bench,
+    report,
+    demo,
+):
     cli.add_command(command)
 
 

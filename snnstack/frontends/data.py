@@ -125,7 +125,8 @@ def _shape_problems(x: NDArray[Any], port: StepInput, name: str) -> list[Problem
         what = f"x has shape {list(x.shape)}: no {' and no '.join(empty)}"
         return [Problem(name, what)] if empty else []
     what = f"x has shape {list(x.shape)}, input {port.name!r} needs {wanted}"
-    return [Problem(name, what)]
+    real = x.ndim >= 2 and int(np.prod(x.shape[1:])) == flat[0]
+    return [Problem(name, what, "an encoder adds the steps: ?encode=even&steps=32" if real else "")]
 
 
 def _value_problems(x: NDArray[Any], port: StepInput, name: str, start: int = 0) -> list[Problem]:

@@ -21,6 +21,7 @@ from snnstack.frontends.onnx_linear import (
     Pending,
     Source,
     Value,
+    constant_part,
     convolution,
     flattened,
     folded_into,
@@ -121,7 +122,7 @@ class _Converter:
             readout = LI(tau=ones, r=ones, v_leak=np.zeros(value.shape))
             result = self.build.add(f"{name}.sum", readout, self.build.placed(value))
             self.build.add(f"{name}.output", Output(value.shape), (result,))
-        about = {"name": self.onnx.name, "steps": self.steps}
+        about: dict[str, Any] = {"name": self.onnx.name}
         if self.dropped:
             about["dropped"] = ", ".join(self.dropped)
         return Graph(
@@ -159,13 +160,26 @@ class _Converter:
         return Value(value.shape, sources=tuple(Source(e, ONE, ZERO) for e in ends))
 
     def linear(self, node: OnnxNode, value: Value, made: Any, shape: Shape, padded: bool) -> Value:
-        """`made` applied to `value`, with a lone source's scale and shift folded in."""
-        name = node.name
-        if len(value.sources) == 1 and not value.pending:
-            folded = folded_into(value.sources[0], made, padded)
-            if folded is not None:
-                return Value(shape, (Pending(name, folded, (value.sources[0].name,)),))
-        return Value(shape, (Pending(name, made, self.build.placed(value)),))
+        """`made` applied to `value`, with a lone source's scale and shift folded in.
+
+        Before padding a shift is not the same everywhere: it goes a way of its own, as a bias
+        that passes through a second copy of the node.
+        """
+        if len(value.sources) != 1 or value.pending:
+            return Value(shape, (Pending(node.name, made, self.build.placed(value)),))
+        source = value.sources[0]
+        if not padded or not np.any(source.shift != 0.0):
+            folded = folded_into(source, made)
+            return Value(shape, (Pending(node.name, folded, (source.name,)),))
+        scaled = folded_into(Source(source.name, source.scale, ZERO), made)
+        still = constant_part(source, value.shape)
+        shift = self.build.add(still.name, still.node, still.sources)
+        copy = replace(made, bias=np.zeros_like(made.bias))
+        both = (
+            Pending(node.name, scaled, (source.name,)),
+            Pending(f"{node.name}.border", copy, (shift,)),
+        )
+        return Value(shape, both)
 
 
 def _gemm(c: _Converter, node: OnnxNode, data: list[str]) -> Value:
@@ -328,7 +342,7 @@ def _batch_norm(c: _Converter, node: OnnxNode, data: list[str]) -> Value:
 
 
 def _pool(c: _Converter, node: OnnxNode, data: list[str]) -> Value:
-    value = c.single(c.values[data[0]])
+    value = c.values[data[0]]
     if len(value.shape) != 3:
         what = f"pools the shape {list(value.shape)}"
         raise fail(ModelError, node.name, what, "pooling over two axes is supported")
@@ -349,8 +363,15 @@ def _pool(c: _Converter, node: OnnxNode, data: list[str]) -> Value:
         for n, k, s, p in zip(value.shape[1:], kernel, stride, padding, strict=True)
     )
     pool = AvgPool2d((kernel[0], kernel[1]), (stride[0], stride[1]), (padding[0], padding[1]))
+    alone = len(value.sources) == 1 and not value.pending
+    if not alone or (any(padding) and np.any(value.sources[0].shift != 0.0)):
+        value = c.single(value)
     name = c.build.add(node.name, pool, tuple(s.name for s in value.sources))
-    return Value((value.shape[0], *sizes), sources=(Source(name, ONE, ZERO),))
+    shape = (value.shape[0], *sizes)
+    if len(value.sources) == 1:  # the mean of what is scaled is the scaled mean
+        first = value.sources[0]
+        return Value(shape, sources=(Source(name, first.scale, first.shift),))
+    return Value(shape, sources=(Source(name, ONE, ZERO),))
 
 
 def _mean(c: _Converter, node: OnnxNode, data: list[str]) -> Value:

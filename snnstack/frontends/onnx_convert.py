@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from snnstack.frontends.spec import known_options, parse, whole
 from snnstack.frontends.stream import Stream
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Shape
-from snnstack.ir.step import StepInput
+from snnstack.ir.step import StepInput, size
 
 PERCENTILE = 99.9
 """Of a layer's activations: the one that becomes its threshold; larger ones saturate."""
 MOST_SAMPLES = 512
 """Samples that thresholds are balanced on."""
+ENCODING = "encoding"
+"""Metadata of a converted graph: how the samples it was balanced on became spikes."""
 BATCH = 64
 STEPS = 32
 """Of an inference, where nothing says otherwise."""
@@ -214,7 +216,38 @@ def _run(running: Any, names: list[str], feeds: dict[str, Any]) -> list[NDArray[
 def convert(ann: Ann, data: AnnData, percentile: float = PERCENTILE) -> Graph:
     """The spiking graph for inferences as long as those of `data`, balanced on it."""
     thresholds = thresholds_of(ann, data, percentile)
-    return converted(ann.graph, ann.shape, thresholds, data.given, data.encoding.steps)
+    graph = converted(ann.graph, ann.shape, thresholds, data.given, data.encoding.steps)
+    return graph.with_(metadata={**graph.metadata, ENCODING: asdict(data.encoding)})
+
+
+def spiking(graph: Graph, data: Any, port: StepInput) -> Any:
+    """Real samples of a converted graph, as the spikes it was converted for; others as they are.
+
+    A `DATA` with `encode=` says itself what spikes it wants.
+    """
+    stored = graph.metadata.get(ENCODING)
+    if stored is None:
+        return data
+    if isinstance(data, Mapping) and data.get("x") is not None:
+        if np.asarray(data["x"]).ndim > len(port.shape) + 1 and not _is_real(data["x"], port):
+            return data
+    elif not isinstance(data, str | Path) or "encode" in parse(str(data)).options:
+        return data
+    real = ann_data(data)
+    steps = parse(str(data)).options.get("steps") if isinstance(data, str) else None
+    encoding = Encoding(**stored)
+    if steps is not None:
+        encoding = replace(encoding, steps=real.encoding.steps)
+    if real.arrays.dtype.kind in "ui":
+        encoding = replace(encoding, low=real.encoding.low, high=real.encoding.high)
+    if int(np.prod(real.arrays.shape[1:])) != size(port.shape):
+        return data
+    return replace(real, encoding=encoding).stream(port)
+
+
+def _is_real(x: Any, port: StepInput) -> bool:
+    """Whether arrays [sample, ...] have no axis for the steps."""
+    return int(np.prod(np.asarray(x).shape[1:])) == size(port.shape)
 
 
 def classes_of_ann(ann: Ann, data: AnnData) -> NDArray[np.int64]:

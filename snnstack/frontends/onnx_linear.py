@@ -126,13 +126,11 @@ def convolution(
     return Conv2d(two, weight, steps, pad, wide, groups, bias)
 
 
-def folded_into(source: Source, node: Any, padded: bool) -> Any | None:
-    """`node` that reads the bare rates of `source` instead; None where that is not exact.
+def folded_into(source: Source, node: Any) -> Any:
+    """`node` as it must be to read the bare rates of `source` instead of their scaled values.
 
-    A shift before a convolution with padding is not: outside the image there is no shift.
+    Exact, except for a shift before padding: outside the image there is none (`border`).
     """
-    if padded and np.any(source.shift != 0.0):
-        return None
     weight, bias = node.weight, node.bias
     if isinstance(node, Affine):
         scale = np.broadcast_to(source.scale, (weight.shape[1],))
@@ -146,6 +144,12 @@ def folded_into(source: Source, node: Any, padded: bool) -> Any | None:
     moved = (split * shift[..., None]).sum(axis=(2, 3)).ravel()
     scaled = (split * scale[..., None]).reshape(weight.shape)
     return replace(node, weight=scaled, bias=bias + moved)
+
+
+def constant_part(source: Source, shape: Shape) -> Pending:
+    """What `source` is where its rates are zero: its shift, a bias without any weight."""
+    still = Source(source.name, np.zeros(()), source.shift)
+    return replace(identity(still, shape), name=f"{source.name}.shift")
 
 
 def flattened(source: Source, shape: Shape) -> Source:

@@ -39,7 +39,7 @@ def discretise(graph: Graph) -> StepGraph:
     if graph.dt is None or graph.integrator is None:
         raise fail(ModelError, "graph", "says no time step or integrator", "apply options first")
     shapes = output_shapes(graph)
-    found = [p for path in paths(graph) for p in _projections(graph, path, shapes)]
+    found = _kept([p for path in paths(graph) for p in _projections(graph, path, shapes)])
     names = target_names(graph)
     outputs = _outputs(graph, names)
     projections = _timed(list(graph.inputs()), outputs, found)
@@ -101,6 +101,19 @@ def _projections(
         open_ = explicit is None and linear.delay == 0
         found.append((Projection(path.source, path.target, synapses, delay, pool), open_))
     return found
+
+
+def _kept(found: list[tuple[Projection, bool]]) -> list[tuple[Projection, bool]]:
+    """All but those without a synapse, where another one joins the same two populations.
+
+    A path that only carries a bias leaves such a projection.
+    """
+    pairs = [(p.source, p.target) for p, _ in found]
+    return [
+        (p, open_)
+        for p, open_ in found
+        if p.synapses.weight.size or pairs.count((p.source, p.target)) == 1
+    ]
 
 
 def _maps(graph: Graph, path: Path, shape: Shape) -> list[LinearMap]:
