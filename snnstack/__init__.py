@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from snnstack.ann import accuracy_curve, convert
     from snnstack.api import (
         Build,
         bench,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         verify,
     )
     from snnstack.board import all_boards, load_board
-    from snnstack.convert import accuracy_curve, convert
     from snnstack.errors import Problem, SnnstackError
     from snnstack.passes.options import Options
     from snnstack.trace import Spikes, Trace
@@ -36,12 +36,12 @@ _WHERE = {
     "SnnstackError": "snnstack.errors",
     "Spikes": "snnstack.trace",
     "Trace": "snnstack.trace",
-    "accuracy_curve": "snnstack.convert",
+    "accuracy_curve": "snnstack.ann",
     "all_boards": "snnstack.board",
     "bench": "snnstack.api",
     "build": "snnstack.api",
     "compile": "snnstack.api",
-    "convert": "snnstack.convert",
+    "convert": "snnstack.ann",
     "emulate": "snnstack.api",
     "emulate_batches": "snnstack.api",
     "load": "snnstack.api",

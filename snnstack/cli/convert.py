@@ -52,16 +52,16 @@ def convert(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Convert an ANN in ONNX to a spiking network; show its accuracy over the number of steps."""
-    from snnstack import convert as verbs
+    from snnstack import ann
     from snnstack.frontends import nir
 
     if output is not None:
         is_new(output)
-    found = verbs.accuracy_curve(
+    found = ann.accuracy_curve(
         model, calibrate, data, steps=steps, samples=samples, percentile=percentile
     )
     if output is not None:
-        nir.write(verbs.convert(model, calibrate, percentile=percentile), output)
+        nir.write(ann.convert(model, calibrate, percentile=percentile), output)
         written.append(str(output))
     if plot is not None:
         draw(found, model.name, plot)
@@ -70,8 +70,8 @@ def convert(
         print_json({"model": str(model), **found.to_dict(), "output": output and str(output)})
         return
     rows = [[str(p.steps), percent(p.accuracy), percent(p.agreement)] for p in found.points]
-    ann = percent(found.accuracy_ann)
-    table(f"{model.name}: {found.samples} samples, accuracy as an ANN {ann}",
+    right = percent(found.accuracy_ann)
+    table(f"{model.name}: {found.samples} samples, accuracy as an ANN {right}",
           ["steps", "accuracy", "as the ANN"], rows)  # fmt: skip
     for path in (output, plot):
         if path is not None:

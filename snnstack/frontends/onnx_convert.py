@@ -215,6 +215,7 @@ def _run(running: Any, names: list[str], feeds: dict[str, Any]) -> list[NDArray[
 
 def convert(ann: Ann, data: AnnData, percentile: float = PERCENTILE) -> Graph:
     """The spiking graph for inferences as long as those of `data`, balanced on it."""
+    data.inputs(ann, next(data.arrays.rows(1)))
     thresholds = thresholds_of(ann, data, percentile)
     graph = converted(ann.graph, ann.shape, thresholds, data.given, data.encoding.steps)
     return graph.with_(metadata={**graph.metadata, ENCODING: asdict(data.encoding)})
