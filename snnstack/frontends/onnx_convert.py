@@ -118,7 +118,8 @@ class AnnData:
     def inputs(self, ann: Ann, x: NDArray[Any]) -> NDArray[np.float32]:
         """[sample, *the ANN's shape]."""
         if int(np.prod(x.shape[1:])) != int(np.prod(ann.shape)):
-            what = f"x has the shape {list(x.shape)}, {ann.name} takes {list(ann.shape)} a sample"
+            whole_ = list(self.arrays.shape)
+            what = f"x has the shape {whole_}, {ann.name} takes {list(ann.shape)} a sample"
             hint = "give the real samples that the ANN takes, not spikes"
             raise fail(DataError, self.arrays.name, what, hint)
         values = x.astype(np.float32)

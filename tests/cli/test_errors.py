@@ -67,9 +67,9 @@ def test_foreign_models(refused: Refused, model: Path, tmp_path: Path) -> None:
         "error: small.nir: it is an HDF5 file but not a NIR model: "
         "it has no group 'node' (it holds 'layer')"
     )
-    (tmp_path / "model.onnx").write_text("")
-    assert refused("info", tmp_path / "model.onnx") == (
-        "error: model.onnx: unknown kind of model file '.onnx' (give a .nir file)"
+    (tmp_path / "model.pth").write_text("")
+    assert refused("info", tmp_path / "model.pth") == (
+        "error: model.pth: unknown kind of model file '.pth' (give a .nir or .onnx file)"
     )
 
 
@@ -154,7 +154,8 @@ OUTSIDE = "x has 150 values outside the input type 'binary' (0 or 1), first"
 OBJECTS = "holds Python objects, not numbers; they are never unpickled"
 DATA: list[tuple[str, dict[str, Any], str]] = [
     ("no x", {"a": X}, f"holds a, but no x ({NEEDS})"),
-    ("axes", {"x": X[0]}, "x has shape [10, 3], input 'in' needs [sample, step, 3]"),
+    ("axes", {"x": X[0]}, "x has shape [10, 3], input 'in' needs [sample, step, 3] "
+     "(an encoder adds the steps: ?encode=even&steps=32)"),
     ("scalar", {"x": 3}, "x has shape [], input 'in' needs [sample, step, 3]"),
     ("shape", {"x": np.zeros((5, 10, 4))},
      "x has shape [5, 10, 4], input 'in' needs [sample, step, 3]"),
