@@ -108,13 +108,17 @@ def _read(path: Path, options: Options, calibrate: Samples | None) -> Graph:
     return replace(graph, metadata={"name": path.stem, **graph.metadata})
 
 
-def discretised(graph: Graph) -> StepGraph:
-    """The per-step network of a loaded graph, with unit gains: what quantisation starts from."""
+def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
+    """The per-step network of a loaded graph, with unit gains: what quantisation starts from.
+
+    `unit_gains` False: weights and gains as in the model, for a target's rules of import.
+    """
     from snnstack.passes.discretise import discretise
     from snnstack.passes.fold_gains import fold_gains
     from snnstack.passes.split_avgpool import split_avgpool
 
-    steps = fold_gains(discretise(split_avgpool(graph)))
+    steps = discretise(split_avgpool(graph))
+    steps = fold_gains(steps) if unit_gains else steps
     name = str(graph.metadata.get("name", "network"))
     return steps.with_(settings={**steps.settings, **_choices(graph), "name": name})
 
@@ -254,6 +258,7 @@ def build_each(
     """As `build_all`, but a board that cannot take the network is an entry of its own."""
     run = _calibration(steps, real_as_spikes(graph, steps, calibrate))
     activity = None if run is None else measured(steps, run[0].spikes, run[1])
+    source = discretised(graph, unit_gains=False) if granularity == "import" else steps
     networks: dict[str, QuantizedNetwork | SnnstackError] = {}
     reports: dict[str, Conversion | None] = {}
 
@@ -261,7 +266,7 @@ def build_each(
         key = _numbers(board)
         if key not in networks:
             networks[key] = _or_error(
-                lambda: quantise_for(steps, board, activity, granularity, weight_bits)
+                lambda: quantise_for(source, board, activity, granularity, weight_bits)
             )
         network = networks[key]
         if isinstance(network, SnnstackError):
@@ -323,6 +328,9 @@ def quantise_for(
     if not getattr(machine, "LATE_RESETS", False):
         raise_if_any(ModelError, _late_resets(steps, board.target))
     own = getattr(machine, "quantise", None)
+    if granularity == "import" and not getattr(machine, "IMPORT_RULES", False):
+        what = "has no importer of its own whose rules could be followed"
+        raise fail(TargetError, board.target, what, "use --granularity neuron or population")
     numerics = numerics_of(board.target, weight_bits)
     if own is not None:
         found = own(steps, board, calibration, granularity)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -13,9 +12,10 @@ from snnstack.backends.spinnaker2.image import element_bytes
 from snnstack.backends.spinnaker2.limits import Limits, limits_of
 from snnstack.backends.spinnaker2.network import ChipNetwork
 from snnstack.backends.spinnaker2.program import Element, Program, RoutingTable
-from snnstack.backends.spinnaker2.rules import CHIP_RULES
+from snnstack.backends.spinnaker2.rules import CHIP_RULES, GRAPH_RULES
 from snnstack.board import Board
 from snnstack.compilers.spinnaker2.compress import compress
+from snnstack.compilers.spinnaker2.network import chip_network
 from snnstack.compilers.spinnaker2.pieces import Pieces, pieces, reach
 from snnstack.compilers.spinnaker2.place import Places, place
 from snnstack.compilers.spinnaker2.relay import relayed
@@ -23,9 +23,24 @@ from snnstack.compilers.spinnaker2.route import Routes, route
 from snnstack.compilers.spinnaker2.tables import images
 from snnstack.errors import CapacityError, ModelError, Problem, raise_if_any
 from snnstack.ir.nodes import Array, EventKind
+from snnstack.quant.network import QuantizedNetwork
 
 MAX_COUNT = 255
 """Spikes of an input neuron in one step."""
+
+
+def compile(network: QuantizedNetwork, board: Board) -> Program:
+    """The program of `network` on `board`; errors as those of `compile_chip`."""
+    raise_if_any(ModelError, (p for rule in GRAPH_RULES for p in rule(network, board)))
+    chip = chip_network(network)
+    return compile_chip(
+        replace(chip, settings={**network.settings, **chip.settings}),
+        board,
+        str(network.settings.get("name", "network")),
+        network.dt,
+        events=network.inputs[0].events,
+        scales={p.name: p.scale for p in network.populations},
+    )
 
 
 def compile_chip(
@@ -114,8 +129,3 @@ def _table_full(table: RoutingTable, routes: Routes, limits: Limits) -> Problem:
         "or connections that stay closer together"
     )
     return Problem(where, what, hint)
-
-
-def with_settings(program: Program, settings: Mapping[str, Any]) -> Program:
-    """`program` with more settings."""
-    return replace(program, settings={**program.settings, **settings})

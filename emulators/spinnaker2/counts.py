@@ -1,6 +1,6 @@
 """What every processing element did, from the spikes of a run: events, packets, hops, MACs.
 
-By element, int64 [batch] each:
+By element ("element 3") and summed by population, int64 [batch] each:
 
     synops    synaptic events: words of synapse rows, and kernel taps, that arriving spikes met
     updates   neuron updates
@@ -52,7 +52,22 @@ def count(program: Program, spikes: Spikes, trace: Trace) -> dict[str, Counts]:
             "macs": macs,
         }
         made[f"element {e.number}"] = Counts(synops, updates, all_sent, other)
-    return made
+    return _by_population(program, made) | made
+
+
+def _by_population(program: Program, made: Mapping[str, Counts]) -> dict[str, Counts]:
+    """The counts of all elements of the input and of each population together."""
+    found: dict[str, Counts] = {}
+    for e in program.elements:
+        own = made[f"element {e.number}"]
+        other = found.get(e.population)
+        found[e.population] = own if other is None else _sum(other, own)
+    return found
+
+
+def _sum(a: Counts, b: Counts) -> Counts:
+    other = {key: a.other[key] + b.other[key] for key in a.other}
+    return Counts(a.synops + b.synops, a.updates + b.updates, a.spikes + b.spikes, other)
 
 
 def _of(e: Element, sent: Mapping[str, Spikes], spikes: Spikes) -> tuple[Array, Array]:

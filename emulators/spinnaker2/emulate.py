@@ -20,7 +20,7 @@ def emulate(
     program: Program,
     spikes: Spikes,
     *,
-    seed: int = 0,
+    seed: int | None = None,
     probes: Probes = (),
     threads: int | None = None,
 ) -> Trace:
@@ -29,7 +29,7 @@ def emulate(
     The run goes on without input for as many steps as the last population lags behind it;
     `lag` of the trace says how late each one is. `spikes`, `probes` and `threads` as in
     `emulate_network`. Nothing is random: `seed` changes nothing. Counts are described in
-    `snnstack.emulators.spinnaker2.counts`; those of element 3 stand under "element 3".
+    `snnstack.emulators.spinnaker2.counts`.
     """
     network = program.network
     raise_if_any(DataError, spikes_problems(network.input.name, spikes, network.input.shape))

@@ -23,8 +23,9 @@ calibrate_option = click.option(
     help="Fit the scales to these samples and report what quantisation cost.",
 )  # fmt: skip
 granularity_option = click.option(
-    "--granularity", type=click.Choice(["neuron", "population"]), default="neuron",
-    show_default=True, help="One weight scale per neuron (or channel), or per population.",
+    "--granularity", type=click.Choice(["neuron", "population", "import"]),
+    default="neuron", show_default=True, help="One weight scale per neuron (or channel), or per "
+    "population; import: by the rules of the target's own importer (spinnaker2).",
 )  # fmt: skip
 
 weight_bits_option = click.option(

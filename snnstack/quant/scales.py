@@ -18,7 +18,8 @@ from snnstack.ir.step import Conv, Dense, Population, Projection, Sparse, source
 from snnstack.quant.calibration import Activity, Calibration, seen_by
 from snnstack.quant.numerics import Numerics
 
-Granularity = Literal["neuron", "population"]
+Granularity = Literal["neuron", "population", "import"]
+"""Neurons that share a scale. "import": by the rules of the target's own importer, if any."""
 CANDIDATES = np.concatenate([[1.0], np.geomspace(0.6, 4.0, 40)])
 """Scales tried, relative to the one that maps the largest weight to the largest integer."""
 FEW_LEVELS = 7

@@ -1,0 +1,183 @@
+"""Quantise for SpiNNaker 2: integer weights, float32 parameters in units of a weight.
+
+With the scale s of a neuron (weight units per volt of its unit-gain input):
+
+    W = round(w s);  threshold = v_threshold s;  v_reset = v_reset s;  i_offset = (leak + b) s
+
+b is the bias, behind a synaptic current the value bias / (1 - beta) to which it settles. Two
+modes: fitted scales and roundings (`granularity` "neuron" or "population"), or the rules by
+which py-spinnaker2 imports a NIR network ("import").
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from snnstack.backends.spinnaker2.numerics import NUMERICS, with_weights
+from snnstack.backends.spinnaker2.rules import GRAPH_RULES
+from snnstack.backends.spinnaker2.words import weight_limit
+from snnstack.board import Board
+from snnstack.errors import ModelError, raise_if_any
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import Population, Projection, Sparse, StepGraph, size
+from snnstack.mapping.retime import retime
+from snnstack.quant.calibration import Calibration, assumed
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.numerics import Numerics
+from snnstack.quant.rounding import round_together
+from snnstack.quant.scales import Granularity, activity_of, flat_weights, groups_of, search
+
+FEW = 250
+"""Relay neurons that are always worth wider weights; beyond, a quarter of the network."""
+
+
+def quantise(
+    graph: StepGraph,
+    board: Board,
+    calibration: Calibration | None = None,
+    granularity: Granularity = "neuron",
+) -> QuantizedNetwork:
+    """Integer weights and float32 parameters for `graph`.
+
+    `graph` has unit gains, or with `granularity` "import" those of the model. Raises ModelError
+    with everything that the chip cannot represent.
+    """
+    raise_if_any(ModelError, (p for rule in GRAPH_RULES for p in rule(graph, board)))
+    known = calibration or assumed(graph)
+    limits = {} if granularity == "import" else weight_limits(graph)
+    populations: list[QuantizedPopulation] = []
+    projections: list[Projection] = []
+    for p in graph.populations:
+        into = graph.into(p.name)
+        if granularity == "import":
+            population, integer = _imported(p, into)
+        else:
+            numerics = with_weights(limits[p.name])
+            population, integer = _fitted(p, into, numerics, known, granularity)
+        populations.append(population)
+        projections += integer
+    return QuantizedNetwork(
+        inputs=graph.inputs,
+        populations=tuple(populations),
+        projections=tuple(projections),
+        outputs=graph.outputs,
+        dt=graph.dt,
+        numerics=NUMERICS,
+        settings=_settings(graph, granularity, known, limits),
+        metadata=graph.metadata,
+    )
+
+
+def _settings(
+    graph: StepGraph, granularity: Granularity, known: Calibration, limits: dict[str, int]
+) -> dict[str, Any]:
+    rates = {name: float(a.mean.mean()) for name, a in known.activity.items() if len(a.mean)}
+    return {
+        **graph.settings,
+        "granularity": granularity,
+        "calibrated_on": 0 if granularity == "import" else known.samples,
+        "rates": rates,
+        "largest_weight": dict(limits) or weight_limit("lif_no_delay"),
+    }
+
+
+def weight_limits(graph: StepGraph) -> dict[str, int]:
+    """The largest weight of every population: 15 where words need a delay field, else 127.
+
+    Where a few relays would do, delays are theirs and the weights stay wide.
+    """
+    ports = [port.name for port in graph.inputs]
+    timing = retime(ports, [p.name for p in graph.populations], graph.projections)
+    sizes = {port.name: size(port.shape) for port in graph.inputs}
+    sizes |= {p.name: p.n for p in graph.populations}
+    counts = {port.name for port in graph.inputs if port.events == "count"}
+    waits: dict[str, dict[str, set[int]]] = {}
+    for projection, delay in zip(graph.projections, timing.delay, strict=True):
+        if delay:
+            found = waits.setdefault(projection.target, {})
+            found.setdefault(projection.source, set()).add(delay)
+    total = sum(p.n for p in graph.populations)
+    limits = {}
+    for p in graph.populations:
+        found = waits.get(p.name, {})
+        cost = sum(sizes[source] * len(delays) for source, delays in found.items())
+        relayed = cost <= max(FEW, total // 4) and not counts & set(found)
+        limits[p.name] = weight_limit("lif_no_delay" if relayed or not found else "lif")
+    return limits
+
+
+def _imported(
+    p: Population, into: tuple[Projection, ...]
+) -> tuple[QuantizedPopulation, list[Projection]]:
+    """One scale from the largest weight of all that enters; weights toward zero."""
+    most = weight_limit("lif_no_delay")
+    largest = max((float(np.abs(q.synapses.weight).max(initial=0.0)) for q in into), default=0.0)
+    w_scale = most / largest if largest > 0 else 1.0
+    integer = []
+    for q in into:
+        real = (np.asarray(q.synapses.weight, dtype=np.float64) * w_scale).astype(np.float32)
+        weight = np.trunc(real).astype(np.int64)
+        integer.append(replace(q, synapses=replace(q.synapses, weight=weight)))
+    gain = p.gain * (1.0 if p.beta is None else p.gain_in)
+    return _population(p, w_scale / gain, p.bias * gain, "ge"), integer
+
+
+def _fitted(
+    p: Population,
+    into: tuple[Projection, ...],
+    numerics: Numerics,
+    known: Calibration,
+    granularity: Granularity,
+) -> tuple[QuantizedPopulation, list[Projection]]:
+    """Scales with the least expected error; the weights of a row are rounded together."""
+    groups = groups_of(p, into, granularity)
+    count = int(groups.max()) + 1 if len(groups) else 0
+    found = search(flat_weights(into, groups, known), count, numerics)
+    scale = np.where(np.isnan(found), 1.0, found)[groups]
+    integer = [_integer(q, scale, numerics, known) for q in into]
+    return _population(p, scale, p.bias, p.compare), integer
+
+
+def _integer(
+    projection: Projection, scale: Array, numerics: Numerics, known: Calibration
+) -> Projection:
+    synapses, low, high = projection.synapses, numerics.weight_min, numerics.weight_max
+    if isinstance(synapses, Sparse):
+        nearest = np.rint(synapses.weight * scale[synapses.target])
+        integer = np.clip(nearest, low, high).astype(np.int64)
+        return replace(projection, synapses=replace(synapses, weight=integer))
+    rows = scale.reshape(len(synapses.weight), -1)[:, :1]
+    real = synapses.weight.reshape(len(rows), -1) * rows
+    mean, variance = (part.reshape(real.shape) for part in activity_of(projection, known))
+    integer = round_together(real, mean, variance, low, high).reshape(synapses.weight.shape)
+    return replace(projection, synapses=replace(synapses, weight=integer))
+
+
+def _population(p: Population, scale: Array, bias: Array, compare: str) -> QuantizedPopulation:
+    """Parameters in float32, constants apart and in float64: their sum is rounded once.
+
+    `bias` in volts. A comparison "greater" becomes the next float.
+    """
+    scale = np.broadcast_to(np.asarray(scale, dtype=np.float64), (p.n,))
+    settled = bias if p.beta is None else bias / np.maximum(1.0 - p.beta, 1e-12)
+    threshold = None if p.threshold is None else (p.threshold * scale).astype(np.float32)
+    if threshold is not None and compare == "gt":
+        threshold = np.nextafter(threshold, np.float32(np.inf))
+    return QuantizedPopulation(
+        name=p.name,
+        shape=p.shape,
+        alpha=p.alpha.astype(np.float32),
+        beta=None if p.beta is None else p.beta.astype(np.float32),
+        shift=0,
+        bias=settled * scale,
+        leak=p.leak * scale,
+        threshold=threshold,
+        v_reset=(p.v_reset * scale).astype(np.float32),
+        scale=scale,
+        reset=p.reset,
+        compare="ge",
+        refractory=0,
+    )
