@@ -1,5 +1,6 @@
 """SpiNNaker 2: float32 neurons, integer weights, multicast packets."""
 
+from snnstack.backends.spinnaker2.hardware import describe_on, run_on
 from snnstack.backends.spinnaker2.numerics import NUMERICS
 from snnstack.backends.spinnaker2.price import price
 from snnstack.backends.spinnaker2.program import Program
@@ -18,11 +19,13 @@ __all__ = [
     "RULES",
     "Program",
     "describe",
+    "describe_on",
     "emit",
     "load",
     "price",
     "quantise",
     "reference",
     "run",
+    "run_on",
     "utilization",
 ]

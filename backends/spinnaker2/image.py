@@ -112,7 +112,7 @@ def element_bytes(network: ChipNetwork, element: Element) -> dict[str, int]:
 
 
 def image(program: Program, element: Element, base: int) -> Image:
-    """The data memory of `element`, loaded at address `base`, at rest (all states 0)."""
+    """The data memory of `element`, loaded at address `base`, at rest."""
     network = program.network
     kind = kind_of(network, element.population)
     sizes = element_bytes(network, element)
@@ -154,7 +154,7 @@ def _header(network: ChipNetwork, element: Element, kind: str, at: Mapping[str, 
 def _neurons(p: ChipPopulation, words: tuple[str, ...], chosen: Array) -> Array:
     table = np.zeros((len(chosen), len(words)), dtype="<f4")
     for k, name in enumerate(words):
-        values = getattr(p, name, None)
+        values = p.v_init if name == "v" else getattr(p, name, None)
         if values is not None:
             table[:, k] = np.asarray(values, dtype=np.float32)[chosen]
     return table

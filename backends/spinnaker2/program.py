@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
 
-from snnstack.backends.spinnaker2.network import ChipNetwork
+from snnstack.backends.spinnaker2.network import ChipNetwork, ChipPopulation
 from snnstack.board import Board
 from snnstack.ir.nodes import Array, EventKind, Metadata, node
 from snnstack.ir.step import StepInput
@@ -157,15 +157,21 @@ class Program:
         return StepInput(self.network.input.name, self.network.input.shape, self.events)
 
     @property
+    def populations(self) -> tuple[ChipPopulation, ...]:
+        """Those of the model: without relays, which the compiler added."""
+        relays = self.settings.get("relays", ())
+        return tuple(p for p in self.network.populations if p.name not in relays)
+
+    @property
     def fires(self) -> dict[str, bool]:
         """{population: whether it sends spikes}."""
-        return {p.name: p.threshold is not None for p in self.network.populations}
+        return {p.name: p.threshold is not None for p in self.populations}
 
     @property
     def variables(self) -> tuple[tuple[str, str], ...]:
         """Every (population, variable) that can be probed."""
-        currents = [p.name for p in self.network.populations if p.exc_decay is not None]
+        currents = [p.name for p in self.populations if p.exc_decay is not None]
         return (
-            *((p.name, "v") for p in self.network.populations),
+            *((p.name, "v") for p in self.populations),
             *((name, variable) for name in currents for variable in ("ie", "ii")),
         )

@@ -15,4 +15,5 @@ def reference(
 ) -> Trace:
     """`run_chip` on the program's network, drained as every run is."""
     trace = run_chip(program.network, spikes.window(0, spikes.steps + program.drain), probes)
-    return Trace(trace.spikes, trace.states, lag=dict(program.lag))
+    fired = {name: s for name, s in trace.spikes.items() if name in program.fires}
+    return Trace(fired, trace.states, lag=dict(program.lag))

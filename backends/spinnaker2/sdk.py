@@ -79,7 +79,7 @@ def _population(
         "threshold": never if p.threshold is None else p.threshold,
         "alpha_decay": p.alpha,
         "i_offset": p.i_offset,
-        "v_init": np.zeros(p.n),
+        "v_init": np.zeros(p.n) if p.v_init is None else p.v_init,
         "v_reset": p.v_reset,
     }
     if p.exc_decay is not None and p.inh_decay is not None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from snnstack.backends.spinnaker2.firmware import sources
 from snnstack.backends.spinnaker2.limits import limits_of
 from snnstack.backends.spinnaker2.network import (
     ChipInput,
@@ -15,12 +16,15 @@ from snnstack.backends.spinnaker2.network import (
     Connection,
 )
 from snnstack.backends.spinnaker2.program import Element, Kernel, Program, RoutingTable, Rows
+from snnstack.backends.spinnaker2.sdk import sdk_files
 from snnstack.ir.step import Conv, Dense, Pool, Sparse
 from snnstack.program import MANIFEST, digest
 from snnstack.serial import from_files, to_files
 
 FORMAT = 1
 STEM = "program"
+SDK_CHIPS = 48
+"""Chips of the largest machine that py-spinnaker2 drives."""
 KINDS = (
     Program,
     Element,
@@ -39,8 +43,13 @@ KINDS = (
 
 
 def emit(program: Program) -> dict[str, bytes]:
-    """The program's data and the manifest: {relative path: content}."""
-    files = to_files(program, STEM)
+    """The program's data and the manifest: {relative path: content}.
+
+    With the C of its elements, and for machines that py-spinnaker2 can drive its Python program.
+    """
+    files = to_files(program, STEM) | sources()
+    if limits_of(program.board).count <= SDK_CHIPS:
+        files |= sdk_files(program)
     return files | {MANIFEST: _json(_manifest(program, files))}
 
 

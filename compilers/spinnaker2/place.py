@@ -98,8 +98,8 @@ def _too_many(cut: Pieces, available: int, limits: Limits, board: str) -> Capaci
     sizes = cut.blocks[name].sizes()
     spare = cut.count - available
     what = (
-        f"needs {cut.count:,} processing elements, {available:,} are available; {name} takes "
-        f"{most:,}, with {int(sizes.max()):,} neurons each"
+        f"needs {cut.count} processing elements, {available} available; {name} takes {most} "
+        f"of them, with {int(sizes.max())} neurons each"
     )
     fewer = int(np.sort(sizes)[: min(spare, most)].sum())
     chips = -(-cut.count // limits.elements)

@@ -38,7 +38,8 @@ def offset_of(delay: int, field: bool) -> int:
 def relayed(network: ChipNetwork, counts: bool) -> ChipNetwork:
     """`network` with relays wherever a delay is longer than a word of its target holds.
 
-    `settings["relays"]` says how many neurons each source's relays cost. `counts`: the input
+    `settings["relays"]` names them, `settings["relay_neurons"]` says how many neurons those of
+    each source are. `counts`: the input
     sends several spikes in one step, which a relay cannot: ModelError if it needs one.
     """
     offsets: dict[str, set[int]] = {}
@@ -76,7 +77,11 @@ def relayed(network: ChipNetwork, counts: bool) -> ChipNetwork:
         populations=(*network.populations, *extra),
         connections=tuple(connections),
         lag=lag,
-        settings={**network.settings, "relay_neurons": cost},
+        settings={
+            **network.settings,
+            "relays": tuple(p.name for p in extra),
+            "relay_neurons": cost,
+        },
     )
 
 

@@ -36,7 +36,8 @@ def emulate(
     drain = max(network.lag.values(), default=0)
     longer = spikes.window(0, spikes.steps + drain)
     trace = emulate_network(network, longer, probes, threads=threads)
-    return Trace(trace.spikes, trace.states, count(program, longer, trace), dict(network.lag))
+    fired = {name: s for name, s in trace.spikes.items() if name in program.fires}
+    return Trace(fired, trace.states, count(program, longer, trace), dict(network.lag))
 
 
 def emulate_network(

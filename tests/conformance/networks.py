@@ -146,11 +146,19 @@ EXAMPLES: Mapping[str, Any] = {
 
 
 def accepted(graph: Graph, board: Board) -> Graph:
-    """`graph` with what the board's target refuses replaced: resets that it does not know."""
+    """`graph` with what the board's target refuses replaced: resets and waits it does not know."""
+    if board.target == "spinnaker2":
+        nodes = {name: _without_wait(node) for name, node in graph.nodes.items()}
+        return replace(graph, nodes=nodes)
     if board.target != "loihi":
         return graph
     nodes = {name: _chip_reset(node, board) for name, node in graph.nodes.items()}
     return replace(graph, nodes=nodes)
+
+
+def _without_wait(node: Any) -> Any:
+    """SpiNNaker 2's neurons have no refractory period."""
+    return replace(node, refractory=0.0) if getattr(node, "refractory", 0) else node
 
 
 def _chip_reset(node: Any, board: Board) -> Any:

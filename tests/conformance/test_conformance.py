@@ -23,14 +23,22 @@ from snnstack.target import backend, compiler, emulator, target_names
 from snnstack.trace import Spikes, Trace
 from tests.conformance.networks import EXAMPLES, accepted, equal, events, steps_of, wide_example
 
-NEEDS = {"loihi": pytest.mark.needs_lava, "mcu": pytest.mark.needs_qemu}
+NEEDS = {
+    "loihi": pytest.mark.needs_lava,
+    "mcu": pytest.mark.needs_qemu,
+    "spinnaker2": pytest.mark.needs_unicorn,
+}
 """What the independent run of a target needs."""
 BOARDS = {board.name: board for board in all_boards() if board.target in target_names()}
-RUN_ON = {"loihi": ("loihi1", "oheo-gulch"), "mcu": ("nucleo-l4r5zi", "esp32-c3")}
+RUN_ON = {
+    "loihi": ("loihi1", "oheo-gulch"),
+    "mcu": ("nucleo-l4r5zi", "esp32-c3"),
+    "spinnaker2": ("spinnaker2-chip",),
+}
 """Boards of a target that must run every example; the others differ in size only."""
 
-BEYOND_TESTS = ("hala-point",)
-"""Boards with room for more neurons (a billion) than a test can make."""
+BEYOND_TESTS = ("hala-point", "spinnaker2-16x48")
+"""Boards with room for more neurons (a billion, 28 million) than a test can make."""
 
 every_target = pytest.mark.parametrize("target", target_names())
 every_board = pytest.mark.parametrize("board", BOARDS)

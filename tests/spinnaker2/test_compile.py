@@ -17,6 +17,7 @@ from snnstack.backends.spinnaker2.element_route import Router
 from snnstack.backends.spinnaker2.limits import limits_of
 from snnstack.backends.spinnaker2.program import Program
 from snnstack.backends.spinnaker2.reference import run_chip
+from snnstack.backends.spinnaker2.run_reference import reference
 from snnstack.board import Board, load_board
 from snnstack.compilers.spinnaker2 import compile_chip
 from snnstack.emulators.spinnaker2 import emulate
@@ -53,7 +54,7 @@ def test_tables_and_packets_compute_the_network(seed: int) -> None:
     except CapacityError:
         program = compile_chip(network, machine((9, 8), neurons=9))
     probes = list(program.variables)
-    expected = run_chip(program.network, spikes, probes)
+    expected = reference(program, None, spikes, probes)
     assert_equal(interpret(program, spikes, probes=probes), expected)
     assert_equal(emulate(program, spikes, probes=probes), expected)
 
@@ -195,7 +196,7 @@ def test_a_machine_that_is_too_small_says_what_would_fit() -> None:
     with pytest.raises(CapacityError) as error:
         compile_chip(line(1000), machine(elements=7))
     assert str(error.value) == (
-        "board spinnaker2-chip: needs 8 processing elements, 7 are available; x takes 4, with "
+        "board spinnaker2-chip: needs 8 processing elements, 7 available; x takes 4 of them, with "
         "250 neurons each (use a machine of 2 chips, or 250 neurons fewer in x)"
     )
 

@@ -96,7 +96,6 @@ def _population(p: Population, name: str) -> ChipPopulation:
     def value(key: str) -> Any:
         return np.broadcast_to(p.params[key], p.size).astype(np.float32)
 
-    assert not value("v_init").any()
     current = "exc_decay" in p.params
     return ChipPopulation(
         name,
@@ -109,6 +108,7 @@ def _population(p: Population, name: str) -> ChipPopulation:
         value("exc_decay") if current else None,
         value("inh_decay") if current else None,
         "subtract" if p.params["reset"] == "reset_by_subtraction" else "v_reset",
+        value("v_init"),
     )
 
 
