@@ -1,8 +1,9 @@
 """Reads lava-dl's netx files (`.net`, HDF5): layers of Loihi integers, as a `ChipNetwork`.
 
 A file holds `layer/<i>` with a `type`, a `shape` ([C, H, W], as in torch), a `neuron` group,
-`weight`, `bias` (mantissa, exponent 6) and `delay` (of what the layer sends). What the network
-itself does not hold stays in `settings["netx"]`, so that `write_netx` gives back every data set.
+`weight`, `bias` (mantissa, exponent 6) and `delay` (of what the layer sends; of its own synapses
+where it has the shape of dense weights). What the network itself does not hold stays in
+`settings["netx"]`, so that `write_netx` gives back every data set.
 """
 
 from __future__ import annotations
@@ -176,7 +177,9 @@ def _neural(reader: _Reader, where: str, name: str, kind: str, layer: Layer, gra
         return
     if reader.input is None:
         reader.input = ChipInput("input", reader.shape or (0,), graded)
-    _add(reader, where, reader.source, name, synapses, reader.delay, layer.get(FORMAT))
+    own = _own_delay(reader, where, layer.get("delay"), weight)
+    delay = reader.delay if own is None else own
+    _add(reader, where, reader.source, name, synapses, delay, layer.get(FORMAT))
     if kind == "dense_rec":
         key = "weight_rec" if "weight_rec" in layer else "recWeight"
         back = numbers(where, key, layer, reader.problems)
@@ -185,9 +188,24 @@ def _neural(reader: _Reader, where: str, name: str, kind: str, layer: Layer, gra
             reader.problems.append(Problem(where, what))
         elif back is not None:
             square = Dense(integers(where, key, back, reader.problems).reshape(size(shape), -1))
-            _add(reader, where, name, name, square, None, layer.get(FORMAT_REC))
+            late = None if own is None or own.shape != square.weight.shape else own
+            _add(reader, where, name, name, square, late, layer.get(FORMAT_REC))
     reader.populations.append(population)
-    reader.source, reader.shape, reader.delay = name, shape, layer.get("delay")
+    reader.source, reader.shape = name, shape
+    reader.delay = layer.get("delay") if own is None else None
+
+
+def _own_delay(reader: _Reader, where: str, delay: Any, weight: Array) -> Array | None:
+    """Delays of the layer's own synapses: those that have the shape of its dense weights.
+
+    Any other `delay` is that of what the layer sends.
+    """
+    if delay is None or weight.ndim != 2 or np.shape(delay) != weight.shape:
+        return None
+    if reader.delay is not None and np.any(reader.delay):
+        what = "both its synapses and what the layer before it sends have delays"
+        reader.problems.append(Problem(where, what))
+    return np.asarray(delay)
 
 
 def _dense(reader: _Reader, where: str, weight: Array, shape: Shape) -> Dense | None:
@@ -263,8 +281,11 @@ def _delays(reader: _Reader, where: str, synapses: Synapses, delay: Any) -> Arra
     """What `split_by_delay` takes, from the delays of what the layer before sends."""
     if delay is None or not np.size(delay):
         return np.zeros((), dtype=np.int64)
-    steps = np.floor(np.asarray(delay, dtype=np.float64)).astype(np.int64).ravel()
+    steps = np.floor(np.asarray(delay, dtype=np.float64)).astype(np.int64)
     reader.problems += outside(where, "delay", steps)
+    if isinstance(synapses, Dense) and steps.shape == synapses.weight.shape:
+        return steps
+    steps = steps.ravel()
     if len(np.unique(steps)) == 1:
         return np.asarray(steps[0])
     if not isinstance(synapses, Dense):

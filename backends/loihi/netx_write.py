@@ -30,8 +30,9 @@ WEIGHTS = ("weight", "weight_rec", "recWeight")
 def write_netx(network: ChipNetwork, path: str | Path) -> None:
     """Write `network` to `path`: layers of dense, dense_rec and conv in a chain.
 
-    ModelError with everything that netx has no place for: branches, reset by subtraction,
-    delays that differ between the synapses of one neuron, a pool inside a connection.
+    A delay is that of what a layer sends; where the synapses of one neuron differ in it, that of
+    the dense layer's own synapses. ModelError with everything that netx has no place for:
+    branches, reset by subtraction, both kinds of delay around a layer, a pool in a connection.
     """
     import h5py
 
@@ -99,12 +100,16 @@ def _derived(
             problems.append(Problem(p.name, what, "netx holds one chain of layers"))
             continue
         data = _synapses(network, p, forward, problems)
+        own = _own_delay(forward, data.get("weight"))
         if back:
-            data |= _recurrent(p, back, problems)
+            data |= _recurrent(p, back, own, problems)
         data |= _neuron(p, spike_exp, problems)
         delay = _delay_of(network, p.name, problems)
-        if delay is not None:
-            data["delay"] = delay
+        if own is not None and delay is not None:
+            what = "both its synapses and what it sends have delays"
+            problems.append(Problem(p.name, what, "netx has one data set for delays per layer"))
+        if own is not None or delay is not None:
+            data["delay"] = own if delay is None else delay
         found.append((p, data))
         before = p.name
     return found
@@ -154,8 +159,13 @@ def _summed(parts: list[Connection], targets: int, sources: int) -> Array:
     return total
 
 
-def _recurrent(p: ChipPopulation, parts: list[Connection], problems: list[Problem]) -> Data:
-    if any(c.delay for c in parts) or isinstance(parts[0].synapses, Conv):
+def _recurrent(
+    p: ChipPopulation, parts: list[Connection], own: Array | None, problems: list[Problem]
+) -> Data:
+    late = own if own is not None and own.shape == (p.n, p.n) else np.zeros((p.n, p.n))
+    used = [_synaptic(c, (p.n, p.n)) for c in parts]
+    wrong = any((late[u] != c.delay).any() for c, u in zip(parts, used, strict=True))
+    if wrong or isinstance(parts[0].synapses, Conv):
         what = "recurrent synapses with a delay or shared weights have no place in netx"
         problems.append(Problem(p.name, what))
     weight = _summed(parts, p.n, p.n)
@@ -225,9 +235,30 @@ def _delay_of(network: ChipNetwork, name: str, problems: list[Problem]) -> Array
         return None
     used = [_sources(c) for c in parts]
     if (np.sum(used, axis=0) > 1).any():
-        what = "the delays of one neuron's synapses differ"
-        problems.append(Problem(name, what, "netx has one delay per neuron"))
+        if isinstance(parts[0].synapses, Conv) or len({c.target for c in parts}) > 1:
+            what = "the delays of one neuron's synapses differ"
+            problems.append(Problem(name, what, "netx has that for one dense layer only"))
+        return None
     return np.asarray(np.sum([c.delay * u for c, u in zip(parts, used, strict=True)], axis=0))
+
+
+def _own_delay(parts: list[Connection], weight: Array | None) -> Array | None:
+    """The delay of every synapse of a dense layer, where that of its sources does not say it."""
+    if weight is None or weight.ndim != 2 or not any(c.delay for c in parts):
+        return None
+    if not (np.sum([_sources(c) for c in parts], axis=0) > 1).any():
+        return None
+    targets, sources = weight.shape
+    found = np.zeros(weight.shape, dtype=np.int64)
+    for c in parts:
+        found += c.delay * _synaptic(c, (targets, sources))
+    return found
+
+
+def _synaptic(c: Connection, shape: tuple[int, int]) -> Array:
+    """[target, source]: where `c` has a synapse with a weight."""
+    rows = matrix(c.synapses, *shape, None)
+    return np.asarray((rows if isinstance(rows, np.ndarray) else rows.toarray()) != 0)
 
 
 def _sources(c: Connection) -> Array:

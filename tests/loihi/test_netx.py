@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from snnstack.backends.loihi.builder import ChipBuilder, replay
+from snnstack.backends.loihi.lava_job import matrix
 from snnstack.backends.loihi.network import ChipNetwork, Cuba
 from snnstack.backends.loihi.netx import read_netx
 from snnstack.backends.loihi.netx_write import write_netx
@@ -188,6 +189,50 @@ def test_delays_are_those_of_what_a_layer_sends(tmp_path: Path) -> None:
     assert found == [("input", 0, [[2], [4]]), ("layer0", 0, [6]), ("layer0", 3, [8])]
 
 
+@pytest.mark.parametrize("kind", ["dense", "dense_rec"])
+def test_delays_of_the_shape_of_the_weights_are_those_of_single_synapses(
+    kind: str, tmp_path: Path
+) -> None:
+    late, weight = [[0.0, 3.9], [2.0, 0.0]], [[2, 4], [6, 8]]
+    first = {**dense(weight, delay=late), "type": kind}
+    if kind == "dense_rec":
+        first["weight_rec"] = [[2, -2], [4, 0]]
+    path = file(tmp_path, first, dense([[2, 4]]))
+    net = read_netx(path)
+    found = {
+        (c.source, c.delay, t, s): w
+        for c in net.connections
+        if c.target == "layer0"
+        for t, row in enumerate(matrix(c.synapses, 2, 2, None).toarray())
+        for s, w in enumerate(row)
+        if w
+    }
+    forward = {(0, 0): 2, (0, 1): 4, (1, 0): 6, (1, 1): 8}
+    back = {(0, 0): 2, (0, 1): -2, (1, 0): 4} if kind == "dense_rec" else {}
+    expected = {
+        (name, int(late[t][s]), t, s): w
+        for name, some in (("input", forward), ("layer0", back))
+        for (t, s), w in some.items()
+    }
+    assert found == expected
+    assert [c.delay for c in net.connections if c.target == "layer1"] == [0]
+    write_netx(net, tmp_path / "b.net")
+    assert content(tmp_path / "b.net") == content(path)
+
+
+def test_synaptic_delays_of_a_built_network_survive_writing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    net = (
+        ChipBuilder()
+        .input("input", 5)
+        .population("layer1", 4, du=100, dv=100, vth_mant=20)
+        .connect("input", "layer1", even(rng, 4, 5) | 2, delay=rng.integers(0, 63, (4, 5)))
+        .build()
+    )
+    write_netx(net, tmp_path / "a.net")
+    assert described(read_netx(tmp_path / "a.net")) == described(net)
+
+
 def test_an_input_layer_of_cuba_neurons_takes_bias_mantissas(tmp_path: Path) -> None:
     layer = {"type": "input", "shape": [1, 1, 2], "weight": [36.0], "bias": [34.0]}
     layer |= neuron(vDecay=1024, vThMant=25)
@@ -336,5 +381,5 @@ def test_what_netx_has_no_place_for_is_refused_with_every_reason(tmp_path: Path)
     assert str(error.value).splitlines() == [
         "a: netx has no reset by subtraction",
         "b: it gets its input from x, not from 'a' (netx holds one chain of layers)",
-        "x: the delays of one neuron's synapses differ (netx has one delay per neuron)",
+        "x: the delays of one neuron's synapses differ (netx has that for one dense layer only)",
     ]
