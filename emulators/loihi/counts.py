@@ -70,10 +70,17 @@ def _by_core(
     each = [np.ones_like(core[name])]
     each += [] if place is None else [getattr(place, key).astype(np.int64) for key in TRAVEL]
     for row, weight in zip(rows[3:], each, strict=False):
-        for b in range(batch):
-            values = np.bincount(core[name], sent[name][b] * weight, minlength=cores)
-            row[b] = np.rint(values)
+        row[:] = _grouped(sent[name] * weight, core[name], cores)
     return rows
+
+
+def _grouped(values: Array, core: Array, cores: int) -> Array:
+    """[batch, neuron] summed by core: int64 [batch, core]."""
+    if cores == 1:
+        return np.asarray(values.sum(axis=1, dtype=np.int64)[:, None])
+    keys = (np.arange(len(values))[:, None] * cores + core).ravel()
+    sums = np.bincount(keys, values.ravel(), minlength=len(values) * cores)
+    return np.rint(sums).astype(np.int64).reshape(-1, cores)
 
 
 def _counts(row: Array, placed: bool) -> Counts:
@@ -153,10 +160,4 @@ def _through_tap(
     (in_y, out_y), (in_x, out_x) = inside
     seen = events[:, in_y[:, None], in_x].reshape(len(events), -1)
     reached = where.reshape(conv.out_shape[1:])[out_y[:, None], out_x].ravel()
-    return (
-        np.stack(
-            [np.rint(np.bincount(reached, row, minlength=cores)).astype(np.int64) for row in seen]
-        )
-        if len(seen)
-        else np.zeros((0, cores), dtype=np.int64)
-    )
+    return _grouped(seen, reached, cores)
