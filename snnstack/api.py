@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from snnstack.board import Board, load_board
-from snnstack.errors import CapacityError, Problem, TargetError, raise_if_any
+from snnstack.errors import CapacityError, Problem, TargetError, fail, raise_if_any
 from snnstack.frontends.data import Data
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput
@@ -129,13 +129,22 @@ def verify(
 
 
 def verify_reference(
-    program: Program, network: QuantizedNetwork, data: Samples | Spikes, samples: int | None = None
+    program: Program,
+    network: QuantizedNetwork | None,
+    data: Samples | Spikes,
+    samples: int | None = None,
 ) -> Equality:
-    """Emulator against the plain integer reference: every spike, every state."""
+    """Emulator against the plain integer reference: every spike, every state.
+
+    `network` may be None for a target with a definition of its own.
+    """
     spikes = _spikes(program, data, samples)
     emulated = emulate(program, spikes, probes=program.variables)
     own = getattr(backend(program.target), "reference", None)
     if own is None:
+        if network is None:
+            hint = "compile the model again"
+            raise fail(TargetError, program.name, "its integer network is missing", hint)
         reference = run_quantized(network, spikes, program.variables)
     else:
         reference = own(program, network, spikes, program.variables)

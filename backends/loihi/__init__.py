@@ -1,7 +1,6 @@
 """Intel's Loihi, generations 1 and 2: chip units, their definition, Lava as the independent run."""
 
 from snnstack.backends.loihi.as_graph import as_graph
-from snnstack.backends.loihi.lava import describe, run
 from snnstack.backends.loihi.netx import read_netx as read_model
 from snnstack.backends.loihi.numerics import NUMERICS
 from snnstack.backends.loihi.price import price
@@ -9,6 +8,7 @@ from snnstack.backends.loihi.program import Program
 from snnstack.backends.loihi.quantise import quantise
 from snnstack.backends.loihi.rules import RULES
 from snnstack.backends.loihi.run_reference import reference
+from snnstack.backends.loihi.stand_in import describe, run
 from snnstack.backends.loihi.store import emit, load, utilization
 
 MODELS = (".net",)

@@ -124,8 +124,17 @@ def _trace(
     return Trace(spikes, states, lag=network.lag)
 
 
+def installed() -> bool:
+    """Whether Lava and what it needs are there."""
+    return not _missing()
+
+
+def _missing() -> list[str]:
+    return [name for name in ("lava", "asteval", "networkx") if not _has(name)]
+
+
 def _check_installed() -> None:
-    missing = [name for name in ("lava", "asteval", "networkx") if not _has(name)]
+    missing = _missing()
     if missing:
         what = f"not found: {', '.join(missing)}"
         hint = f"{INSTALL} && pip install asteval==0.9.33 'networkx<=3.6'"

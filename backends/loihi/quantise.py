@@ -24,6 +24,7 @@ from snnstack.backends.loihi.registers import (
     WEIGHT_SHIFT,
     nearest_bias,
 )
+from snnstack.backends.loihi.report import cost, span
 from snnstack.backends.loihi.rules import GRAPH_RULES
 from snnstack.backends.loihi.scale import UNIT, Scale, choose
 from snnstack.backends.loihi.weights import Signs
@@ -73,7 +74,10 @@ def quantise(
         scale, result, integer = found
         populations.append(result)
         projections += integer
-        registers[population.name] = _report(layer, scale, result)
+        registers[population.name] = {
+            **_report(layer, scale, result),
+            "cost": cost(layer, scale.units, result, integer),
+        }
     raise_if_any(ModelError, problems)
     settings = {
         **graph.settings,
@@ -210,19 +214,14 @@ def _report(layer: Layer, scale: Scale, population: QuantizedPopulation) -> dict
         weights[str(layer.into[number])].append(str(format))
     return {
         "vth_mant": None if threshold is None else int(threshold.max()) >> THRESHOLD_SHIFT,
-        "i_decay": _range(DECAY_ONE - beta) if beta is not None else [DECAY_ONE],
-        "v_decay": _range(DECAY_ONE - population.alpha),
-        "bias_mant": _range(bias.mantissa),
-        "bias_exp": _range(bias.exponent),
+        "i_decay": span(DECAY_ONE - beta) if beta is not None else [DECAY_ONE],
+        "v_decay": span(DECAY_ONE - population.alpha),
+        "bias_mant": span(bias.mantissa),
+        "bias_exp": span(bias.exponent),
         "weights": {name: ", ".join(found) or "none" for name, found in weights.items()},
         "current_wraps": scale.wrap,
-        "constant_current": _range(population.bias >> WEIGHT_SHIFT),
+        "constant_current": span(population.bias >> WEIGHT_SHIFT),
     }
-
-
-def _range(values: Array) -> list[int]:
-    """[value], or [least, most] where neurons differ."""
-    return sorted({int(values.min()), int(values.max())}) if len(values) else []
 
 
 def _too_large(layer: Layer) -> Problem:

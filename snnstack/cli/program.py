@@ -17,6 +17,7 @@ from snnstack.cli.options import (
     options,
     weight_bits_option,
 )
+from snnstack.cli.registers import show_registers
 from snnstack.cli.show import percent, print_json, progress, settings_line, size, table
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ def _show_build(built: Build, output: Path) -> None:
     for name, (used, available) in backend(program.target).utilization(program).items():
         share, show = 100 * used / available, size if _is_memory(name) else str
         click.echo(f"  {name}: {show(used)} of {show(available)} ({share:.1f} %)")
+    if "registers" in program.settings:
+        click.echo()
+        show_registers(program.settings["registers"])
     if built.network is None:
         click.echo("  registers as in the file: nothing was quantised")
     elif built.conversion is not None:
@@ -205,13 +209,14 @@ def verify(directory: Path, data: str, samples: int | None, as_json: bool) -> in
     """Compare the emulator with an independent run of DIR: every spike, every state."""
     from snnstack import api
     from snnstack.frontends.open_data import open_data
+    from snnstack.target import backend
 
     program, network = api.open_program(directory)
     test = open_data(data, program.port).first(samples)
     with progress("building") as update:
         found = api.verify(program, test, progress=partial(update, "running"))
     results = [found]
-    if network is not None:
+    if network is not None or hasattr(backend(program.target), "reference"):
         results.append(api.verify_reference(program, network, test, REFERENCE_SAMPLES))
     if as_json:
         others = [other.to_dict() for other in results[1:]]

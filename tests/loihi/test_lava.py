@@ -8,12 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from snnstack.api import verify
 from snnstack.backends.loihi import lava
 from snnstack.backends.loihi.builder import ChipBuilder, replay
 from snnstack.backends.loihi.lava_job import make_job
 from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation
 from snnstack.backends.loihi.netx import read_netx
 from snnstack.backends.loihi.reference import run_chip
+from snnstack.board import load_board
+from snnstack.compilers.loihi import compile_chip
 from snnstack.errors import ToolError
 from snnstack.ir.nodes import Array
 from snnstack.trace import Spikes, Trace
@@ -148,6 +151,20 @@ def test_without_lava_the_message_says_how_to_install_it(monkeypatch: pytest.Mon
         "Lava: not found: lava, asteval, networkx (pip install --no-deps "
         "--ignore-requires-python lava-nc==0.10.0 && pip install asteval==0.9.33 'networkx<=3.6')"
     )
+
+
+def test_without_lava_a_program_is_compared_with_the_definition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    program = compile_chip(soft_reset(), load_board("oheo-gulch"))
+    spikes = Spikes.from_dense((RNG(2).random((2, 9, 20)) < 0.2).astype(np.uint8))
+    found = verify(program, spikes)
+    assert found.against == (
+        "the integer reference, plain numpy; Lava is not installed (pip install --no-deps "
+        "--ignore-requires-python lava-nc==0.10.0)"
+    )
+    assert (found.mismatches, found.samples) == (0, 2)
 
 
 def test_a_bias_without_a_mantissa_is_named() -> None:
