@@ -13,6 +13,7 @@ from snnstack.backends.crossbar.circuit.lines import (
     CHUNK,
     Lines,
     Voltages,
+    factor_lines,
     one_word_line_each,
     prepare_lines,
     solve_lines,
@@ -32,7 +33,7 @@ class Grid:
     def lines(self) -> Lines:
         """The factors of the whole grid."""
         row, col = segments(self.array)
-        return prepare_lines(np.ascontiguousarray(self.array.effective[:, :, None]), row, col)
+        return prepare_lines(self.array.effective, row, col)
 
     @cached_property
     def weight(self) -> Reals:
@@ -77,7 +78,7 @@ class Grid:
         row, col = segments(self.array)
         merged = np.add.reduceat(col, used)
         g = np.ascontiguousarray(self.lines.g[used])
-        return prepare_lines(g, row, merged, self.lines.rho, self.weight[used])
+        return factor_lines(g, row, merged, self.lines.rho, self.weight[used])
 
     def _open(self, v: Reals) -> Reals:
         if not self.array.gated:

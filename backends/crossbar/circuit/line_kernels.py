@@ -61,127 +61,146 @@ def bit_factors(g: Reals, col_seg: Reals, p: Reals) -> None:
                 y[j, k] *= p[i, j, k]
 
 
+LANES = 16
+"""Vectors side by side, known to the compiler: as many fill a few registers."""
+
+
+@compiled
+def _word_back(
+    g: Reals, p: Reals, b: Reals, source: Reals, i: int, inner: Reals, acc: Reals
+) -> None:
+    """Eliminate word line i from its open end; `inner` [cols, batch]: currents into each node."""
+    cols, batch = inner.shape
+    own = 1 if g.shape[2] > 1 else 0
+    acc[:] = 0.0
+    for j in range(cols - 1, -1, -1):
+        if batch == LANES and own == 0:
+            gg, pp = g[i, j, 0], p[i, j, 0]
+            for k in range(LANES):
+                inner[j, k] = acc[k] + gg * b[i, j, k]
+                acc[k] = inner[j, k] * pp
+        else:
+            for k in range(batch):
+                inner[j, k] = acc[k] + g[i, j, k * own] * b[i, j, k]
+                acc[k] = inner[j, k] * p[i, j, k * own]
+        if source.size > 0:
+            for k in range(batch):
+                inner[j, k] -= source[i, j, k]
+                acc[k] = inner[j, k] * p[i, j, k * own]
+
+
+@compiled
+def _word_forth(
+    p: Reals, row_seg: Reals, i: int, inner: Reals, acc: Reals, w: Reals, at: int
+) -> None:
+    """Voltages of word line i into row `at` of w, from its driver's voltage in `acc`."""
+    cols, batch = inner.shape
+    own = 1 if p.shape[2] > 1 else 0
+    for j in range(cols):
+        r = row_seg[j]
+        if batch == LANES and own == 0:
+            pp = p[i, j, 0]
+            for k in range(LANES):
+                acc[k] = pp * (acc[k] + r * inner[j, k])
+                w[at, j, k] = acc[k]
+        else:
+            for k in range(batch):
+                acc[k] = p[i, j, k * own] * (acc[k] + r * inner[j, k])
+                w[at, j, k] = acc[k]
+
+
+@compiled
+def _bit_down(g: Reals, p: Reals, source: Reals, i: int, w: Reals, at: int, cur: Reals) -> None:
+    """One row's step of the elimination of all bit lines, from the top."""
+    cols, batch = cur.shape[1:]
+    own, above, passed = 1 if g.shape[2] > 1 else 0, max(i - 1, 0), 1.0 if i > 0 else 0.0
+    for j in range(cols):
+        if batch == LANES and own == 0:
+            gg, pp = g[i, j, 0], p[above, j, 0] * passed
+            for k in range(LANES):
+                cur[i, j, k] = pp * cur[above, j, k] + gg * w[at, j, k]
+        else:
+            for k in range(batch):
+                fallen = p[above, j, k * own] * passed * cur[above, j, k]
+                cur[i, j, k] = fallen + g[i, j, k * own] * w[at, j, k]
+        if source.size > 0:
+            for k in range(batch):
+                cur[i, j, k] += source[i, j, k]
+
+
 @compiled
 def down(
-    g: Reals,
-    source: Reals,
-    pw: Reals,
-    pb: Reals,
-    row_seg: Reals,
-    v: Reals,
-    b: Reals,
-    w: Reals,
-    cur: Reals,
-    out: Reals,
-) -> None:
+    g: Reals, source: Reals, pw: Reals, pb: Reals, row_seg: Reals, v: Reals, b: Reals, w: Reals,
+    cur: Reals, out: Reals,
+) -> None:  # fmt: skip
     """All word lines for bit-line voltages `b`, then the eliminations of the bit lines.
 
     A cell from w to b carries g (w - b) + source. Writes the word-line voltages `w` (one row of
     it, if it has only one), the eliminated currents `cur` and the column currents `out`.
     """
     rows, cols, batch = b.shape
-    shared, keep, extra = g.shape[2] == 1, w.shape[0] == rows, source.size > 0
-    inner = np.zeros((cols, batch))
-    acc = np.zeros(batch)
+    inner, acc = np.empty((cols, batch)), np.empty(batch)
+    cur[0] = 0.0
     for i in range(rows):
-        acc[:] = 0.0
-        for j in range(cols - 1, -1, -1):
-            if shared:
-                gg, pp = g[i, j, 0], pw[i, j, 0]
-                for k in range(batch):
-                    a = acc[k] + gg * b[i, j, k]
-                    inner[j, k] = a
-                    acc[k] = a * pp
-            else:
-                for k in range(batch):
-                    a = acc[k] + g[i, j, k] * b[i, j, k]
-                    inner[j, k] = a
-                    acc[k] = a * pw[i, j, k]
-            if extra:
-                for k in range(batch):
-                    p = pw[i, j, 0 if shared else k]
-                    inner[j, k] -= source[i, j, k]
-                    acc[k] -= source[i, j, k] * p
-        at = i if keep else 0
-        for k in range(batch):
-            acc[k] = v[i, k]
-        for j in range(cols):
-            r = row_seg[j]
-            if shared:
-                pp = pw[i, j, 0]
-                for k in range(batch):
-                    acc[k] = pp * (acc[k] + r * inner[j, k])
-                    w[at, j, k] = acc[k]
-            else:
-                for k in range(batch):
-                    acc[k] = pw[i, j, k] * (acc[k] + r * inner[j, k])
-                    w[at, j, k] = acc[k]
-        for j in range(cols):
-            if shared:
-                gg = g[i, j, 0]
-                if i == 0:
-                    for k in range(batch):
-                        cur[i, j, k] = gg * w[at, j, k]
-                else:
-                    pp = pb[i - 1, j, 0]
-                    for k in range(batch):
-                        cur[i, j, k] = pp * cur[i - 1, j, k] + gg * w[at, j, k]
-            else:
-                for k in range(batch):
-                    above = pb[i - 1, j, k] * cur[i - 1, j, k] if i > 0 else 0.0
-                    cur[i, j, k] = above + g[i, j, k] * w[at, j, k]
-            if extra:
-                for k in range(batch):
-                    cur[i, j, k] += source[i, j, k]
+        at = i if w.shape[0] == rows else 0
+        _word_back(g, pw, b, source, i, inner, acc)
+        acc[:] = v[i]
+        _word_forth(pw, row_seg, i, inner, acc, w, at)
+        _bit_down(g, pb, source, i, w, at, cur)
     for j in range(cols):
         for k in range(batch):
-            out[j, k] = pb[rows - 1, j, 0 if shared else k] * cur[rows - 1, j, k]
+            out[j, k] = pb[rows - 1, j, k if pb.shape[2] > 1 else 0] * cur[rows - 1, j, k]
+
+
+@compiled
+def _bit_up(p: Reals, col_seg: Reals, i: int, cur: Reals, below: Reals) -> None:
+    """Voltages of row i's bit-line nodes, from those of the row below, in their place."""
+    cols, batch = below.shape
+    r, own = col_seg[i], 1 if p.shape[2] > 1 else 0
+    for j in range(cols):
+        if batch == LANES and own == 0:
+            pp = p[i, j, 0]
+            for k in range(LANES):
+                below[j, k] = pp * (below[j, k] + r * cur[i, j, k])
+        else:
+            for k in range(batch):
+                below[j, k] = p[i, j, k * own] * (below[j, k] + r * cur[i, j, k])
+
+
+@compiled
+def _missed(weight: Reals, i: int, new: Reals, b: Reals, bound: Reals) -> None:
+    cols, batch = new.shape
+    own = 1 if weight.shape[2] > 1 else 0
+    for j in range(cols):
+        if batch == LANES and own == 0:
+            t = weight[i, j, 0]
+            for k in range(LANES):
+                bound[k] += t * abs(new[j, k] - b[i, j, k])
+        else:
+            for k in range(batch):
+                bound[k] += weight[i, j, k * own] * abs(new[j, k] - b[i, j, k])
 
 
 @compiled
 def up(
-    pb: Reals,
-    col_seg: Reals,
-    cur: Reals,
-    b: Reals,
-    before: Reals,
-    weight: Reals,
-    keep: bool,
-    gamma: float,
-    omega: float,
-    bound: Reals,
-) -> None:
+    pb: Reals, col_seg: Reals, cur: Reals, b: Reals, before: Reals, weight: Reals, keep: bool,
+    gamma: float, omega: float, bound: Reals,
+) -> None:  # fmt: skip
     """Bit-line voltages from the eliminated currents; one accelerated step from `b`.
 
     The new iterate, before + omega (gamma new + (1 - gamma) b - before), replaces `before`.
     `bound` becomes the sum of weight |new - b|. `keep`: the plain new voltages replace `b`.
     """
     rows, cols, batch = b.shape
-    shared, one = pb.shape[2] == 1, weight.shape[2] == 1
-    below = np.zeros((cols, batch))
+    new = np.zeros((cols, batch))
     bound[:] = 0.0
     for i in range(rows - 1, -1, -1):
-        r = col_seg[i]
+        _bit_up(pb, col_seg, i, cur, new)
+        _missed(weight, i, new, b, bound)
+        if keep:
+            b[i] = new
+            continue
+        one, last, stay = omega * gamma, omega * (1.0 - gamma), 1.0 - omega
         for j in range(cols):
-            if shared:
-                pp = pb[i, j, 0]
-                for k in range(batch):
-                    below[j, k] = pp * (below[j, k] + r * cur[i, j, k])
-            else:
-                for k in range(batch):
-                    below[j, k] = pb[i, j, k] * (below[j, k] + r * cur[i, j, k])
-            if one:
-                t = weight[i, j, 0]
-                for k in range(batch):
-                    bound[k] += t * abs(below[j, k] - b[i, j, k])
-            else:
-                for k in range(batch):
-                    bound[k] += weight[i, j, k] * abs(below[j, k] - b[i, j, k])
-            if keep:
-                for k in range(batch):
-                    b[i, j, k] = below[j, k]
-            else:
-                for k in range(batch):
-                    old = before[i, j, k]
-                    step = gamma * below[j, k] + (1.0 - gamma) * b[i, j, k] - old
-                    before[i, j, k] = old + omega * step
+            for k in range(batch):
+                before[i, j, k] = one * new[j, k] + last * b[i, j, k] + stay * before[i, j, k]

@@ -14,7 +14,7 @@ import numpy as np
 
 from snnstack.backends.crossbar.circuit import gated
 from snnstack.backends.crossbar.circuit.array import Array, Nonlinearity, Reals
-from snnstack.backends.crossbar.circuit.lines import CHUNK, prepare_lines, solve_lines
+from snnstack.backends.crossbar.circuit.lines import CHUNK, factor_lines, solve_lines
 from snnstack.backends.crossbar.circuit.solution import Solution, segments
 from snnstack.errors import DataError, SnnstackError, ToolError, fail
 
@@ -87,7 +87,7 @@ def _part(grid: Grid, v: Reals, tolerance: float) -> tuple[Reals, Reals, Reals]:
     drive = np.ascontiguousarray(v.T)
 
     def linear(tangent: Reals, source: Reals) -> tuple[Reals, Reals, Reals]:
-        lines = prepare_lines(tangent, row, col, grid.lines.rho, tangent)
+        lines = factor_lines(tangent, row, col, grid.lines.rho, tangent)
         found = solve_lines(lines, drive, tolerance / 10, nodes=True, source=source)
         return found.word - found.bit, found.currents, found.bound
 

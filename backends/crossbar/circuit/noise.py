@@ -33,7 +33,7 @@ def adjoint(array: Array, g: Reals | None = None) -> Reals:
     used = array.effective if g is None else g
     row, col = segments(array)
     lines = prepare_lines(
-        np.ascontiguousarray(used[::-1, ::-1].T[:, :, None]), col[::-1].copy(), row[::-1].copy()
+        np.ascontiguousarray(used[::-1, ::-1].T), col[::-1].copy(), row[::-1].copy()
     )
     drops = np.empty((array.cols, array.rows, array.cols))
     for at in range(0, array.cols, CHUNK):
