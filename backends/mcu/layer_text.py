@@ -36,7 +36,7 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         "fires": plan.fires,
         "slots": plan.slots,
         "slot": _slot(plan.id, plan.slots, 0),
-        "refractory": layer.refractory,
+        "refractory": layer.refractory if plan.fires else 0,
         "wait_type": plan.fired_type,
         "idle": plan.idle,
         "before": _before(plan),

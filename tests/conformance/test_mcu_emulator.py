@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snnstack.backends.mcu import NUMERICS
+from snnstack.backends.mcu import NUMERICS, numerics
+from snnstack.backends.mcu.numerics import WEIGHT_BITS
 from snnstack.board import load_board
 from snnstack.compilers.mcu import compile
 from snnstack.emulators.mcu import emulate
@@ -46,10 +47,17 @@ class Network:
         self.draw, self.number = draw, number
         self.rng = np.random.default_rng(draw(st.integers(0, 2**20)))
         self.shapes: dict[str, tuple[int, ...]] = {}
+        self.numerics = numerics(draw(st.sampled_from(WEIGHT_BITS)))
 
     def weight(self, *shape: int) -> Any:
-        values = self.rng.integers(-127, 128, shape)
-        return values if self.number is np.int64 else values / 64
+        if self.number is np.float64:
+            return self.rng.integers(-127, 128, shape) / 64
+        low, high, step = (
+            self.numerics.weight_min, self.numerics.weight_max, self.numerics.weight_step,
+        )  # fmt: skip
+        values = self.rng.choice(np.arange(low, high + 1, step), shape)
+        missing = self.draw(st.sampled_from([0.0, 0.0, 0.3, 0.8]))
+        return values * (self.rng.random(shape) >= missing)
 
     def conv(self, shape: tuple[int, int, int]) -> Conv:
         draw, groups = self.draw, self.draw(st.sampled_from([1, shape[0]]))
@@ -59,7 +67,7 @@ class Network:
         out_h, out_w = (
             window(shape[1 + a], kernel[a], stride[a], padding[a], dilation[a]) for a in (0, 1)
         )
-        outs = groups * draw(st.integers(1, 3))
+        outs = groups * draw(st.sampled_from([1, 2, 3, 4, 8]))
         weight = self.weight(outs, shape[0] // groups, *kernel)
         return Conv(weight, shape, (outs, out_h, out_w), stride, padding, dilation, groups)
 
@@ -172,7 +180,9 @@ def networks(draw: Any, number: Any) -> QuantizedNetwork | StepGraph:
     make = maker.quantized if number is np.int64 else maker.real
     populations: Any = tuple(make(n, f) for n, f in zip(names, fires, strict=True))
     if number is np.int64:
-        return QuantizedNetwork((port,), populations, tuple(projections), (source,), 1e-3, NUMERICS)
+        return QuantizedNetwork(
+            (port,), populations, tuple(projections), (source,), 1e-3, maker.numerics
+        )
     return StepGraph((port,), populations, tuple(projections), (source,), 1e-3)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from firmware_model import (
     spikes,
     weights,
 )
+from numpy.typing import NDArray
 
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.program import DenseTable, Layer, Program, Route
@@ -40,6 +42,17 @@ def dense(source: int, target: int, seed: int = 1) -> DenseTable:
     return DenseTable(weights(source, target, seed=seed))
 
 
+def packed(bits: int, source: int, target: int, seed: int = 1) -> DenseTable:
+    return DenseTable(low_bit(bits, source, target, seed=seed), bits)
+
+
+def low_bit(bits: int, *shape: int, seed: int = 1) -> NDArray[np.int8]:
+    """Random weights as a table of `bits` can hold them."""
+    most = max(1, 2 ** (bits - 1) - 1)
+    levels = np.array([-1, 1]) if bits == 1 else np.arange(-most, most + 1)
+    return np.random.default_rng(seed).choice(levels, shape).astype(np.int8)
+
+
 def lif(*routes: Route, n: int = N, **changes: object) -> Layer:
     return layer("hidden", (n,), *(routes or (Route("input", 0, dense(20, n)),)), **changes)
 
@@ -47,6 +60,22 @@ def lif(*routes: Route, n: int = N, **changes: object) -> Layer:
 def pooled(kernel: int, stride: int, padding: int) -> Pool:
     out = (7 + 2 * padding - kernel) // stride + 1
     return Pool((3, 7, 7), (3, out, out), (kernel, kernel), (stride, stride), (padding, padding))
+
+
+def packed_kinds(bits: int) -> tuple[tuple[Layer, ...], object]:
+    """Dense, sparse, and convolutions whose rows are whole table words or are not."""
+    whole, odd = conv(3, 32, (7, 7), (3, 3)), conv(3, 3, (7, 7), (3, 2), groups=3, stride=(2, 1))
+    tables = [replace(t, weight=low_bit(bits, *t.weight.shape), bits=bits) for t in (whole, odd)]
+    first = sparse(147, 21)
+    few = replace(first, weight=low_bit(bits, *first.weight.shape), bits=bits)
+    narrow = {"accumulator_bits": 16}
+    return image(
+        layer("whole", whole.out_shape, Route("input", 0, tables[0]), order="hwc", threshold=500),
+        layer("odd", odd.out_shape, Route("input", 0, tables[1]), order="hwc", **narrow),
+        layer("few", (21,), Route("input", 0, few), Route("odd", 0, packed(bits, 54, 21))),
+        layer("much", (70,), Route("whole", 0, packed(bits, 800, 70)), **narrow),
+        layer("out", (3,), Route("much", 0, packed(bits, 70, 3)), threshold=None),
+    )
 
 
 def image(*layers: Layer) -> tuple[tuple[Layer, ...], object]:
@@ -177,6 +206,9 @@ CASES = {
         convolution(stride=(2, 2), dilation=(2, 2), padding=(1, 2)),
     "convolution by channel": convolution(groups=3),
     "grouped convolution of a convolution": grouped(),
+    "packed weights of 4 bits": packed_kinds(4),
+    "packed weights of 2 bits": packed_kinds(2),
+    "packed weights of 1 bit": packed_kinds(1),
     "pool": after_pool(2, 2, 0),
     "overlapping pool": after_pool(3, 2, 1),
     "pool with gaps": after_pool(1, 3, 0),
@@ -184,8 +216,23 @@ CASES = {
 }  # fmt: skip
 
 
-def everything(board: str) -> Program:
+def everything(board: str, bits: int = 8) -> Program:
     """All kinds of connection and state in one network that fits 16 KB of RAM."""
+    net = _everything(board)
+    return net if bits == 8 else replace(net, layers=tuple(in_bits(x, bits) for x in net.layers))
+
+
+def in_bits(x: Layer, bits: int) -> Layer:
+    """The layer with random weights of `bits`, and a threshold that they reach."""
+    tables = (
+        replace(r.table, weight=low_bit(bits, *r.table.weight.shape), bits=bits) for r in x.routes
+    )
+    routes = tuple(replace(r, table=t) for r, t in zip(x.routes, tables, strict=True))
+    lower = None if x.threshold is None else np.full_like(x.threshold, 60 * 2 ** (bits - 1))
+    return replace(x, routes=routes, threshold=lower)
+
+
+def _everything(board: str) -> Program:
     table = conv(2, 4, (6, 6), (3, 3), stride=(2, 1), padding=(1, 1))
     pool = Pool(table.out_shape, (4, 2, 3), (2, 2), (1, 2), (0, 0))
     to = {"history": 3, "threshold": 7000}
@@ -232,8 +279,9 @@ def test_each_kind_of_layer_equals_the_model(case: str, board: str) -> None:
 
 
 @pytest.mark.parametrize("board", BOARDS)
-def test_every_core_equals_the_model(board: str) -> None:
-    net = everything(board)
+@pytest.mark.parametrize("bits", [8, 4, 2, 1])
+def test_every_core_equals_the_model(board: str, bits: int) -> None:
+    net = everything(board, bits)
     given = spikes(net.input.shape, 0.2, most=3, batch=3, steps=15)
     trace = run(net, given, probes=all_states(net), timeout_s=60)
     assert_equal(net, given, trace)
@@ -308,8 +356,6 @@ def test_synaptic_operations_are_synapses_reached() -> None:
 
 
 def _ones(route: Route) -> Route:
-    from dataclasses import replace
-
     return replace(route, table=replace(route.table, weight=np.ones_like(route.table.weight)))
 
 
