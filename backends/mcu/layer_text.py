@@ -23,6 +23,7 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
     """Everything the templates print about one layer."""
     layer = plan.layer
     routes = [route_view(layout, plan, k) for k in range(len(plan.routes))]
+    words = -(-plan.accumulators * layer.accumulator_bits // 32)
     return {
         "id": plan.id,
         "ID": plan.id.upper(),
@@ -31,7 +32,8 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         + (", channel last" if layer.order == "hwc" else ""),
         "equation": _equation(plan),
         "bits": layer.accumulator_bits,
-        "words": -(-plan.accumulators * layer.accumulator_bits // 32),
+        "words": words,
+        "left": _left(plan, words) if layout.kept_clear else (0, 0),
         "current": layer.beta is not None,
         "fires": plan.fires,
         "slots": plan.slots,
@@ -39,8 +41,9 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         "refractory": layer.refractory if plan.fires else 0,
         "wait_type": plan.fired_type,
         "idle": plan.idle,
-        "before": _before(plan),
-        "zeroed": not plan.routes or plan.routes[0].kind != "dense" or plan.routes[0].pool,
+        "loud": plan.loud,
+        "quiet": plan.quiet,
+        "zeroed": _zeroed(plan) and not layout.kept_clear,
         "routes": routes,
         "x": _x(plan),
         "i": _i(plan),
@@ -55,6 +58,19 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         "after": _after(plan),
         "vectors": vectors(plan) if layout.family == "mve" else None,
     }
+
+
+def _zeroed(plan: LayerPlan) -> bool:
+    """Whether the first route adds to the accumulators instead of filling them."""
+    return not plan.routes or plan.routes[0].kind != "dense" or plan.routes[0].pool is not None
+
+
+def _left(plan: LayerPlan, words: int) -> tuple[int, int]:
+    """(first, count) of the accumulator words to clear after the neurons were updated."""
+    if not plan.routes:
+        return 0, 0
+    done = 0 if not plan.quiet else plan.n // plan.quiet * 8
+    return done, words - done
 
 
 def comment(name: str) -> str:
@@ -76,13 +92,6 @@ def _slot(id_: str, slots: int, delay: int) -> str:
         return "0"
     name = f"s->slot_{id_}"
     return name if delay == 0 else f"snn_back({name}, {delay}, {slots})"
-
-
-def _before(plan: LayerPlan) -> str:
-    """Number of spikes of the step before: the state may still be above the threshold."""
-    if not plan.fires:
-        return "0"
-    return f"s->count_{plan.id}[{_slot(plan.id, plan.slots, 1)}]"
 
 
 def _value(plan: LayerPlan, name: str, index: str) -> str:

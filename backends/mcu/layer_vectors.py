@@ -24,6 +24,8 @@ def vectors(plan: LayerPlan) -> dict[str, Any]:
         "bias": _added(plan, "bias"),
         "leak": _added(plan, "leak"),
         "threshold": _value(plan, "threshold"),
+        "late": plan.fires and layer.reset_time == "next",
+        "tested": "vsubq_s32(v, back)" if layer.reset_time == "recheck" else "v",
         "after": _after(plan),
         "limit_i": NUMERICS.current_max if layer.saturate_i else 0,
         "wait_load": f"vldr{width}q_u32",
@@ -47,8 +49,9 @@ def _added(plan: LayerPlan, name: str) -> str:
 
 
 def _after(plan: LayerPlan) -> str:
-    """The membrane of neurons that fired."""
-    if not plan.fires:
+    """The membrane of neurons that fired; "" where it stays as it is."""
+    late = plan.layer.reset_time == "next"
+    if not plan.fires or plan.layer.reset == "none" or late:
         return ""
     if plan.layer.reset == "subtract":
         return f"vsubq_s32(v, {_value(plan, 'threshold')})"

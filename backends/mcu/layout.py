@@ -105,6 +105,26 @@ class LayerPlan:
         return self.layer.threshold is not None
 
     @property
+    def loud(self) -> bool:
+        """Whether the state says if a neuron is above its threshold even after its reset.
+
+        Such a neuron may change without input; only a layer that can be idle needs to know.
+        """
+        layer = self.layer
+        if not (self.idle and layer.threshold is not None):
+            return False
+        if layer.reset != "set" or layer.reset_time != "now":
+            return True
+        above = layer.v_reset > layer.threshold
+        return bool(np.any(above | ((layer.v_reset == layer.threshold) & (layer.compare == "ge"))))
+
+    @property
+    def quiet(self) -> int:
+        """How many neurons are skipped at once where no input came; 0: none ever."""
+        few = any(route.kind != "dense" for route in self.routes)
+        return 256 // self.layer.accumulator_bits if self.idle and few else 0
+
+    @property
     def accumulators(self) -> int:
         """How many accumulators its kernels write: neurons, rounded up to whole table words."""
         return max([self.n, *(route.reach for route in self.routes)])
@@ -125,6 +145,11 @@ class Layout:
     def pools(self) -> bool:
         """Whether any route needs the scratch list of a pool."""
         return any(r.pool is not None for layer in self.layers for r in layer.routes)
+
+    @property
+    def kept_clear(self) -> bool:
+        """Whether every layer leaves the accumulators 0, so that none must clear them before."""
+        return any(layer.quiet for layer in self.layers)
 
     @property
     def divides(self) -> bool:
@@ -183,7 +208,7 @@ def _fields(plan: LayerPlan, event: int) -> Iterable[tuple[int, int]]:
     if plan.layer.beta is not None:
         yield 4, plan.n
     if plan.fires:
-        yield 4, plan.slots + (1 if plan.slots > 1 else 0)
+        yield 4, plan.slots + (1 if plan.slots > 1 else 0) + (1 if plan.loud else 0)
         yield event, plan.slots * plan.n
         if plan.layer.refractory:
             yield {"uint8_t": 1, "uint16_t": 2, "uint32_t": 4}[plan.fired_type], plan.n
@@ -297,10 +322,9 @@ def _parameter(name: str, role: str, values: Array) -> int | Constant:
 
 
 def _idle(layer: Layer) -> bool:
-    """Whether a step without input changes nothing, unless a neuron fired in the step before.
+    """Whether a step without input changes no neuron that is not above its threshold.
 
-    Every neuron that did not fire has v on the quiet side of its threshold; without decay,
-    leak, bias, current and refractory counters it stays there.
+    Without decay, leak, bias, current and refractory counters such a neuron stays as it is.
     """
     still = bool(np.all(layer.alpha == ONE)) and layer.beta is None and layer.refractory == 0
     if not still or np.any(layer.bias) or np.any(layer.leak):

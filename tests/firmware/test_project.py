@@ -115,20 +115,21 @@ def test_the_source_has_no_warning(case: str, tmp_path: Path) -> None:
         )  # fmt: skip
 
 
-def test_the_header_is_c_plus_plus_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("standard", ["c++98", "c++11"])
+def test_the_header_is_c_plus_plus_too(standard: str, tmp_path: Path) -> None:
     compiler = shutil.which("g++") or pytest.skip("no host g++ (apt-get install g++)")
     folder = project(everything(M4), tmp_path)
     (folder / "use.cpp").write_text(
         '#include "net.h"\n'
-        "static net_state one, two;\n"
-        "int main() { net_init(&one); net_init(&two); net_step(&one, nullptr, 0);\n"
-        "  return NET_LAYERS == 3 && net_v(&two, NET_LAYER_OUT) != nullptr ? 0 : 1; }\n"
+        "static net_state one, two; static const net_event *const none = 0;\n"
+        "int main() { net_init(&one); net_init(&two); net_step(&one, none, 0);\n"
+        f"  return NET_LAYERS == {len(everything(M4).layers)} && net_v(&two, NET_LAYER_OUT) ? 0 : 1; }}\n"
     )
     (folder / "plain.c").write_text('#include "src/net.c"\n#include "src/net_weights.c"\n')
     plain = ["gcc", "-Iinclude", "-Isrc", "-c", "plain.c"]
     subprocess.run(plain, cwd=folder, check=True, timeout=60)
     subprocess.run(
-        [compiler, "-std=c++98", "-Dnullptr=0", "-pedantic", "-Wall", "-Werror", "-Iinclude",
+        [compiler, f"-std={standard}", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Iinclude",
          "use.cpp", "plain.o", "-o", "use"], cwd=folder, check=True, timeout=60,
     )  # fmt: skip
     assert subprocess.run([folder / "use"], timeout=10, check=False).returncode == 0
