@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -23,7 +24,9 @@ class AxisTaps:
     """One axis of a convolution: which kernel taps reach which outputs.
 
     With t = position + padding and r = t mod stride, taps are first[r], first[r] + step, ...
-    and they reach outputs t / stride - back[r], minus `hop` for each further tap.
+    and they reach outputs t / stride - back[r], minus `hop` for each further tap. `order` lists
+    all taps by r, each r's from the last to the first, so that a table in this order is read
+    forward while the output goes forward; those of r are `order[end[r] - count[r]:end[r]]`.
     """
 
     kernel: int
@@ -34,6 +37,9 @@ class AxisTaps:
     step: int
     hop: int
     out: int
+    count: tuple[int, ...]
+    end: tuple[int, ...]
+    order: tuple[int, ...]
 
 
 def quotient(divisor: int, bound: int) -> Quotient:
@@ -71,12 +77,17 @@ def taps(table: ConvTable, axis: int) -> AxisTaps:
     common = math.gcd(stride, dilation)
     first: list[int] = []
     back: list[int] = []
+    counts: list[int] = []
+    order: list[int] = []
     for residue in range(stride):
         fits = [k for k in range(kernel) if (residue - k * dilation) % stride == 0]
+        order += fits[::-1]
+        counts.append(len(fits))
         first.append(fits[0] if fits else kernel)
         back.append((fits[0] * dilation - residue) // stride if fits else 0)
     return AxisTaps(
         kernel, padding, quotient(stride, table.in_shape[1 + axis] + padding),
         tuple(first), tuple(back), stride // common, dilation // common,
-        table.out_shape[1 + axis],
+        table.out_shape[1 + axis], tuple(counts), tuple(itertools.accumulate(counts)),
+        tuple(order),
     )  # fmt: skip

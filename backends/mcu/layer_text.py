@@ -240,10 +240,12 @@ def _quotient(q: Quotient) -> str:
 
 
 def _axis(axis: AxisTaps) -> str:
-    first, back = (", ".join(map(str, values)) for values in (axis.first, axis.back))
+    first, back, count, end = (
+        ", ".join(map(str, values)) for values in (axis.first, axis.back, axis.count, axis.end)
+    )
     return (
         f"{{ {axis.kernel}, {axis.padding}, {axis.step}, {axis.hop}, {axis.out}, "
-        f"{_quotient(axis.stride)},\n            {{ {first} }}, {{ {back} }} }}"
+        f"{_quotient(axis.stride)},\n            {{ {first} }}, {{ {back} }}, {{ {count} }}, {{ {end} }} }}"
     )
 
 

@@ -375,11 +375,12 @@ def _listed(name: str, weight: Array, bits: int) -> Constant:
 def _taps(name: str, table: ConvTable, order: tuple[int, ...]) -> tuple[int, Constant]:
     """(table words per row of one tap, or 0 where rows are no whole words; the weights)."""
     per_group = table.weight.shape[3]
-    rows = table.weight.reshape(-1, per_group)
+    weight = table.weight[:, :, list(taps(table, 1).order)]
+    rows = weight.reshape(-1, per_group)
     if per_group * table.bits % 32 == 0 and table.bits < 8:
         packed = pack_rows(rows, table.bits, order)
         return packed.shape[1], Constant(name, "uint32_t", packed)
     if per_group % 4 == 0 and table.bits == 8:
         signed = signed_rows(rows, order)
         return signed.shape[1], Constant(name, "uint32_t", signed)
-    return 0, _listed(name, table.weight.ravel(), table.bits)
+    return 0, _listed(name, weight.ravel(), table.bits)
