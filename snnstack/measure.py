@@ -228,7 +228,7 @@ class Tally:
         if own is None:
             return None, (f"{program.target} has no network without spikes to compare with",)
         try:
-            return own(program, self.choices.period_s), ()
+            return own(program, self.choices.period_s, self.steps), ()
         except SnnstackError as error:
             return None, tuple(f"no network without spikes: {p}" for p in error.problems)
 

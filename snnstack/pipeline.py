@@ -379,6 +379,12 @@ def _explain(
     return conversion(steps, network, *run, aligned(emulated, spikes.steps), run_step_graph)
 
 
+def with_measured_memory(built: Build) -> Build:
+    """The same with the memory that the target's own tools make of it, where they are there."""
+    measure = getattr(backend(built.program.target), "measured", None)
+    return built if measure is None else replace(built, program=measure(built.program))
+
+
 def save(built: Build, path: str | Path) -> None:
     """Write program, integer network and conversion report to the new directory `path`."""
     write_directory(program_files(built), Path(path))

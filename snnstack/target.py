@@ -40,10 +40,11 @@ class Backend(Protocol):
     """What the machine is: its numbers, its limits, its programs and how they are run.
 
     More names are looked for. `numerics(weight_bits)` is `NUMERICS` with weights of another
-    width, where the target has several. `quantise(graph, board, calibration, granularity)`
-    replaces the general quantiser where a target's integers have more structure than `Numerics`
-    says; `reference(program, network, spikes, probes)` replaces the integer reference where the
-    target's definition is not that of `QuantizedNetwork`. `STATISTICAL = True` marks an analogue
+    width, where the target has several; `measured(program)`: the program with the memory that its
+    tools make of it, or as it is where they are missing.
+    `quantise(graph, board, calibration, granularity)` replaces the general quantiser where a
+    target's integers have more structure than `Numerics` says; `reference(program, network, spikes,
+    probes)` replaces the integer reference where the target's definition is not that of `QuantizedNetwork`. `STATISTICAL = True` marks an analogue
     target: an emulation with a seed is one chip of many, never "the" result; see `statistical`.
     `LATE_RESETS = True` says that the target does what a `QuantizedPopulation` says about reset
     "none" and about a `reset_time` other than "now"; without it such models are refused.
@@ -51,8 +52,9 @@ class Backend(Protocol):
     importer, and is then given a graph whose gains are not folded into the weights.
     `agreements(program, spikes)` compares analogue quantities, each within a stated tolerance:
     a sequence of `snnstack.report.equality.Agreement`, shown by `verify`. `views(program)`:
-    pictures for a page (`snnstack.report.views`). `opponent(program, period_s)`: the
-    `Performance` of a network of the same shape without spikes.
+    pictures for a page (`snnstack.report.views`). `opponent(program, period_s, steps)`:
+    the `Performance` of a network of the same shape without spikes; its `basis` says from which
+    input rate on an inference of so many `steps` costs more.
     `run_on(program, spikes, on, way, *, probes=(), progress=None)` runs samples on a real board,
     named `on` and reached by `way` (a `Way`), and brings its trace back: spikes, and those
     states that it can read; `describe_on(program, way)` names that board in a report.

@@ -1,7 +1,8 @@
 """Microcontrollers: int8 weights, int32 states, C99 firmware, QEMU as the independent run."""
 
-from snnstack.backends.mcu.ann import ann_performance as opponent
+from snnstack.backends.mcu.ann import opponent
 from snnstack.backends.mcu.device import describe_on, run_on
+from snnstack.backends.mcu.footprint import measured
 from snnstack.backends.mcu.numerics import NUMERICS, numerics
 from snnstack.backends.mcu.price import price
 from snnstack.backends.mcu.program import Program
@@ -21,6 +22,7 @@ __all__ = [
     "describe_on",
     "emit",
     "load",
+    "measured",
     "numerics",
     "opponent",
     "price",

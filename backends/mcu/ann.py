@@ -31,6 +31,7 @@ from snnstack.trace import Spikes
 
 RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Input spikes per element and step that `crossing_rate` runs."""
+MOST_STEPS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,15 +103,25 @@ def default_inputs(program: Program) -> NDArray[np.int8]:
     return np.random.default_rng(0).integers(0, 128, count).astype(np.int8)
 
 
-def ann_performance(
-    program: Program, period_s: float | None = None, *, toolchain: str | None = None
+def opponent(
+    program: Program,
+    period_s: float | None = None,
+    steps: int | None = None,
+    *,
+    toolchain: str | None = None,
 ) -> Performance:
-    """Latency and energy of one inference of the opponent, priced as `price` does the program."""
+    """Latency and energy of one inference of the opponent, priced as `price` does the program.
+
+    With `steps`, `basis` also says from which input rate on the program needs more instructions.
+    """
     found = run_ann(program, toolchain=toolchain)
+    basis = "int8, every input multiplied; instructions counted in QEMU; accuracy not measured"
+    if steps:
+        basis = f"{basis}; {crossing_rate(program, steps, found.instructions)}"
     return Performance(
         latency=latency(found.instructions, program.board),
         energy=clocked_energy(found.instructions, program.board, period_s),
-        basis="int8 network of the same shape without spikes; instructions counted in QEMU",
+        basis=basis,
         counts=MappingProxyType(
             {"instructions": float(found.instructions), "macs": float(found.macs)}
         ),
@@ -128,15 +139,18 @@ def crossing_rate(
 ) -> Crossing:
     """The input rate from which on the opponent needs fewer instructions than the program.
 
-    Runs the program in QEMU on random input of each rate (ascending), `steps` steps each; the
-    layers behind the input fire as often as they then do. Linear between two rates.
+    Runs the program in QEMU on random input of each rate (ascending), for at most `MOST_STEPS`
+    of the `steps` and the rest in proportion; the layers behind the input fire as often as they
+    then do. Linear between two rates.
     """
     check_chain(program)
     if ann_instructions is None:
         ann_instructions = run_ann(program, toolchain=toolchain).instructions
-    trace = run(program, _random(program, steps, rates, seed), toolchain=toolchain)
+    shown = min(steps, MOST_STEPS)
+    trace = run(program, _random(program, shown, rates, seed), toolchain=toolchain)
     counts = [np.asarray(c.other["instructions"]) for c in trace.counts.values()]
-    curve = tuple(zip(rates, np.sum(counts, axis=0).astype(float).tolist(), strict=True))
+    totals = np.sum(counts, axis=0) * (steps / shown)
+    curve = tuple(zip(rates, totals.astype(float).tolist(), strict=True))
     rate = _crossing(curve, ann_instructions)
     return Crossing(rate, None if rate is None else rate * steps, ann_instructions, steps, curve)
 
@@ -162,4 +176,4 @@ def _crossing(curve: Sequence[tuple[float, float]], limit: float) -> float | Non
     return None
 
 
-__all__ = ["AnnRun", "Crossing", "Stage", "ann_performance", "crossing_rate", "run_ann"]
+__all__ = ["AnnRun", "Crossing", "Stage", "crossing_rate", "opponent", "run_ann"]

@@ -245,7 +245,8 @@ def _axis(axis: AxisTaps) -> str:
     )
     return (
         f"{{ {axis.kernel}, {axis.padding}, {axis.step}, {axis.hop}, {axis.out}, "
-        f"{_quotient(axis.stride)},\n            {{ {first} }}, {{ {back} }}, {{ {count} }}, {{ {end} }} }}"
+        f"{_quotient(axis.stride)},\n            "
+        f"{{ {first} }}, {{ {back} }}, {{ {count} }}, {{ {end} }} }}"
     )
 
 

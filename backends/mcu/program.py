@@ -146,7 +146,8 @@ class Program:
     """Everything a microcontroller needs. `layers` stand in update order.
 
     A route with delay 0 reads the input or an earlier layer. `settings` records how the model
-    was read and quantised. `memory` is the plan: {"flash": bytes, "ram": bytes, "stack": bytes}.
+    was read and quantised. `memory` is the plan: {"flash": bytes, "ram": bytes, "stack": bytes}
+    and more; `memory_basis` names the compiler it was measured with, "" if code is a bound.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Program:
     golden: Golden | None = None
     settings: Metadata = field(default_factory=lambda: MappingProxyType({}))
     target: str = "mcu"
+    memory_basis: str = ""
 
     def layer(self, name: str) -> Layer:
         """The layer called `name`."""

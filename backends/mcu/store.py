@@ -67,6 +67,7 @@ def _manifest(program: Program, files: Mapping[str, bytes]) -> dict[str, Any]:
         "layers": [_layer(layer) for layer in program.layers],
         "outputs": program.outputs,
         "memory_bytes": program.memory,
+        "memory_basis": program.memory_basis or "code and stack are upper bounds",
         "files": {name: digest({name: content}) for name, content in sorted(files.items())},
     }
 

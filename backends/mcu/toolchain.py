@@ -93,6 +93,7 @@ def build(
 ) -> Image:
     """Compile and link `sources` (paths in the emitted project `folder`) to `folder/output`.
 
+    GCC's linker writes its map beside it, as `.map`.
     `script` is the linker script; `defines` are more options of the compiler. Raises
     `ToolError` with the compiler's own message.
     """
@@ -105,7 +106,8 @@ def build(
         includes = ["-Iinclude", "-Isrc", "-Itest"]
         execute([*argv, *includes, "-c", source, "-o", names[-1]], timeout_s=timeout_s, cwd=folder)
     libraries = ("-lgcc",) if toolchain.kind == "gcc" else ()
-    link = [*toolchain.command, *toolchain.arch, *_LINK, "-T", script, *names, *libraries]
+    written = (f"-Wl,-Map={Path(output).stem}.map",) if toolchain.kind == "gcc" else ()
+    link = [*toolchain.command, *toolchain.arch, *_LINK, *written, "-T", script, *names, *libraries]
     execute([*link, "-o", output], timeout_s=timeout_s, cwd=folder)
     flash, ram = elf_sizes((folder / output).read_bytes())
     return Image(folder / output, flash, ram, stack_usage(objects))

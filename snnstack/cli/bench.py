@@ -159,6 +159,7 @@ def _notes(row: BenchRow) -> Iterator[str]:
             f"  without spikes, same shape, int8: {band(*energy)} uJ, {digits(latency)} ms; "
             f"the spiking network takes {digits(ratio)} times that energy"
         )
+        yield f"    {row.ann.basis}"
     for note in (*row.notes, *row.performance.energy.warnings):
         yield f"  {note}"
 

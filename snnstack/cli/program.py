@@ -48,9 +48,11 @@ def compile_(
 ) -> None:  # fmt: skip
     """Compile MODEL for a board into the new directory DIR."""
     from snnstack.api import build, save
+    from snnstack.pipeline import with_measured_memory
 
     is_new(output)
     built = build(model, board, calibrate, options(choices), granularity, weight_bits)
+    built = with_measured_memory(built)
     save(built, output)
     written.append(str(output))
     if as_json:
@@ -92,6 +94,8 @@ def _show_build(built: Build, output: Path) -> None:
     for name, (used, available) in backend(program.target).utilization(program).items():
         share, show = 100 * used / available, size if _is_memory(name) else str
         click.echo(f"  {name}: {show(used)} of {show(available)} ({share:.1f} %)")
+    if basis := getattr(program, "memory_basis", ""):
+        click.echo(f"  memory of the self-test as {basis} links it")
     if "registers" in program.settings:
         click.echo()
         show_registers(program.settings["registers"])

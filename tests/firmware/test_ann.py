@@ -8,7 +8,7 @@ from firmware_model import conv, layer, port, program, sparse, weights
 from numpy.typing import NDArray
 from test_firmware import M4, after_pool, convolution, grouped
 
-from snnstack.backends.mcu.ann import Crossing, ann_performance, crossing_rate, run_ann
+from snnstack.backends.mcu.ann import Crossing, crossing_rate, opponent, run_ann
 from snnstack.backends.mcu.ann_emit import emit_ann, kernel, reciprocal
 from snnstack.backends.mcu.ann_stages import Stage, stages
 from snnstack.backends.mcu.hardware import hardware
@@ -144,12 +144,12 @@ def test_the_opponent_is_as_fast_as_the_best_known_kernel() -> None:
 @pytest.mark.needs_qemu
 def test_the_performance_is_priced_as_the_program_is() -> None:
     net = mlp(M4, 30, 17, 5)
-    found = ann_performance(net)
+    found = opponent(net)
     count = run_ann(net).instructions
     assert found.counts["instructions"] == count
     cpi = net.board.coefficients["cpi"].typical
     assert found.latency.typical == pytest.approx(count * cpi / 120e6)
-    assert ann_performance(net, period_s=1.0).energy.static.typical > 0
+    assert opponent(net, period_s=1.0).energy.static.typical > 0
 
 
 @pytest.mark.needs_qemu

@@ -119,11 +119,12 @@ def test_the_source_has_no_warning(case: str, tmp_path: Path) -> None:
 def test_the_header_is_c_plus_plus_too(standard: str, tmp_path: Path) -> None:
     compiler = shutil.which("g++") or pytest.skip("no host g++ (apt-get install g++)")
     folder = project(everything(M4), tmp_path)
+    layers = len(everything(M4).layers)
     (folder / "use.cpp").write_text(
         '#include "net.h"\n'
         "static net_state one, two; static const net_event *const none = 0;\n"
         "int main() { net_init(&one); net_init(&two); net_step(&one, none, 0);\n"
-        f"  return NET_LAYERS == {len(everything(M4).layers)} && net_v(&two, NET_LAYER_OUT) ? 0 : 1; }}\n"
+        f"  return NET_LAYERS == {layers} && net_v(&two, NET_LAYER_OUT) ? 0 : 1; }}\n"
     )
     (folder / "plain.c").write_text('#include "src/net.c"\n#include "src/net_weights.c"\n')
     plain = ["gcc", "-Iinclude", "-Isrc", "-c", "plain.c"]
