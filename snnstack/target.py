@@ -44,7 +44,8 @@ class Backend(Protocol):
     tools make of it, or as it is where they are missing.
     `quantise(graph, board, calibration, granularity)` replaces the general quantiser where a
     target's integers have more structure than `Numerics` says; `reference(program, network, spikes,
-    probes)` replaces the integer reference where the target's definition is not that of `QuantizedNetwork`. `STATISTICAL = True` marks an analogue
+    probes)` replaces the integer reference where the target's definition is not that of
+    `QuantizedNetwork`. `STATISTICAL = True` marks an analogue
     target: an emulation with a seed is one chip of many, never "the" result; see `statistical`.
     `LATE_RESETS = True` says that the target does what a `QuantizedPopulation` says about reset
     "none" and about a `reset_time` other than "now"; without it such models are refused.
