@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from snnstack.board import Board, load_board
-from snnstack.errors import CapacityError, Problem, TargetError, fail, raise_if_any
+from snnstack.errors import CapacityError, Problem, TargetError, raise_if_any
 from snnstack.frontends.data import Data
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput
 from snnstack.measure import (
     Choices,
     Subject,
+    compared_with_reference,
     measure,
     measure_program,
     shifted,
@@ -40,10 +41,9 @@ from snnstack.pipeline import (
 from snnstack.program import Program
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.scales import Granularity
-from snnstack.reference import run_quantized
 from snnstack.report.bench import BenchRefusal, BenchRow
-from snnstack.report.equality import Equality, compare, joined
-from snnstack.target import Progress, backend, emulator
+from snnstack.report.equality import Equality, joined
+from snnstack.target import Progress, emulator
 from snnstack.trace import Spikes, Trace
 
 VERIFY_SAMPLES = 16
@@ -139,16 +139,7 @@ def verify_reference(
     `network` may be None for a target with a definition of its own.
     """
     spikes = _spikes(program, data, samples)
-    emulated = emulate(program, spikes, probes=program.variables)
-    own = getattr(backend(program.target), "reference", None)
-    if own is None:
-        if network is None:
-            hint = "compile the model again"
-            raise fail(TargetError, program.name, "its integer network is missing", hint)
-        reference = run_quantized(network, spikes, program.variables)
-    else:
-        reference = own(program, network, spikes, program.variables)
-    return compare(emulated, reference, "integer reference")
+    return compared_with_reference(Subject(program, network, None), spikes)
 
 
 def _spikes(program: Program, data: Samples | Spikes, samples: int | None) -> Spikes:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from snnstack.errors import SnnstackError
+from snnstack.energy.performance import Performance
+from snnstack.errors import SnnstackError, TargetError, ToolError, fail
 from snnstack.frontends.data import Data
 from snnstack.frontends.stream import Stream
 from snnstack.ir.step import StepGraph
 from snnstack.pipeline import Build, Refused, run_float
 from snnstack.program import Program
 from snnstack.quant.network import QuantizedNetwork
+from snnstack.reference import run_quantized
 from snnstack.report.bench import BenchRow
 from snnstack.report.chips import Chips
 from snnstack.report.equality import Equality, compare, joined
@@ -32,13 +35,18 @@ BATCH_SLOTS = 2**27
 
 @dataclass(frozen=True)
 class Choices:
-    """What a benchmark does besides emulating: see `snnstack.bench`."""
+    """What a benchmark does besides emulating: see `snnstack.bench`.
+
+    `verify_samples` 0: no comparison, and an independent run only where the price needs one.
+    `seed`: emulate this chip of an analogue target instead of the exact machine.
+    """
 
     verify_samples: int = 16
     period_s: float | None = None
     seeds: int = 0
     ann: bool = False
     figures: bool = True
+    seed: int | None = None
 
 
 def measure(
@@ -133,7 +141,7 @@ class Tally:
     def add(self, part: Data, real: Trace | None) -> None:
         """One batch: its samples and what the float network does with them, where known."""
         program = self.subject.program
-        trace = self._emulated(part, None)
+        trace = self._emulated(part, self.choices.seed)
         found = classes(trace, program.outputs)
         wanted = found if real is None else classes(real, program.outputs)
         self.samples += part.spikes.batch
@@ -163,7 +171,7 @@ class Tally:
 
     def _keep_first(self, spikes: Spikes) -> None:
         """The samples that are verified later."""
-        wanted = self.choices.verify_samples
+        wanted = max(1, self.choices.verify_samples)
         if self.first is None:
             self.first = spikes.samples(0, wanted)
         elif self.first.batch < wanted:
@@ -176,10 +184,9 @@ class Tally:
         assert self.first is not None
         program, choices = self.subject.program, self.choices
         machine = backend(program.target)
-        equality, run = verified(program, self.first, progress)
         counted = Trace({}, {}, joined_counts(self.counts))
-        cost = machine.price(program, run if run.counts else counted, choices.period_s)
-        ann, notes = self._ann() if choices.ann else (None, ())
+        equality, cost, notes = self._checked_and_priced(counted, progress)
+        ann, more = self._ann() if choices.ann else (None, ())
         n = self.samples
         return BenchRow(
             board=program.board.name,
@@ -191,7 +198,7 @@ class Tally:
             accuracy_float=self.right_float / n if self.labelled and self.compared else None,
             spike_agreement=self._spike_agreement() if self.compared else None,
             class_agreement=self.same / n if self.compared else None,
-            bit_exact=equality.mismatches == 0,
+            bit_exact=equality.mismatches == 0 if equality.samples else None,
             verified=equality,
             performance=cost,
             period_s=choices.period_s,
@@ -207,9 +214,35 @@ class Tally:
             operations=None if self.operations is None else self.operations.total(),
             ann=ann,
             chips=self._chips(),
-            notes=notes,
+            notes=(*notes, *more),
             figures=figures(self.subject, self.first) if choices.figures else {},
         )
+
+    def _checked_and_priced(
+        self, counted: Trace, progress: Progress | None
+    ) -> tuple[Equality, Performance, tuple[str, ...]]:
+        """The comparison, the cost, and what a reader must know about either.
+
+        Where the machine's tool is missing and the emulator's counts are enough for a price,
+        the comparison is with the target's definition instead, and a note says so.
+        """
+        program, period = self.subject.program, self.choices.period_s
+        assert self.first is not None
+        machine = backend(program.target)
+        if self.choices.verify_samples == 0:
+            with suppress(TargetError):
+                return NOTHING, machine.price(program, counted, period), ()
+        notes: tuple[str, ...] = ()
+        try:
+            equality, run = verified(program, self.first, progress)
+        except ToolError as error:
+            with suppress(TargetError):
+                cost = machine.price(program, counted, period)
+                missing = "; ".join(str(problem) for problem in error.problems)
+                notes = (f"not run independently, compared with the definition: {missing}",)
+                return compared_with_reference(self.subject, self.first), cost, notes
+            raise
+        return equality, machine.price(program, run if run.counts else counted, period), notes
 
     def _spike_agreement(self) -> float:
         return 1.0 - self.different / self.slots if self.slots else 1.0
@@ -265,6 +298,25 @@ def verified(program: Any, spikes: Spikes, progress: Progress | None) -> tuple[E
     if own is not None:
         found = replace(found, agreements=tuple(own(program, spikes)))
     return found, Trace({}, {}, joined_counts(runs))
+
+
+NOTHING = Equality("nothing", 0, 0, 0, 0, ())
+"""No comparison."""
+
+
+def compared_with_reference(subject: Subject, spikes: Spikes) -> Equality:
+    """Emulator against the definition of the target's answer."""
+    program, network = subject.program, subject.network
+    emulated = emulator(program.target).emulate(program, spikes, probes=program.variables)
+    own: Any = getattr(backend(program.target), "reference", None)
+    if own is not None:
+        reference = own(program, network, spikes, program.variables)
+    else:
+        if network is None:
+            hint = "compile the model again"
+            raise fail(TargetError, program.name, "its integer network is missing", hint)
+        reference = run_quantized(network, spikes, program.variables)
+    return compare(emulated, reference, "integer reference")
 
 
 def _recordable(program: Any, spikes: Spikes) -> int:

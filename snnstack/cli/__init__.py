@@ -17,6 +17,7 @@ from snnstack.cli.device import flash, run
 from snnstack.cli.look import boards, info, targets
 from snnstack.cli.program import compile_, emulate, verify
 from snnstack.cli.report import report
+from snnstack.cli.sweep import sweep
 from snnstack.errors import SnnstackError
 
 
@@ -39,6 +40,7 @@ for command in (
     run,
     bench,
     report,
+    sweep,
     demo,
 ):
     cli.add_command(command)

@@ -24,7 +24,8 @@ class BenchRow:
 
     `spike_agreement`: share of (sample, step, neuron) slots equal to the float network's;
     `class_agreement`: share of samples with the same class; `bit_exact`: emulator equals the
-    independent run on every spike and state of `verified.samples` samples. `ann`: the cost of a
+    independent run on every spike and state of `verified.samples` samples, None if there was
+    none. `ann`: the cost of a
     network of the same shape without spikes on the same board, where one was asked for.
     `chips`: accuracies of seeded chips of an analogue target. `figures`: what a page shows
     besides, plain data.
@@ -38,7 +39,7 @@ class BenchRow:
     accuracy_float: float | None
     spike_agreement: float | None
     class_agreement: float | None
-    bit_exact: bool
+    bit_exact: bool | None
     verified: Equality
     performance: Performance
     synops: float

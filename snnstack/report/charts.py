@@ -194,6 +194,8 @@ def scatter(
         "whiskers": [(place(a, 1)[0], place(b, 1)[0]) for a, b in bands],
         "x_ticks": [(left + p * width, label) for p, label in x_axis.ticks],
         "y_ticks": [(top + (1 - p) * height, label) for p, label in y_axis.ticks],
-        "front": "M" + "L".join("{:.1f} {:.1f}".format(*place(*points[k])) for k in best),
+        "front": "M" + "L".join("{:.1f} {:.1f}".format(*place(*points[k])) for k in best)
+        if best
+        else "",
         "best": best,
     }

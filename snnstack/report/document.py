@@ -254,7 +254,7 @@ class Row(msgspec.Struct, frozen=True):
     accuracy_float: float | None
     spike_agreement: float | None
     class_agreement: float | None
-    bit_exact: bool
+    bit_exact: bool | None
     verified: Verified
     latency_band_ms: Band
     throughput_hz: Band

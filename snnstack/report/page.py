@@ -27,37 +27,42 @@ def render(found: Sequence[Row | Refusal], title: str | None = None) -> str:
     refused = [one for one in found if isinstance(one, Refusal)]
     name = str(rows[0].settings.get("name", "network")) if rows else "network"
     style = charts.styles(row.target for row in rows)
-    html: str = _template().render(
-        title=title or name,
-        rows=rows,
-        refused=refused,
-        settings=_settings(rows[0].settings) if rows else [],
-        style=style,
-        energy=_energy(rows),
-        plots=_plots(rows, style),
-        figures=[board_figures(row) for row in rows],
-        kinds=KINDS,
+    html: str = (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            title=title or name,
+            rows=rows,
+            refused=refused,
+            settings=_settings(rows[0].settings) if rows else [],
+            style=style,
+            energy=_energy(rows),
+            plots=_plots(rows, style),
+            figures=[board_figures(row) for row in rows],
+            kinds=KINDS,
+        )
     )
     return html
 
 
 @cache
-def _template() -> Any:
+def environment() -> Any:
+    """The templates of all pages, with the filters that they use."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("snnstack.report", "templates")
-    environment = Environment(
+    made = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {
+    made.filters |= {
         "short": charts.short,
         "percent": _percent,
         "linked": linked,
         "plain": lambda text: str(text).replace("_", " "),
     }
-    environment.globals |= {"marker": charts.shape_path}
-    return environment.get_template("page.html.j2")
+    made.globals |= {"marker": charts.shape_path}
+    return made
 
 
 def _percent(share: float | None, digits: int = 2) -> str:

@@ -1,0 +1,158 @@
+"""Run a sweep into a folder: what is finished is read, the rest is run, the table is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snnstack.errors import DataError, ToolError, fail
+from snnstack.files import write_file
+from snnstack.report.flat import csv_text
+from snnstack.sweep import workers
+from snnstack.sweep.journal import digest_of, key_of, opened
+from snnstack.sweep.page import sweep_page
+from snnstack.sweep.point import Job
+from snnstack.sweep.spec import Point, Spec
+
+CSV, PARQUET, PAGE = "results.csv", "results.parquet", "results.html"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`rows` of all finished points in order of the grid; `failed`: (point, error) of the rest."""
+
+    rows: tuple[dict[str, Any], ...]
+    reused: int
+    failed: tuple[tuple[Point, BaseException], ...]
+    written: tuple[Path, ...]
+
+
+def sweep(
+    spec: Spec,
+    folder: str | Path,
+    *,
+    processes: int | None = None,
+    scheduler: str | None = None,
+    parquet: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """All points of `spec` into `folder`: `results.csv` (and `.parquet`), and a page with plots.
+
+    Points that an earlier run into the same folder finished are not run again, whatever ended
+    it. `processes`: how many points run side by side (None: one per processor); `scheduler`:
+    the address of a Dask cluster instead. The tables do not depend on either.
+    """
+    if parquet:
+        _parquet_module()
+    folder = Path(folder)
+    job, shared = _job(spec)
+    keyed = [(key_of(point, _asked(shared, point)), point) for point in spec.points()]
+    failed: list[tuple[Point, BaseException]] = []
+    with opened(folder) as journal:
+        points = dict(keyed)
+        left = [(key, point) for key, point in keyed if key not in journal.done]
+        reused = len(keyed) - len(left)
+        for key, outcome in _outcomes(job, left, processes, scheduler):
+            if isinstance(outcome, BaseException):
+                failed.append((points[key], outcome))
+            else:
+                journal.add(key, points[key], outcome)
+            if progress is not None:
+                progress(len(journal.done) - _extra(journal.done, points), len(keyed))
+        rows = [{**p, **journal.done[k]} for k, p in keyed if k in journal.done]
+        written = _write(rows, spec, folder, parquet)
+    return Outcome(tuple(rows), reused, tuple(failed), tuple(written))
+
+
+def _extra(done: Mapping[str, Any], points: Mapping[str, Any]) -> int:
+    """Finished points of the folder that belong to another grid."""
+    return sum(key not in points for key in done)
+
+
+def _outcomes(
+    job: Job, left: Sequence[workers.Task], processes: int | None, scheduler: str | None
+) -> Any:
+    if not left:
+        return iter(())
+    if scheduler is not None:
+        return workers.dask(job, left, scheduler)
+    count = min(processes or processors(), len(left))
+    return workers.here(job, left) if count == 1 else workers.processes(job, left, count)
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _job(spec: Spec) -> tuple[Job, dict[str, Any]]:
+    """The job, and {"settings", "files"}: what the answers depend on besides the point."""
+    named = [spec.data.partition("?")[0], (spec.calibrate or "").partition("?")[0]]
+    for axis in ("model", "board"):
+        named += map(str, spec.axes.get(axis, (spec.fixed.get(axis, ""),)))
+    found = {name: Path(name) for name in named if name and Path(name).exists()}
+    models = spec.axes.get("model", (spec.fixed.get("model", ""),))
+    for model in models:
+        if str(model) not in found:
+            raise fail(DataError, str(model), "there is no such file", "name a model file")
+    files = {name: str(path) for name, path in found.items() if path.is_file()}
+    job = Job(spec.data, spec.calibrate, spec.samples, spec.verify_samples, files)
+    settings = [spec.data, spec.calibrate, spec.samples, spec.verify_samples]
+    digests = {name: digest_of(path) for name, path in found.items()}
+    return job, {"settings": settings, "files": digests}
+
+
+def _asked(shared: Mapping[str, Any], point: Point) -> dict[str, Any]:
+    """Of the shared files those that this point reads, by content, not by name."""
+    settings = list(shared["settings"])
+    names = [settings[0].partition("?")[0], (settings[1] or "").partition("?")[0]]
+    names += [str(point["model"]), str(point["board"])]
+    digests = [shared["files"].get(name, "") for name in names]
+    options = [(text or "").partition("?")[2] for text in settings[:2]]
+    whole = [text if not d else "" for text, d in zip(settings[:2], digests, strict=False)]
+    return {"settings": [*options, *whole, *settings[2:]], "files": digests}
+
+
+def _write(rows: list[dict[str, Any]], spec: Spec, folder: Path, parquet: bool) -> list[Path]:
+    """The tables of what is finished; nothing where nothing is."""
+    if not rows:
+        return []
+    first = [*spec.fixed, *spec.axes, "status"]
+    text = csv_text(rows, first)
+    write_file(text.encode(), folder / CSV)
+    write_file(sweep_page(rows, spec).encode(), folder / PAGE)
+    written = [folder / CSV, folder / PAGE]
+    if parquet:
+        write_file(_parquet(rows, first), folder / PARQUET)
+        written.append(folder / PARQUET)
+    return written
+
+
+def _parquet_module() -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        hint = "pip install 'snnstack[parquet]'"
+        raise fail(ToolError, "--parquet", "pyarrow is not installed", hint) from error
+    return pyarrow
+
+
+def _parquet(rows: list[dict[str, Any]], first: list[str]) -> bytes:
+    """A table with one column per name; where types are mixed, as text."""
+    arrow = _parquet_module()
+    names = list(dict.fromkeys([*first, *(name for row in rows for name in row)]))
+    columns = {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        kinds = {type(value) for value in values if value is not None}
+        if kinds == {int, float}:
+            values = [None if v is None else float(v) for v in values]
+        elif len(kinds) > 1:
+            values = [None if v is None else str(v) for v in values]
+        columns[name] = arrow.array(values)
+    sink = arrow.BufferOutputStream()
+    arrow.parquet.write_table(arrow.table(columns), sink, compression="zstd")
+    return bytes(sink.getvalue())

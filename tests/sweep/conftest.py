@@ -1,0 +1,5 @@
+"""The fixtures of the command line's tests."""
+
+from tests.cli.conftest import data, model, refused, run
+
+__all__ = ["data", "model", "refused", "run"]
