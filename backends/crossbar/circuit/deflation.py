@@ -49,15 +49,16 @@ class Modes:
 
 def find_modes(g: Reals, step: Step, reach: Reals) -> Modes:
     """Modes of the grid `g` [rows, cols]; `reach`: word voltages, drivers at 1 V, bits at 0 V."""
-    shapes, values = _smooth(*g.shape), np.zeros(0)
-    duals = shapes
-    word, after = step(shapes)
-    for _ in range(_ROUNDS):
+    word, after = step(_smooth(*g.shape))
+    shapes, duals, values = word, after, np.zeros(0)
+    for number in range(_ROUNDS):
         weighted = after * g[:, :, None]
         further, next_after = step(after)
         values, mix = _ritz(_products(weighted, word), _products(weighted, further))
-        shapes, duals = after @ mix, (word * g[:, :, None]) @ mix
-        word, after = further @ mix, next_after @ mix
+        if number == _ROUNDS - 1:
+            shapes, duals = _mixed(after, mix), _mixed(word * g[:, :, None], mix)
+            break
+        word, after = _mixed(further, mix), _mixed(next_after, mix)
     shares = np.einsum("ijp,ij->pi", shapes, g * reach)
     values = np.clip(values, 0.0, 1.0 - 1e-12)
     rest = float(values[-1]) if len(values) == _COUNT else 0.0
@@ -70,6 +71,10 @@ def _products(one: Reals, other: Reals) -> Reals:
     return np.asarray(np.tensordot(one, other, ((0, 1), (0, 1))), np.float64)
 
 
+def _mixed(shapes: Reals, mix: Reals) -> Reals:
+    return (shapes.reshape(-1, len(mix)) @ mix).reshape(*shapes.shape[:2], mix.shape[1])
+
+
 def _smooth(rows: int, cols: int) -> Reals:
     """Products of quarter waves: zero at the drivers (left) and at the grounds (below)."""
     count = min(_COUNT, rows * cols)
@@ -77,10 +82,10 @@ def _smooth(rows: int, cols: int) -> Reals:
         ((p, q) for p in range(min(rows, count)) for q in range(min(cols, count))),
         key=lambda pq: ((2 * pq[0] + 1) ** 2 * cols**2 + (2 * pq[1] + 1) ** 2 * rows**2, pq),
     )[:count]
-    down = (rows - np.arange(rows)) / (rows + 0.5) * np.pi / 2
-    right = (np.arange(cols) + 1) / (cols + 0.5) * np.pi / 2
-    waves = [np.sin((2 * p + 1) * down)[:, None] * np.sin((2 * q + 1) * right) for p, q in orders]
-    return np.ascontiguousarray(np.stack(waves, axis=2))
+    p, q = (2 * np.array(orders).T + 1) * np.pi / 2
+    down = np.sin((rows - np.arange(rows))[:, None] / (rows + 0.5) * p)
+    right = np.sin((np.arange(cols) + 1)[:, None] / (cols + 0.5) * q)
+    return np.ascontiguousarray(down[:, None, :] * right[None, :, :])
 
 
 def _ritz(gram: Reals, image: Reals) -> tuple[Reals, Reals]:
