@@ -25,6 +25,7 @@ from snnstack.backends.crossbar.device_types import (
     NoDrift,
     NoReadNoise,
     PowerDrift,
+    Relaxation,
 )
 from snnstack.errors import DataError, TargetError, fail
 
@@ -76,9 +77,13 @@ def programming_sigma(device: Device, g: npt.ArrayLike) -> Cells:
     if isinstance(model, Forming):
         what = "its conductances are drawn by forming and cannot be programmed"
         raise fail(TargetError, f"device {device.name}", what, "use random_cells")
-    x = _cells(device, g) / _MICRO / model.scale
+    return _polynomial(model.coefficients, _cells(device, g) / _MICRO / model.scale)
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Cells) -> Cells:
+    """max(c0 + c1 x + c2 x^2 + ..., 0) uS, in siemens."""
     sigma = np.zeros_like(x)
-    for coefficient in reversed(model.coefficients):
+    for coefficient in reversed(coefficients):
         sigma = sigma * x + coefficient
     return np.maximum(sigma, 0.0) * _MICRO
 
@@ -180,6 +185,8 @@ def drift(device: Device, g: npt.ArrayLike, t: float, seed: int, tile: Tile = ()
         mean = model.mean_slope * math.log(since)
         spread = model.std_slope * math.log(since) + model.std_offset
         return np.maximum(now + (mean + spread * z) * _MICRO, 0.0)
+    if isinstance(model, Relaxation):
+        return np.maximum(now + _relaxed(device, model, now, since) * z, 0.0)
     return np.maximum(now * (since / model.t0_s) ** -_exponent(device, model, now, z), 0.0)
 
 
@@ -188,6 +195,18 @@ def _exponent(device: Device, model: PowerDrift, g: Cells, z: Cells) -> Cells:
     with np.errstate(divide="ignore"):
         log_x = np.log(np.maximum(g, 0.0) / device.high)
     return _clipped(model.nu_mean, log_x) + _clipped(model.nu_std, log_x) * z
+
+
+def _relaxed(device: Device, model: Relaxation, g: Cells, t: float) -> Cells:
+    """What is added to the spread of programming until `t`: the root of the squares' growth."""
+    first = programming_sigma(device, g)
+    spreads = [first] + [_polynomial(m.coefficients, g / _MICRO / model.scale)
+                         for m in model.moments]  # fmt: skip
+    times = np.log([model.t0_s, *(m.t_s for m in model.moments)])
+    at = float(np.interp(math.log(t), times, np.arange(len(times))))
+    before, after = spreads[math.floor(at)], spreads[math.ceil(at)]
+    now = before + (at - math.floor(at)) * (after - before)
+    return np.asarray(np.sqrt(np.maximum(now**2 - first**2, 0.0)))
 
 
 def _clipped(line: ClippedLine, x: Cells) -> Cells:

@@ -5,6 +5,7 @@ Python code outside of these files uses siemens, volts and seconds.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Annotated, Literal
 
@@ -134,6 +135,31 @@ class LogDrift(_Fitted, frozen=True, forbid_unknown_fields=True, kw_only=True, t
     std_offset: _NotNegative
 
 
+class Moment(_Strict, frozen=True, forbid_unknown_fields=True):
+    """The spread about the target at time `t_s`, a polynomial as in `Polynomial`."""
+
+    t_s: _Positive
+    coefficients: Annotated[tuple[float, ...], msgspec.Meta(min_length=1, max_length=16)]
+
+
+class Relaxation(_Fitted, frozen=True, forbid_unknown_fields=True, kw_only=True,
+                 tag_field="kind", tag="relaxation"):  # fmt: skip
+    """The spread grows from that of programming, at `t0_s`, to that of each moment in turn.
+
+    In between it is linear in ln t, after the last moment it stays; x = g / scale.
+    """
+
+    t0_s: _Positive
+    scale: _Positive
+    moments: Annotated[tuple[Moment, ...], msgspec.Meta(min_length=1, max_length=64)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        times = [self.t0_s, *(moment.t_s for moment in self.moments)]
+        if any(late <= early for early, late in itertools.pairwise(times)):
+            raise ValueError(f"times {times}, expected one after the other")
+
+
 class NoReadNoise(_Fitted, frozen=True, forbid_unknown_fields=True, kw_only=True,
                   tag_field="kind", tag="none"):  # fmt: skip
     """Reads are exact."""
@@ -191,7 +217,7 @@ class Device(_Strict, frozen=True, forbid_unknown_fields=True):
     range: Range
     programming: Polynomial | Forming
     write: Write
-    drift: NoDrift | PowerDrift | LogDrift
+    drift: NoDrift | PowerDrift | LogDrift | Relaxation
     read: NoReadNoise | OneOverF | LogRead
     stuck: Stuck
     nonlinearity: Nonlinearity

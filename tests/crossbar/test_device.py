@@ -111,11 +111,25 @@ def test_cmo_cells_relax_with_the_logarithm_of_time(name: str) -> None:
         assert change.std() == pytest.approx(spread, rel=0.02)
 
 
-@pytest.mark.parametrize("name", ["wan2022", "wan2022-cubic", "milo2021", "random-forming"])
+@pytest.mark.parametrize("name", ["wan2022-cubic", "milo2021", "random-forming"])
 def test_devices_without_a_law_stay_as_they_are(name: str) -> None:
     device, g = load_device(name), np.full(MANY, 10 * MICRO)
     assert np.array_equal(drift(device, g, 1e6, 1), g)
     assert np.array_equal(read_noise(device, g, 1e6, 1), g)
+
+
+def test_relaxing_cells_reach_the_spread_of_each_moment() -> None:
+    """After 1 s, 1 day, 2 days and later, as published; in between somewhere in between."""
+    device, x = load_device("wan2022"), 0.5
+    day = 0.701 + 22.086 * x - 50.773 * x**2 + 47.095 * x**3 - 16.458 * x**4
+    two = 0.782 + 20.274 * x - 43.507 * x**2 + 37.062 * x**3 - 11.934 * x**4
+    cells = program_cells(device, np.full(MANY, 20 * MICRO), 5).g
+    for t, spread in ((0.5, 2.0229), (1.0, 2.0229), (86400, day), (172800, two), (1e9, two)):
+        later = drift(device, cells, t, 5) / MICRO
+        assert later.std() == pytest.approx(spread, rel=0.02)
+        assert later.mean() == pytest.approx(20, rel=0.02)
+    hour = drift(device, cells, 3600, 5).std() / MICRO
+    assert 2.2 < hour < day - 0.2
 
 
 def test_a_cell_follows_one_path_in_time() -> None:
