@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 
-from snnstack.errors import Problem, TargetError, fail
+from snnstack.errors import Problem, TargetError, fail, raise_if_any
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -131,6 +131,41 @@ def board_names() -> tuple[str, ...]:
 def all_boards() -> tuple[Board, ...]:
     """All boards in order of their names; raises `TargetError` if one file is wrong."""
     return tuple(_read(file) for _, file in sorted(_files().items()))
+
+
+def with_values(board: Board, values: Mapping[str, Any]) -> Board:
+    """`board` with figures of the user's own: {"hardware.adc_bits": 6, "capacity.rows": 64}.
+
+    A coefficient takes one number for its whole band. Replaced figures count as estimated; the
+    target checks what stands in `hardware`. Raises TargetError for a key that is not there.
+    """
+    raw = msgspec.to_builtins(board)
+    raise_if_any(TargetError, _set_all(raw, values, f"board {board.name}"))
+    raw["status"] = worst(_statuses(raw))
+    return _board(raw, f"board {board.name}")
+
+
+def _statuses(raw: Mapping[str, Any]) -> Iterator[Status]:
+    yield from (raw["clock"]["status"], raw["voltage"]["status"])
+    yield from (entry["status"] for t in ("capacity", "coefficients") for entry in raw[t].values())
+
+
+def _set_all(raw: dict[str, Any], values: Mapping[str, Any], where: str) -> Iterator[Problem]:
+    """Put `values` into the builtins of a board; what cannot be put there is a problem."""
+    for key, value in values.items():
+        table, _, name = key.partition(".")
+        if table not in ("hardware", "capacity", "coefficients") or not name:
+            hint = "use hardware.NAME, capacity.NAME or coefficients.NAME"
+            yield Problem(where, f"{key}: no such figure", hint)
+        elif table == "hardware":
+            raw[table][name] = value
+        elif name not in raw[table]:
+            hint = f"known: {', '.join(raw[table]) or 'none'}"
+            yield Problem(where, f"{key}: no such figure", hint)
+        else:
+            names = ("value",) if table == "capacity" else ("low", "typical", "high")
+            own = {"status": "estimated", "source": "set by the user"}
+            raw[table][name] |= dict.fromkeys(names, value) | own
 
 
 def encode_board(board: Board) -> bytes:

@@ -1,1 +1,25 @@
 """Resistive crossbars: memory devices as data, exact circuits of arrays, SPICE netlists."""
+
+from snnstack.backends.crossbar.numerics import NUMERICS, quantise
+from snnstack.backends.crossbar.price import price
+from snnstack.backends.crossbar.program import Program
+from snnstack.backends.crossbar.rules import RULES
+from snnstack.backends.crossbar.run import describe, run
+from snnstack.backends.crossbar.store import emit, load, utilization
+
+STATISTICAL = True
+"""An emulation with a seed is one chip of many."""
+
+__all__ = [
+    "NUMERICS",
+    "RULES",
+    "STATISTICAL",
+    "Program",
+    "describe",
+    "emit",
+    "load",
+    "price",
+    "quantise",
+    "run",
+    "utilization",
+]

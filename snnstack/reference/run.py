@@ -9,7 +9,7 @@ import numpy as np
 
 from snnstack.fixedpoint import decay, saturate, wrap
 from snnstack.ir.nodes import Array, ResetTime
-from snnstack.ir.step import Population, StepGraph
+from snnstack.ir.step import Population, Projection, StepGraph
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics, Overflow
 from snnstack.reference.synapses import synaptic_input
@@ -17,6 +17,7 @@ from snnstack.trace import Counts, Spikes, Trace
 
 State = dict[str, Array]
 Step = Callable[[Any, State, Array], Array]
+Synapses = Callable[[Projection, Array, int], Array]
 
 
 def run_steps(graph: StepGraph, spikes: Spikes, probes: Sequence[tuple[str, str]] = ()) -> Trace:
@@ -29,14 +30,22 @@ def run_steps(graph: StepGraph, spikes: Spikes, probes: Sequence[tuple[str, str]
 
 
 def run_quantized(
-    network: QuantizedNetwork, spikes: Spikes, probes: Sequence[tuple[str, str]] = ()
+    network: QuantizedNetwork,
+    spikes: Spikes,
+    probes: Sequence[tuple[str, str]] = (),
+    *,
+    synapses: Synapses = synaptic_input,
 ) -> Trace:
-    """The integer network on `spikes`, by the equations of `snnstack.quant.network`."""
+    """The integer network on `spikes`, by the equations of `snnstack.quant.network`.
+
+    `synapses(projection, seen, n)` brings what a projection makes of the spikes `seen`
+    [batch, sources] to its n targets; a machine's own may stand in for the weights'.
+    """
 
     def step(population: QuantizedPopulation, state: State, acc: Array) -> Array:
         return _integer_step(population, network.numerics, state, acc)
 
-    return _run(network, spikes, probes, step, np.int64)
+    return _run(network, spikes, probes, step, np.int64, synapses)
 
 
 def _run(
@@ -45,6 +54,7 @@ def _run(
     probes: Sequence[tuple[str, str]],
     step: Step,
     dtype: type,
+    synapses: Synapses = synaptic_input,
 ) -> Trace:
     batch, steps = spikes.batch, spikes.steps
     values = {network.inputs[0].name: _by_step(spikes, dtype)}
@@ -61,7 +71,7 @@ def _run(
             for projection in network.into(p.name):
                 if t >= projection.delay:
                     seen = values[projection.source][t - projection.delay]
-                    acc += synaptic_input(projection, seen, p.n)
+                    acc += synapses(projection, seen, p.n)
             values[p.name][t] = step(p, states[p.name], acc)
         for name, variable in probes:
             recorded[name, variable][:, t] = states[name][variable]

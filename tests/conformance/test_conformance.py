@@ -31,6 +31,7 @@ NEEDS = {
 """What the independent run of a target needs."""
 BOARDS = {board.name: board for board in all_boards() if board.target in target_names()}
 RUN_ON = {
+    "crossbar": ("neurram", "isaac"),
     "loihi": ("loihi1", "oheo-gulch"),
     "mcu": ("nucleo-l4r5zi", "esp32-c3"),
     "spinnaker2": ("spinnaker2-chip",),

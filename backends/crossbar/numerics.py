@@ -1,0 +1,43 @@
+"""What the digital part of a crossbar chip computes; the arithmetic is in `docs/numerics.md`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from snnstack.board import Board
+from snnstack.ir.step import StepGraph
+from snnstack.quant.calibration import Calibration
+from snnstack.quant.network import QuantizedNetwork
+from snnstack.quant.numerics import Numerics
+from snnstack.quant.quantise import quantise as general
+from snnstack.quant.scales import Granularity
+
+NUMERICS = Numerics(
+    weight_bits=8,
+    weight_min=-127,
+    weight_max=127,
+    decay_bits=16,
+    decay_rounding="floor",
+    input_max=2**29,
+    current_max=2**29 - 1,
+    state_max=2**30 - 1,
+)
+"""With 8-bit weights; a board may hold fewer or more bits, see `numerics`."""
+
+
+def numerics(weight_bits: int) -> Numerics:
+    """The numbers of a chip whose weights are symmetric integers of `weight_bits` bits."""
+    most = 2 ** (weight_bits - 1) - 1
+    return replace(NUMERICS, weight_bits=weight_bits, weight_min=-most, weight_max=most)
+
+
+def quantise(
+    graph: StepGraph,
+    board: Board,
+    calibration: Calibration | None = None,
+    granularity: Granularity = "neuron",
+) -> QuantizedNetwork:
+    """The integer network for `board`, whose cells decide how many bits a weight has."""
+    from snnstack.backends.crossbar.hardware import hardware
+
+    return general(graph, numerics(hardware(board).weight_bits), calibration, granularity)
