@@ -10,6 +10,7 @@ from snnstack.backends.loihi.rules import RULES
 from snnstack.backends.loihi.run_reference import reference
 from snnstack.backends.loihi.stand_in import describe, run
 from snnstack.backends.loihi.store import emit, load, utilization
+from snnstack.backends.loihi.views import views
 
 MODELS = (".net",)
 """Files with Loihi's integers: lava-dl's netx."""
@@ -29,4 +30,5 @@ __all__ = [
     "reference",
     "run",
     "utilization",
+    "views",
 ]

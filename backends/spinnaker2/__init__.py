@@ -9,6 +9,7 @@ from snnstack.backends.spinnaker2.rules import RULES
 from snnstack.backends.spinnaker2.run import describe, run
 from snnstack.backends.spinnaker2.run_reference import reference
 from snnstack.backends.spinnaker2.store import emit, load, utilization
+from snnstack.backends.spinnaker2.views import views
 
 IMPORT_RULES = True
 """`quantise` follows py-spinnaker2's NIR import where it is asked to."""
@@ -28,4 +29,5 @@ __all__ = [
     "run",
     "run_on",
     "utilization",
+    "views",
 ]

@@ -99,8 +99,13 @@ class Core:
 
 
 def _cpu(code: Code) -> Any:
-    import unicorn
-    from unicorn import arm_const
+    try:
+        import unicorn
+        from unicorn import arm_const
+    except ImportError as error:
+        hint = "pip install 'snnstack[spinnaker2]'"
+        what = "is not installed: it executes the elements' code"
+        raise fail(ToolError, "unicorn", what, hint) from error
 
     cpu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
     cpu.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)

@@ -81,7 +81,7 @@ class BenchRow:
         cost, energy = self.performance, self.performance.energy
         latency = {k: v * 1e3 for k, v in cost.latency.to_dict().items()}
         used, available = self.cores
-        return {
+        plain = {
             "board": self.board,
             "title": self.title,
             "target": self.target,
@@ -105,7 +105,7 @@ class BenchRow:
             "io_uj": energy.io.typical,
             "energy": energy.to_dict(),
             "basis": cost.basis,
-            **dict(cost.counts),
+            "counts": dict(cost.counts),
             "synops": self.synops,
             "updates": self.updates,
             "spikes": self.spikes,
@@ -119,6 +119,7 @@ class BenchRow:
             "settings": dict(self.settings),
             "figures": dict(self.figures),
         }
+        return plain | {k: v for k, v in cost.counts.items() if k not in plain}
 
 
 def _cost(found: Performance) -> dict[str, Any]:

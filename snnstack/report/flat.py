@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-LEFT_OUT = ("energy", "figures", "settings", "verified", "title")
+LEFT_OUT = ("counts", "energy", "figures", "settings", "verified", "title")
 """Keys of a row that do not fit a cell; what matters of them has columns of its own."""
 
 

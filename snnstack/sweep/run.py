@@ -62,7 +62,7 @@ def sweep(
                 journal.add(key, points[key], outcome)
             if progress is not None:
                 progress(len(journal.done) - _extra(journal.done, points), len(keyed))
-        rows = [{**p, **journal.done[k]} for k, p in keyed if k in journal.done]
+        rows = [p | {**journal.done[k], **p} for k, p in keyed if k in journal.done]
         written = _write(rows, spec, folder, parquet)
     return Outcome(tuple(rows), reused, tuple(failed), tuple(written))
 
