@@ -311,8 +311,9 @@ def replay(
 ) -> Trace:
     """`network` on exactly the steps of `spikes`, by the definition of its arithmetic.
 
-    `spikes`: a `Spikes`, or integers [batch, step, n] for graded input. `probes`:
-    (population, "v" | "i" | "s"). For recordings; step t of the trace is step t of the chip.
+    `spikes`: a `Spikes`, or integers [batch, step, n] for graded input. `probes`: (population,
+    "v" | "i" | "s"); "s" is what sigma-delta neurons send, their "v" is act. For recordings;
+    step t of the trace is step t of the chip.
     """
     from snnstack.backends.loihi.reference import run_chip
 

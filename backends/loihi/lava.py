@@ -88,7 +88,7 @@ def every_probe(network: ChipNetwork) -> list[tuple[str, str]]:
     return [
         (p.name, variable)
         for p in network.populations
-        for variable in (("v", "i") if isinstance(p, Cuba) else ("s",))
+        for variable in (("v", "i") if isinstance(p, Cuba) else ("v", "s"))
     ]
 
 
@@ -117,6 +117,8 @@ def _trace(
     states = {}
     for name, variable in probes:
         p, key = network.population(name), "u" if variable == "i" else variable
+        if key == "v" and not isinstance(p, Cuba):
+            key = "act"
         value = found[f"{name}/{key}"].astype(np.int64)
         if variable == "v" and isinstance(p, Cuba) and p.reset == "zero":
             value = np.where(found[f"{name}/s"] != 0, READS_ON_SPIKE, value)

@@ -29,7 +29,7 @@ def define() -> SimpleNamespace:
         SpikeDelay=delay,
         lif=_recorded(PyLifModelBitAcc, states, states),
         chip_lif=_recorded(chip_model, (*states, "wait"), states),
-        sigma_delta=_recorded(_sending(PySigmaDeltaModelFixed), sigma_delta, ()),
+        sigma_delta=_recorded(_sending(PySigmaDeltaModelFixed), sigma_delta, ("act",)),
         dense=_recorded(PyDenseModelBitAcc, ("a_buff",), None),
         sparse=_recorded(PySparseModelBitAcc, ("a_buff",), None),
         delay=_recorded(delay_model, ("buffer",), None),

@@ -92,5 +92,5 @@ class Program:
         """Every (population, variable) that can be probed."""
         cuba = [p.name for p in self.network.populations if isinstance(p, Cuba)]
         other = [p.name for p in self.network.populations if not isinstance(p, Cuba)]
-        names = [*((n, "v") for n in cuba), *((n, "i") for n in cuba), *((n, "s") for n in other)]
+        names = [*((n, v) for v in "vi" for n in cuba), *((n, v) for v in "vs" for n in other)]
         return tuple(names)

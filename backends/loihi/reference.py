@@ -39,7 +39,7 @@ def run_chip(
     """`network` on `spikes`, for as many steps as they have (no draining).
 
     `spikes`: a `Spikes`, or int64 [batch, step, n] for graded input. `probes` are (population,
-    variable) with variables "v" and "i" of `Cuba`, "s" (sent values) of `SigmaDelta`.
+    variable): "v" and "i" of `Cuba`, "v" (act) and "s" (sent values) of `SigmaDelta`.
     """
     values = {network.input.name: _by_step(spikes)}
     steps, batch, _ = values[network.input.name].shape
@@ -86,9 +86,7 @@ def _arriving(
 
 
 def _initial(p: ChipPopulation, batch: int) -> State:
-    names = (
-        ("v", "i", "real_v", "wait") if isinstance(p, Cuba) else ("sigma", "act", "residue", "s")
-    )
+    names = ("v", "i", "real_v", "wait") if isinstance(p, Cuba) else ("sigma", "v", "residue", "s")
     return {name: np.zeros((batch, p.n), dtype=np.int64) for name in names}
 
 
@@ -121,8 +119,8 @@ def _sigma_delta(p: SigmaDelta, state: State, acc: Array) -> Array:
     act = state["sigma"] + p.bias
     if p.activation == "relu":
         act = np.maximum(act, 0)
-    delta = act - state["act"] + state["residue"]
+    delta = act - state["v"] + state["residue"]
     sent = np.where(np.abs(delta) >= p.threshold, delta, 0)
-    state["residue"], state["act"] = delta - sent, act
+    state["residue"], state["v"] = delta - sent, act
     state["s"] = sent >> p.exponent
     return state["s"]

@@ -34,7 +34,7 @@ def emulate(
     """What `program` computes on `spikes` and `program.drain` empty steps after them.
 
     `spikes`: a `Spikes`, or integers [batch, step, n] where the input is graded. `probes`:
-    (population, "v" or "i"; of sigma-delta neurons "s"), recorded in C order. A population
+    (population, "v" or "i"; of sigma-delta neurons "v", act, or "s", what they send). A population
     runs `trace.lag` steps behind the input. Nothing is random: `seed` changes nothing.
 
     Counts are those of the input, of every population, and of every core ("core 3"): synaptic
@@ -77,7 +77,7 @@ def _run(
     found = planned(network, isinstance(events, GradedEvents), cores if placement else {})
     given = renumbered(events, found.memory[port.name], (events.n,))
     cuba = {p.name for p in network.populations if isinstance(p, Cuba)}
-    ran = run(found.plan, [given], probes=[_own(p, cuba) for p in probes], threads=threads)
+    ran = run(found.plan, [given], probes=probes, threads=threads)
     active = {name: counts.other["active"] for name, counts in ran.counts.items()}
     trace = in_c_order(ran, found.shapes, found.memory)
     sent = {name: fired.per_neuron() for name, fired in trace.spikes.items()}
@@ -86,14 +86,7 @@ def _run(
         sent.setdefault(p.name, np.zeros((events.batch, p.n), dtype=np.int64))
     counts = counted(network, sent, active, events.steps, cores, placement)
     spikes = {name: fired for name, fired in trace.spikes.items() if name in cuba}
-    states = {probe: trace.states[_own(probe, cuba)] for probe in probes}
-    return Trace(spikes, states, counts)
-
-
-def _own(probe: tuple[str, str], cuba: set[str]) -> tuple[str, str]:
-    """What a read-out calls the membrane is, of a sigma-delta population, what it sends."""
-    name, variable = probe
-    return (name, "s") if variable == "v" and name not in cuba else probe
+    return Trace(spikes, trace.states, counts)
 
 
 def _per_element(events: Spikes | GradedEvents) -> Array:

@@ -44,7 +44,7 @@ def run(
 
     `inputs`: one `Spikes` per input (`GradedEvents` where it carries values), elements numbered
     as the plan's tables number them; an event with a count stands for that many events.
-    `probes`: (layer name, "v" or "i"); of delta neurons "s", the values they send.
+    `probes`: (layer name, "v" or "i"); of delta neurons "s", what they send, or "v", act.
     `threads` None: one per available processor. `progress` is told, in the calling thread, the
     number of samples just finished. The result does not depend on `threads`.
 
@@ -66,7 +66,7 @@ def run(
 def _overflows(job: _Job, parts: list[_Part]) -> Iterator[Problem]:
     for k, layer in enumerate(job.plan.layers):
         if any(p.overflow[k] for p in parts if len(p.overflow)):
-            yield Problem(layer.name, "a value it sends does not fit 32 bits")
+            yield Problem(layer.name, "a value does not fit 32 bits")
 
 
 def _processors() -> int:
@@ -133,7 +133,7 @@ def _variables(layer: LayerPlan) -> tuple[str, ...]:
     """What can be recorded; the position is the column of `Work.watch`."""
     neurons = layer.neurons
     if isinstance(neurons, DeltaNeurons):
-        return ("s",)
+        return ("s", "v")
     if isinstance(neurons, Float32Neurons):
         return ("v",) if neurons.exc_decay is None else ("v", "ie", "ii")
     return ("v",) if neurons.beta is None else ("v", "i")

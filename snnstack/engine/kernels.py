@@ -247,7 +247,7 @@ def run_cuba(flat: Any, work: Any, group: Any, samples: int, steps: int) -> None
                 if row[MODEL] == DELTA:
                     deep, memory = work.deep[: row[N]], work.memory[:, start:stop]
                     done = gather_graded(flat, work, layer, begin, t, deep, narrow)
-                    if not update_delta(row, parameters, deep, memory, v, flags, active):
+                    if not update_delta(row, parameters, deep, memory, v, i, flags, active):
                         work.overflow[layer] = 1
                 else:
                     if row[NARROW]:

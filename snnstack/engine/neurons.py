@@ -157,12 +157,19 @@ def update_cuba(
 
 @compiled
 def update_delta(
-    row: Any, parameters: Any, total: Any, memory: Any, sent: Any, flags: Any, active: Any
+    row: Any,
+    parameters: Any,
+    total: Any,
+    memory: Any,
+    sent: Any,
+    shown: Any,
+    flags: Any,
+    active: Any,
 ) -> bool:
     """Sigma-delta update; equations in `plan.DeltaNeurons`. False if a value leaves int32.
 
-    `memory` int64 [3, n]: sigma, act, residue. `sent` becomes the values sent. `active` counts
-    the steps with input or with something to send.
+    `memory` int64 [3, n]: sigma, act, residue. `sent` becomes the values sent, `shown` act.
+    `active` counts the steps with input or with something to send.
     """
     start, stop, shift = row[OFFSET], row[OFFSET] + row[N], row[SHIFT]
     floor = np.int64(0) if row[RECTIFY] else np.int64(LOWEST)
@@ -176,8 +183,9 @@ def update_delta(
         memory[1, j] = act
         memory[2, j] = delta - sends
         value = sends >> row[PAYLOAD_SHIFT]
-        fits &= value == np.int32(value)
+        fits &= (value == np.int32(value)) & (act == np.int32(act))
         sent[j] = value
+        shown[j] = act
         flags[j] = value != 0
         active[j] += np.int32((total[j] != 0) | (delta != 0))
     return fits

@@ -155,7 +155,7 @@ class DeltaNeurons:
         delta = act - previous act + residue;  sent = delta if |delta| >= threshold else 0
         residue = delta - sent;  an event carries sent >> payload_shift, unless that is 0
 
-    A value that leaves int32 is an error of the run.
+    act or a sent value that leaves int32 is an error of the run.
     """
 
     shift: int
