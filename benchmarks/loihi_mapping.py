@@ -3,9 +3,10 @@
 Run: python benchmarks/loihi_mapping.py
 
 "sparse": ten populations of 100,000 neurons in a chain, each neuron with 100 synapses to
-neighbours in the next population. "conv": maps of 32 channels, 3 x 3 kernels, in a chain;
-shared weights on generation 2, one synapse each on generation 1. Compiling covers rules,
-partition, placement and routing; every case runs in a process of its own.
+neighbours in the next population. "random": the same with targets anywhere in the next
+population, which no board of generation 1 has axons for. "conv": maps of 32 channels, 3 x 3
+kernels, in a chain; generation 2 shares their weights. Compiling covers rules, partition,
+placement and routing; every case runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from snnstack.board import load_board
 from snnstack.compilers.loihi import compile_chip
 from snnstack.ir.step import Conv, Sparse, size
 
-CASES = (("sparse", "hala-point"), ("sparse", "nahuku-32"), ("conv", "kapoho-point"),
-         ("conv", "nahuku-32"))  # fmt: skip
+CASES = (("sparse", "nahuku-32"), ("sparse", "hala-point"), ("random", "hala-point"),
+         ("conv", "kapoho-point"))  # fmt: skip
 LAYERS, NEURONS, FAN = 10, 100_000, 100
 CHANNELS, SIDE, MAPS = 32, 100, 4
 
@@ -36,11 +37,13 @@ def population(name: str, shape: tuple[int, ...]) -> Cuba:
     return Cuba(name, shape, one * 4096, one * 128, one * 0, one * 6400)
 
 
-def sparse(generation: int) -> ChipNetwork:
-    """A chain of populations, each neuron joined to its neighbours in the next."""
+def sparse(generation: int, near: bool = True) -> ChipNetwork:
+    """A chain of populations, each neuron joined to neighbours (or any neurons) of the next."""
     random, names = np.random.default_rng(0), [f"p{k}" for k in range(LAYERS)]
     indptr = np.arange(NEURONS + 1, dtype=np.int64) * FAN
     first = np.arange(NEURONS)[:, None] - FAN // 2 + np.arange(FAN)
+    if not near:
+        first = random.integers(0, NEURONS, (NEURONS, FAN))
     target = np.sort(first % NEURONS, axis=1).astype(np.int32).ravel()
     connections = []
     for source, name in zip(["x", *names], names, strict=False):
@@ -86,7 +89,8 @@ def synapses(network: ChipNetwork) -> int:
 def child(kind: str, name: str) -> None:
     """One case, in this process: a line of JSON."""
     board = load_board(name)
-    network = {"sparse": sparse, "conv": conv}[kind](int(board.hardware["generation"]))
+    generation = int(board.hardware["generation"])
+    network = conv(generation) if kind == "conv" else sparse(generation, kind == "sparse")
     begin = time.perf_counter()
     program = compile_chip(network, board)
     seconds = time.perf_counter() - begin
