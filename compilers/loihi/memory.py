@@ -50,6 +50,19 @@ def _stored_bits(c: Connection) -> int:
 
 
 def _list_bytes(bits: int, lists: int, lengths: Array, targets: Array) -> Array:
+    """Bytes of every list; equal ones are computed once where that is less work."""
+    length = np.flatnonzero(np.bincount(lengths)) if len(lengths) else lengths
+    target = np.flatnonzero(np.bincount(targets)) if len(targets) else targets
+    if len(length) * len(target) > len(lengths) // 2:
+        return _bytes_of(bits, lists, lengths, targets)
+    grid = np.broadcast_arrays(length[:, None], target)
+    table = _bytes_of(bits, lists, grid[0].ravel(), grid[1].ravel()).reshape(grid[0].shape)
+    row, column = np.zeros(length[-1] + 1, np.int64), np.zeros(target[-1] + 1, np.int64)
+    row[length], column[target] = np.arange(len(length)), np.arange(len(target))
+    return np.asarray(table[row[lengths], column[targets]])
+
+
+def _bytes_of(bits: int, lists: int, lengths: Array, targets: Array) -> Array:
     index = np.maximum(np.ceil(np.log2(np.maximum(targets, 2))).astype(np.int64), LEAST_INDEX_BITS)
     sparse = _words(lengths, bits + index) + lists - 1
     dense = _words(targets, np.full_like(index, bits)) * lists
