@@ -72,7 +72,8 @@ def _products(one: Reals, other: Reals) -> Reals:
 
 
 def _mixed(shapes: Reals, mix: Reals) -> Reals:
-    return (shapes.reshape(-1, len(mix)) @ mix).reshape(*shapes.shape[:2], mix.shape[1])
+    rows, cols, count = shapes.shape
+    return (shapes.reshape(rows * cols, count) @ mix).reshape(rows, cols, mix.shape[1])
 
 
 def _smooth(rows: int, cols: int) -> Reals:

@@ -44,22 +44,23 @@ def _turned(values: Reals) -> Reals:
 
 def _sweep(g: Reals, row_seg: Reals, col_seg: Reals) -> tuple[Reals, Reals, Reals]:
     """(transfer matrix, admittance of the drivers, admittance of the virtual grounds)."""
-    from scipy.linalg import cho_factor, cho_solve
+    from scipy.linalg.lapack import dpotrf, dpotrs  # column-major arrays go in without a copy
 
     rows, cols = g.shape
-    y, j, own = np.zeros((cols, cols)), np.zeros((cols, rows)), np.zeros((rows, rows))
-    one = np.eye(cols)
+    y, j = np.zeros((cols, cols), order="F"), np.zeros((cols, rows), order="F")
+    own, one = np.zeros((rows, rows)), np.eye(cols)
     for i in range(rows):
         response, reach = _row(g[i], row_seg)
         y += response
         j[:, i] += reach
         own[i, i] += reach.sum()
-        factor = cho_factor(one + col_seg[i] * y, lower=True, check_finite=False)
-        past = j[:, : i + 1].copy()
-        j[:, : i + 1] = cho_solve(factor, past, check_finite=False)
-        own[: i + 1, : i + 1] -= col_seg[i] * (past.T @ j[:, : i + 1])
-        y = cho_solve(factor, y, check_finite=False)
-        y = (y + y.T) / 2
+        factor, _ = dpotrf(np.asfortranarray(one + col_seg[i] * y), lower=1, overwrite_a=1)
+        past = j[:, : i + 1]
+        after, _ = dpotrs(factor, past, lower=1)
+        own[: i + 1, : i + 1] -= col_seg[i] * (past.T @ after)
+        j[:, : i + 1] = after
+        y, _ = dpotrs(factor, y, lower=1)
+        y = np.asfortranarray((y + y.T) / 2)
     return np.ascontiguousarray(j.T), own, y
 
 
