@@ -68,7 +68,7 @@ def _context(
         "outputs": chain[-1].outputs,
         "widest": -(-max(widest, 4 * fours) // 16) * 16,
         "patch": 4 * fours,
-        "column": (2 if form == "dsp" else 4) * fours,
+        "column": (2 if form == "dsp" else 1) * fours,
         "last": len(chain) % 2,
         "convolutions": any(stage.kind == "conv" for stage in chain),
         "pools": any(stage.kind == "pool" for stage in chain),
