@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from snnstack.backends.mcu.ann_stages import Stage
 from snnstack.backends.mcu.emit import emit, environment
+from snnstack.backends.mcu.full import pack_blocks
 from snnstack.backends.mcu.hardware import McuHardware, hardware
 from snnstack.backends.mcu.program import Program
 
@@ -106,27 +107,13 @@ def _arrays(stage: Stage, number: int, form: str, step: int) -> list[dict[str, A
     assert weight is not None
     groups = 1 if stage.table is None else stage.table.groups
     rows = weight.reshape(groups, len(weight) // groups, -1)
-    packed = pack(rows, form, step)
+    packed = pack_blocks(rows, form, step)
     bias = np.zeros(groups * -(-rows.shape[1] // 4) * 4, dtype=np.int32)
     found = ((f"ann_w{number}", "int8_t", packed), (f"ann_b{number}", "int32_t", bias))
     return [
         {"name": name, "ctype": ctype, "length": len(values), "text": _text(values)}
         for name, ctype, values in found
     ]
-
-
-def pack(rows: NDArray[np.int8], form: str, step: int) -> NDArray[np.int8]:
-    """[group, output, input] in the kernel's order: blocks of four outputs, padded with zeros.
-
-    In a block, "plain": input after input, four weights each; "dsp" and "mve": `step` inputs
-    after the other, `step` weights of each of the four outputs.
-    """
-    groups, outputs, inputs = rows.shape
-    padded = np.zeros((groups, -(-outputs // 4) * 4, -(-inputs // step) * step), dtype=np.int8)
-    padded[:, :outputs, :inputs] = rows
-    width = 1 if form == "plain" else step
-    blocks = padded.reshape(groups, -1, 4, padded.shape[2] // width, width)
-    return np.ascontiguousarray(np.moveaxis(blocks, 2, 3)).ravel()
 
 
 def _text(values: NDArray[np.integer[Any]]) -> str:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from snnstack.backends.mcu.full import dot_form
 from snnstack.backends.mcu.hardware import McuHardware, hardware, memory_bytes
 from snnstack.backends.mcu.layer_text import comment, kinds, layer_view, listed_bits, route_strides
 from snnstack.backends.mcu.layout import CHUNK, Constant, Layout, plan
 from snnstack.backends.mcu.pack import BLOCK_ROWS
-from snnstack.backends.mcu.program import Program
+from snnstack.backends.mcu.program import ConvTable, Program
 from snnstack.backends.mcu.qemu import machine
 from snnstack.ir.nodes import Array
 from snnstack.program import digest
@@ -123,6 +124,14 @@ def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
         "conv_kinds": kinds(layout, "conv"),
         "listed_bits": listed_bits(layout),
         "max_stride": route_strides(layout),
+        "full": layout.full,
+        "full_bits": sorted(
+            {x.layer.accumulator_bits for x in layout.layers for r in x.routes if r.full}
+        ),
+        "full_maps": any(
+            r.full and isinstance(r.table, ConvTable) for x in layout.layers for r in x.routes
+        ),
+        "kernel": dot_form(layout.family),
         "arrays": [_array(constant) for constant in layout.constants],
         "riscv": board.is_riscv,
         "machine": stand_in,

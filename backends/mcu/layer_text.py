@@ -13,7 +13,7 @@ from snnstack.backends.mcu.geometry import AxisTaps, Quotient
 from snnstack.backends.mcu.layer_vectors import vectors
 from snnstack.backends.mcu.layout import ONE, Constant, LayerPlan, Layout, RoutePlan
 from snnstack.backends.mcu.numerics import NUMERICS
-from snnstack.backends.mcu.program import ConvTable
+from snnstack.backends.mcu.program import ConvTable, DenseTable
 
 _NO_GROUPS = "{ 1, 1, 31 }"
 _COMPARE = {"gt": ">", "ge": ">="}
@@ -207,6 +207,7 @@ def route_view(layout: Layout, plan: LayerPlan, index: int) -> dict[str, Any]:
         "count": route_count(route),
         "geometry": _geometry(route),
         "pool": _pool(route),
+        "full": _full(route),
         "call": _call(route, plan.layer.accumulator_bits, first=index == 0),
     }
 
@@ -218,7 +219,30 @@ def route_count(route: RoutePlan) -> str:
     return "s->count_input" if alone else f"s->count_{route.source}[{slot}]"
 
 
+def _full(route: RoutePlan) -> dict[str, Any] | None:
+    """Of a route that multiplies everything: bytes of its map, and the shape of a convolution."""
+    if route.full is None:
+        return None
+    shape = None
+    if isinstance(t := route.table, ConvTable):
+        sizes = (*t.in_shape, *t.out_shape, *t.weight.shape[1:3], *t.stride, *t.padding,
+                 *t.dilation, t.groups)  # fmt: skip
+        shape = ", ".join(map(str, sizes))
+    return {"bytes": 4 * route.full.map, "shape": shape}
+
+
+def _full_call(route: RoutePlan, bits: int, fours: int) -> str:
+    weight = route.weight.name
+    if isinstance(route.table, ConvTable):
+        buffers = "&shape, s->full_map, s->full_patch, s->full_column"
+        return f"snn_full_map_{bits}(acc, {buffers}, {weight}, {fours})"
+    outputs = route.table.weight.shape[1] if isinstance(route.table, DenseTable) else 0
+    return f"snn_full_{bits}(acc, s->full_map, s->full_column, {weight}, {fours}, {outputs})"
+
+
 def _call(route: RoutePlan, bits: int, *, first: bool) -> str:
+    if route.full is not None:
+        return _full_call(route, bits, route.full.fours)
     events = "s->pooled, n" if route.pool is not None else "events, n_events"
     kernel = "_".join(map(str, (f"snn_{route.kind}", bits, *_kernel(route))))
     weight = route.weight.name

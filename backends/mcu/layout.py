@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from snnstack.backends.mcu.full import Full, full, full_words
 from snnstack.backends.mcu.geometry import AxisTaps, Quotient, pool_strides, quotient, split, taps
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.kernels import Kernels, kernels
@@ -75,6 +76,7 @@ class RoutePlan:
     pool: Pool | None
     pool_split: tuple[Quotient, Quotient] | None
     pool_stride: tuple[Quotient, Quotient] | None
+    full: Full | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,13 @@ class Layout:
         return max(4 * -(-p.accumulators * p.layer.accumulator_bits // 32) for p in self.layers)
 
     @property
+    def full(self) -> tuple[int, int, int]:
+        """Words that routes in full form share: map, patch, column; all 0 if there is none."""
+        found = [r.full for layer in self.layers for r in layer.routes if r.full is not None]
+        sizes = [(f.map, max(1, f.patch), f.column) for f in found] or [(0, 0, 0)]
+        return max(s[0] for s in sizes), max(s[1] for s in sizes), max(s[2] for s in sizes)
+
+    @property
     def family(self) -> Kernels:
         """The kernels of the board's core."""
         return kernels(hardware(self.program.board).core)
@@ -188,7 +197,7 @@ class Layout:
             size = -(-(-(-size // 4) * 4 + 4 * (self.input_slots + 1) + ring) // 4) * 4
         else:
             size = -(-size // 4) * 4 + 8
-        size += self.scratch_bytes + (event * CHUNK if self.pools else 0)
+        size += self.scratch_bytes + (event * CHUNK if self.pools else 0) + 4 * sum(self.full)
         return -(-size // 4) * 4
 
     @property
@@ -289,8 +298,10 @@ def _layer(
     for name, values in arrays.items():
         if values is not None:
             parameters[name] = _parameter(f"{net}_{id_}_{name}", name, values)
+    family = kernels(hardware(program.board).core)
     routes = tuple(
-        _route(route, f"{net}_{id_}_{k}", *sources[route.source], order)
+        _full_route(route, f"{net}_{id_}_{k}", *sources[route.source], family)
+        or _route(route, f"{net}_{id_}_{k}", *sources[route.source], order)
         for k, route in enumerate(layer.routes)
     )
     fired = "uint8_t" if layer.refractory < 256 else "uint16_t"
@@ -333,6 +344,21 @@ def _idle(layer: Layer) -> bool:
         return True
     fires_at_zero = layer.threshold < 0 if layer.compare == "gt" else layer.threshold <= 0
     return not np.any(fires_at_zero)
+
+
+def _full_route(
+    route: Route, name: str, source: str, slots: int, family: Kernels
+) -> RoutePlan | None:
+    """The plan of a route that multiplies everything; None for one that goes by events."""
+    table, pool = route.table, route.pool
+    if route.form == "events" or isinstance(table, SparseTable):
+        return None
+    weight = Constant(f"{name}_w", "uint32_t", full_words(table, family))
+    return RoutePlan(
+        "full", route.delay, source, slots, weight, None, None, table, table.bits, 0, 0,
+        None, None, None, None, pool, None if pool is None else split(pool.in_shape),
+        None if pool is None else pool_strides(pool), full(table, family),
+    )  # fmt: skip
 
 
 def _route(route: Route, name: str, source: str, slots: int, order: tuple[int, ...]) -> RoutePlan:

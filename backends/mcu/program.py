@@ -61,6 +61,8 @@ class ConvTable:
 
 
 Table = DenseTable | SparseTable | ConvTable
+Form = Literal["events", "full"]
+"""How a route is computed: work per event, or all products in every step."""
 
 
 @node
@@ -68,13 +70,15 @@ class Route:
     """Synapses from `source` (a layer or the input), reading its events `delay` steps ago.
 
     With a `pool` (source in "hwc"), each event first becomes one event per window it lies in;
-    the table's source axis is the pooled map in memory order (channel last).
+    the table's source axis is the pooled map in memory order (channel last). `form` changes no
+    result; "full" exists for dense and convolution tables of 8 bits.
     """
 
     source: str
     delay: int
     table: Table
     pool: Pool | None = None
+    form: Form = "events"
 
 
 @node

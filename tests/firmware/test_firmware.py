@@ -21,6 +21,7 @@ from firmware_model import (
 )
 from numpy.typing import NDArray
 
+from snnstack.backends.mcu.full import can_be_full
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.program import DenseTable, Layer, Program, Route
 from snnstack.backends.mcu.run import run
@@ -275,6 +276,37 @@ def test_each_kind_of_layer_equals_the_model(case: str, board: str) -> None:
     layers, entry = CASES[case]
     net = program(board, layers, entry)  # type: ignore[arg-type]
     given = spikes(net.input.shape, 0.15, most=net.input.max_count)
+    assert_equal(net, given, run(net, given, probes=all_states(net), timeout_s=60))
+
+
+FULL = ("dense", "two dense routes with narrow sums", "counts", "recurrent", "delays",
+        "convolution with narrow sums", "convolution, stride and dilation",
+        "grouped convolution of a convolution", "overlapping pool", "pool with gaps")  # fmt: skip
+
+
+def in_full(net: Program) -> Program:
+    """The same network with every route that can multiply everything doing so."""
+    return replace(net, layers=tuple(_in_full(x) for x in net.layers))
+
+
+def _in_full(x: Layer) -> Layer:
+    routes = (replace(r, form="full") if can_be_full(r, 9) else r for r in x.routes)
+    return replace(x, routes=tuple(routes))
+
+
+@pytest.mark.parametrize("board", [M4, M55, "microbit-v1"])
+@pytest.mark.parametrize("case", FULL)
+def test_the_full_form_equals_the_model(case: str, board: str) -> None:
+    net = in_full(program(board, *CASES[case]))  # type: ignore[misc]
+    assert any(r.form == "full" for x in net.layers for r in x.routes)
+    given = spikes(net.input.shape, 0.3, most=net.input.max_count)
+    assert_equal(net, given, run(net, given, probes=all_states(net), timeout_s=60))
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_every_core_computes_the_full_form(board: str) -> None:
+    net = in_full(everything(board))
+    given = spikes(net.input.shape, 0.4, most=3)
     assert_equal(net, given, run(net, given, probes=all_states(net), timeout_s=60))
 
 
