@@ -83,6 +83,7 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "accumulator_bits": layer.accumulator_bits,
         "saturates": layer.saturate_v or layer.saturate_i,
         "from": [f"{route.source} ({route.delay} steps later)" for route in layer.routes],
+        "form": [route.form for route in layer.routes],
     }
 
 

@@ -11,6 +11,7 @@ from snnstack.backends.mcu.memory import memory_plan
 from snnstack.backends.mcu.program import Golden, InputPort, Layer, Order, Program
 from snnstack.backends.mcu.rules import NETWORK_RULES, PROGRAM_RULES
 from snnstack.board import Board
+from snnstack.compilers.mcu.forms import chosen
 from snnstack.compilers.mcu.order import orders, permutation, plain
 from snnstack.compilers.mcu.tables import route
 from snnstack.compilers.mcu.widths import histories, widths
@@ -32,6 +33,7 @@ def compile(network: QuantizedNetwork, board: Board) -> Program:
     """
     raise_if_any(ModelError, (p for rule in NETWORK_RULES for p in rule(network, board)))
     program = _program(plain(network), board)
+    program = chosen(program, network.settings.get("events_per_step", {}))
     program = replace(program, memory=memory_plan(program))
     raise_if_any(CapacityError, (p for rule in PROGRAM_RULES for p in rule(program)))
     return replace(program, golden=golden(network, program))

@@ -54,6 +54,7 @@ def quantise(
     raise_if_any(ModelError, problems)
     settings = {
         **graph.settings,
+        **_events(calibration),
         "granularity": granularity,
         "weight_bits": numerics.weight_bits,
         "calibrated_on": calibration.samples,
@@ -68,6 +69,14 @@ def quantise(
         settings=settings,
         metadata=graph.metadata,
     )
+
+
+def _events(calibration: Calibration) -> dict[str, dict[str, float]]:
+    """{"events_per_step": {source: mean}} where it was measured, else nothing."""
+    if not calibration.samples:
+        return {}
+    means = {name: float(a.mean.sum()) for name, a in calibration.activity.items()}
+    return {"events_per_step": means}
 
 
 def _weight_scale(
