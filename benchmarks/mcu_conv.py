@@ -3,8 +3,8 @@
 The N-MNIST network of the NIR paper (2x34x34, four convolutions, two dense layers, 300 steps of
 1 ms, at most one event per pixel in each) on recorded digits: instructions per inference of the
 program as `snnstack compile` makes it, of the same with events only, and of the same with every
-route in its full form (`Route.form`). Then random input of rising rate, to see from which rate on computing everything is
-cheaper. Needs the data of `SNNSTACK_DATA`.
+route in its full form (`Route.form`). Then random input of rising rate, to see from which rate
+on computing everything is cheaper. Needs the data of `SNNSTACK_DATA`.
 """
 
 from __future__ import annotations
