@@ -20,11 +20,13 @@ Step = Callable[[Any, State, Array], Array]
 Synapses = Callable[[Projection, Array, int], Array]
 
 
-def run_steps(graph: StepGraph, spikes: Spikes, probes: Sequence[tuple[str, str]] = ()) -> Trace:
+def run_steps(
+    graph: StepGraph, spikes: Spikes | Array, probes: Sequence[tuple[str, str]] = ()
+) -> Trace:
     """The float network on `spikes` [batch, step, input]; float64 throughout.
 
-    `probes` are (population, "v" or "i"). A population that does not fire passes its membrane
-    on as a value.
+    Input can also be an array of real numbers [batch, step, *shape]. `probes` are
+    (population, "v" or "i"). A population that does not fire passes its membrane on as a value.
     """
     return _run(graph, spikes, probes, _float_step, np.float64)
 
@@ -50,13 +52,13 @@ def run_quantized(
 
 def _run(
     network: StepGraph | QuantizedNetwork,
-    spikes: Spikes,
+    spikes: Spikes | Array,
     probes: Sequence[tuple[str, str]],
     step: Step,
     dtype: type,
     synapses: Synapses = synaptic_input,
 ) -> Trace:
-    batch, steps = spikes.batch, spikes.steps
+    batch, steps = _extent(spikes)
     values = {network.inputs[0].name: _by_step(spikes, dtype)}
     for p in network.populations:
         values[p.name] = np.zeros((steps, batch, p.n), dtype=dtype)
@@ -85,8 +87,15 @@ def _run(
     return Trace(fired, recorded, _counts(network, spikes, fired))
 
 
-def _by_step(spikes: Spikes, dtype: type) -> Array:
-    dense = spikes.dense().reshape(spikes.batch, spikes.steps, spikes.n)
+def _extent(spikes: Spikes | Array) -> tuple[int, int]:
+    if isinstance(spikes, Spikes):
+        return spikes.batch, spikes.steps
+    return int(spikes.shape[0]), int(spikes.shape[1])
+
+
+def _by_step(spikes: Spikes | Array, dtype: type) -> Array:
+    dense = spikes.dense() if isinstance(spikes, Spikes) else spikes
+    dense = dense.reshape(*_extent(spikes), -1)
     return dense.transpose(1, 0, 2).astype(dtype)
 
 
@@ -177,14 +186,15 @@ def _fire(p: Population | QuantizedPopulation, state: State, v: Array) -> Array:
 
 
 def _counts(
-    network: StepGraph | QuantizedNetwork, spikes: Spikes, fired: dict[str, Spikes]
+    network: StepGraph | QuantizedNetwork, spikes: Spikes | Array, fired: dict[str, Spikes]
 ) -> dict[str, Counts]:
     """Updates and spikes of every population; synaptic operations are the engine's to count."""
-    nothing = np.zeros(spikes.batch, dtype=np.int64)
+    batch, steps = _extent(spikes)
+    nothing = np.zeros(batch, dtype=np.int64)
     return {
         p.name: Counts(
             synops=nothing,
-            updates=np.full(spikes.batch, p.n * spikes.steps, dtype=np.int64),
+            updates=np.full(batch, p.n * steps, dtype=np.int64),
             spikes=fired[p.name].per_neuron().sum(axis=1) if p.name in fired else nothing,
         )
         for p in network.populations

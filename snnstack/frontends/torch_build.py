@@ -1,0 +1,417 @@
+"""From what was recorded over time to a `Graph`: every step must say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.frontends import torch_layers as layers
+from snnstack.frontends.torch_input import Axes
+from snnstack.frontends.torch_modules import said
+from snnstack.frontends.torch_record import Recorder
+from snnstack.frontends.torch_values import Value
+from snnstack.ir.graph import Edge, Graph
+from snnstack.ir.nodes import (
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    EventKind,
+    Flatten,
+    Input,
+    Leaf,
+    Linear,
+    Output,
+    Scale,
+    Shape,
+    SumPool2d,
+    Threshold,
+)
+from snnstack.ir.shapes import output_shape
+from snnstack.ir.step import size
+
+INPUT, OUTPUT = "input", "output"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Nodes (with delays in steps) whose sum something is; `node` is their shape in the graph.
+
+    `shape` is what the framework sees; both have the same elements in the same order.
+    """
+
+    sources: tuple[tuple[str, int], ...]
+    node: Shape
+    shape: Shape
+
+
+@dataclass
+class Builder:
+    """Nodes and edges made so far. `made`: the place of every expression by its key."""
+
+    recorder: Recorder
+    axes: Axes
+    dt: float
+    events: EventKind
+    nodes: dict[str, Leaf] = field(default_factory=dict)
+    edges: dict[Edge, None] = field(default_factory=dict)
+    made: dict[Any, Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    membranes: frozenset[str] = frozenset()
+
+    def graph(self, results: list[Value]) -> Graph:
+        """The network that gives `results`, values of one step."""
+        self.nodes[INPUT] = Input(self._input_shape(), self.events)
+        places = [self.place(value) for value in results]
+        while self.waiting:
+            self._inputs_of(self.waiting.pop())
+        for k, place in enumerate(places):
+            name = OUTPUT if len(places) == 1 else f"{OUTPUT}{k}"
+            self.nodes[name] = Output(place.node)
+            self._join(place, name)
+        raise_if_any(ModelError, dict.fromkeys(self.problems))
+        return Graph(self.nodes, _tidy(tuple(self.edges)), dt=self.dt, integrator="euler")
+
+    def _input_shape(self) -> Shape:
+        """As the network first sees it, if it always sees it so; else as the sample has it."""
+        found = {v.shape for v in self._uses() if _plain(v.data)}
+        count = size(self.axes.feature_shape)
+        shapes = {shape for shape in found if size(shape) == count}
+        shape = shapes.pop() if len(found) == 1 and shapes else self.axes.feature_shape
+        return shape or (1,)
+
+    def _uses(self) -> Iterator[Value]:
+        for calls in self.recorder.calls.values():
+            yield from _inputs(calls[-1])
+
+    # Expressions
+
+    def place(self, value: Value) -> Place:
+        """Where the value of an expression is found, with all nodes that this needs."""
+        key = expression_key(value, self.recorder, self.recorder.reading)
+        if key not in self.made:
+            self.made[key] = self._placed(value)
+        return self.made[key]
+
+    def _placed(self, value: Value) -> Place:
+        match value.op:
+            case "x":
+                return self._from_input(value)
+            case "spikes":
+                return self._from_neuron(value)
+            case "state":
+                return self._from_membrane(value)
+            case "zero":
+                return Place((), value.shape, value.shape)
+            case "reshape":
+                given = self.place(value.args[0])
+                return Place(given.sources, given.node, value.shape)
+            case "gather":
+                return self._gathered(value)
+            case "sum":
+                return self._summed([self.place(v) for v in value.args], value.shape)
+            case "affine":
+                return self._affine(value)
+            case "max":
+                return self._maximum(value)
+            case "node":
+                return self._chain(self._base(value), self.place(value.args[0]), value)
+        return self._impossible(value)
+
+    def _impossible(self, value: Value) -> Place:
+        where, what, hint = value.key
+        self.problems.append(Problem(where, what, hint))
+        return Place((), value.shape or (1,), value.shape or (1,))
+
+    def _from_input(self, value: Value) -> Place:
+        node = self.nodes[INPUT]
+        assert isinstance(node, Input)
+        whole = Place(((INPUT, 0),), node.shape, node.shape)
+        if _plain(value.data) and size(value.shape) == size(node.shape):
+            return Place(whole.sources, node.shape, value.shape)
+        return self._rearranged("pick", [whole], value.data, value.shape)
+
+    def _from_neuron(self, value: Value) -> Place:
+        name, call = value.key
+        place = self._population(name, value.shape)
+        delay = self._delay(name, call)
+        module, kind = self.recorder.modules[name]
+        factor = kind.factor(module)
+        sources = ((place.sources[0][0], delay),)
+        if factor is None:
+            return Place(sources, place.node, place.shape)
+        full = np.broadcast_to(factor, place.shape).reshape(place.node)
+        return self._node(f"{name}_factor", Scale(full.copy()), Place(sources, place.node, ()))
+
+    def _from_membrane(self, value: Value) -> Place:
+        name, call, variable = value.key
+        module, _ = self.recorder.modules[name]
+        if variable == "mem" and name in self.membranes and self._delay(name, call) == 0:
+            return self._population(name, value.shape)
+        hint = "send its spikes; only the last layer's membrane can be read"
+        self.problems.append(Problem(said(name, module), f"sends its state '{variable}'", hint))
+        return Place((), value.shape, value.shape)
+
+    def _delay(self, name: str, call: int) -> int:
+        if name in self.recorder.sequences:
+            return 0
+        return self.recorder.reading - call
+
+    def _population(self, name: str, shape: Shape) -> Place:
+        if name not in self.nodes:
+            self._add_neuron(name, shape)
+        node = self.nodes.get(name)
+        return Place(((name, 0),), shape if node is None else _neuron_shape(node), shape)
+
+    def _add_neuron(self, name: str, shape: Shape) -> None:
+        module, kind = self.recorder.modules[name]
+        found = [Problem(said(name, module), *text) for text in kind.problems(module)]
+        self.problems += found
+        if found:
+            return
+        try:
+            node = kind.neuron(module, shape, self.dt, name not in self.membranes)
+        except ValueError as error:
+            what = f"has parameters that do not fit its shape {list(shape)}: {error}"
+            self.problems.append(Problem(said(name, module), what, "one value, or one per neuron"))
+            return
+        keeps = len(shape) == 1 or _is_map(self.recorder.calls[name][-1])
+        self.nodes[name] = node if keeps else _flattened(node)
+        self.waiting.append(name)
+
+    def _inputs_of(self, name: str) -> None:
+        """Join a neuron with what its last call was given, and with itself."""
+        module, kind = self.recorder.modules[name]
+        place = self.place(self.recorder.calls[name][-1])
+        shape = _neuron_shape(self.nodes[name])
+        for suffix, node in kind.recurrent(module) if name not in self.membranes else ():
+            self.nodes[f"{name}.{suffix}"] = _spread(node, shape)
+            self.edges[Edge(name, f"{name}.{suffix}", 1)] = None
+            self.edges[Edge(f"{name}.{suffix}", name, 0)] = None
+        self._join(self._seen_as(place, shape), name, 1 if kind.late else 0)
+
+    def _join(self, place: Place, name: str, more: int = 0) -> None:
+        for source, delay in place.sources:
+            self.edges[Edge(source, name, delay + more)] = None
+
+    def _node(self, base: str, node: Leaf, given: Place) -> Place:
+        """A new node that reads `given`."""
+        name, number = base, 1
+        while name in self.nodes:
+            number += 1
+            name = f"{base}_{number}"
+        self.nodes[name] = node
+        self._join(given, name)
+        shape = output_shape(node, given.node)
+        return Place(((name, 0),), shape, shape)
+
+    def _seen_as(self, place: Place, shape: Shape) -> Place:
+        """`place` with its shape in the graph: only flattening can be said there."""
+        if place.node == shape:
+            return place
+        if shape == (size(place.node),):
+            return self._node("flatten", Flatten(place.node, 0, -1), place)
+        for source, _ in place.sources[:1]:
+            what = f"is followed by a reshape from {list(place.node)} to {list(shape)}"
+            hint = "reshape the sample instead, or use convolutions in front of convolutions"
+            self.problems.append(Problem(source, what, hint))
+        return Place(place.sources, shape, shape)
+
+    def _flat(self, place: Place) -> Place:
+        flat = self._seen_as(place, (size(place.node),))
+        return Place(flat.sources, flat.node, flat.node)
+
+    def _base(self, value: Value) -> str:
+        key = value.key[0]
+        return str(key)
+
+    def _chain(self, base: str, given: Place, value: Value, nodes: Any = None) -> Place:
+        """The nodes of a layer, one after the other."""
+        shape = given.shape
+        try:
+            made = value.data(shape) if nodes is None else nodes
+        except ValueError as error:
+            self.problems.append(Problem(base, str(error), "apply it per channel"))
+            return given
+        place = given
+        for suffix, node in made:
+            node, place = self._fitting(node, place)
+            place = self._node(base + suffix, node, place)
+        if size(place.node) == size(value.shape):
+            return Place(place.sources, place.node, value.shape)
+        return place
+
+    def _fitting(self, node: Leaf, place: Place) -> tuple[Leaf, Place]:
+        """The node and its input brought to one shape, where the framework's was a reshape."""
+        if place.node == place.shape:
+            return node, place
+        if isinstance(node, Scale):
+            full = np.broadcast_to(node.scale, place.shape).reshape(place.node)
+            return Scale(full.copy()), place
+        if hasattr(node, "weight") and not hasattr(node, "stride") and len(place.shape) > 1:
+            rows = size(place.shape[:-1])
+            weight = np.kron(np.eye(rows), node.weight)  # type: ignore[union-attr]
+            bias = getattr(node, "bias", None)
+            full_bias = None if bias is None else np.tile(bias, rows)
+            return layers.dense(weight, full_bias), self._flat(place)
+        seen = self._seen_as(place, place.shape)
+        return node, Place(seen.sources, seen.node, seen.node)
+
+    def _gathered(self, value: Value) -> Place:
+        places = [self.place(v) for v in value.args]
+        return self._rearranged("pick", places, value.data, value.shape)
+
+    def _rearranged(self, base: str, places: list[Place], order: Any, shape: Shape) -> Place:
+        """Elements of several places in a new order."""
+        start, parts = 0, []
+        for place in places:
+            count = size(place.node)
+            try:
+                weight = layers.selection(np.asarray(order), count, start)
+            except ValueError as error:
+                hint = "keep the elements in their order"
+                self.problems.append(Problem(place.sources[0][0], str(error), hint))
+                return place
+            parts.append(self._node(base, Linear(weight), self._flat(place)))
+            start += count
+        return self._summed(parts, shape)
+
+    def _summed(self, places: list[Place], shape: Shape) -> Place:
+        known = [p for p in places if p.sources]
+        if not known:
+            return Place((), shape, shape)
+        if len({p.node for p in known}) > 1:
+            known = [self._flat(p) for p in known]
+        listed = [source for p in known for source in p.sources]
+        for source in {s for s in listed if listed.count(s) > 1}:
+            count = listed.count(source)
+            once = Place((source,), known[0].node, known[0].node)
+            double = self._node("twice", Scale(np.full(known[0].node, float(count))), once)
+            listed = [s for s in listed if s != source] + list(double.sources)
+        return Place(tuple(listed), known[0].node, shape)
+
+    def _affine(self, value: Value) -> Place:
+        """Batch normalisation: folded into the layer before it where there is one."""
+        scale, shift = value.data
+        before = value.args[0]
+        if before.op == "node":
+            given = self.place(before.args[0])
+            made = before.data(given.shape)
+            last = layers.folded(made[-1][1], scale, shift)
+            if last is not None:
+                nodes = [*made[:-1], (made[-1][0], last)]
+                return self._chain(self._base(before), given, before, nodes)
+        given = self.place(before)
+        nodes = layers.channel_affine(scale, shift)(given.shape)
+        return self._chain(self._base(value), given, value, nodes)
+
+    def _maximum(self, value: Value) -> Place:
+        kernel, stride, padding = value.data
+        given = self.place(value.args[0])
+        nodes = layers.sums_over_windows(kernel, stride or kernel, padding)(given.shape)
+        pooled = self._chain(f"{self._base(value)}_sum", given, value, nodes)
+        half = np.full(pooled.node, 0.5)
+        return self._node(self._base(value), Threshold(half), pooled)
+
+
+def _plain(order: Any) -> bool:
+    return bool(np.array_equal(order, np.arange(len(order))))
+
+
+def _spread(node: Leaf, shape: Shape) -> Leaf:
+    if isinstance(node, Scale):
+        return Scale(np.array(np.broadcast_to(node.scale, shape)))
+    return node
+
+
+def _neuron_shape(node: Any) -> Shape:
+    shape: Shape = node.r.shape
+    return shape
+
+
+def _flattened(node: Any) -> Leaf:
+    arrays = {n: v.ravel() for n, v in vars(node).items() if isinstance(v, np.ndarray)}
+    flat: Leaf = replace(node, **arrays)
+    return flat
+
+
+def _is_map(value: Value) -> bool:
+    """Whether a value has the axes of an image or a sequence, channel first."""
+    if value.op in ("x", "max"):
+        return True
+    if value.op in ("affine", "sum") or (value.op == "node" and value.key[0] in ("scale", "add")):
+        return _is_map(value.args[0])
+    if value.op == "node":
+        made = value.data(value.args[0].shape)
+        return isinstance(made[0][1], (Conv1d, Conv2d, AvgPool2d, SumPool2d))
+    return False
+
+
+def _inputs(value: Value) -> Iterator[Value]:
+    if value.op == "x":
+        yield value
+    for inner in value.args:
+        yield from _inputs(inner)
+
+
+def _tidy(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
+    """Delays are said only where one is not 0: a feed-forward network needs none."""
+    if any(edge.delay for edge in edges):
+        return edges
+    return tuple(Edge(edge.source, edge.target) for edge in edges)
+
+
+def expression_key(value: Value, recorder: Recorder, call: int) -> Any:
+    """Equal for expressions that mean the same, in whatever step they were recorded."""
+    if value.op in ("spikes", "state"):
+        name = value.key[0]
+        ago = 0 if name in recorder.sequences else call - value.key[1]
+        return (value.op, name, ago, *value.key[2:])
+    if value.op == "x":
+        at = value.key if value.key in (None, "all") else call - value.key
+        return ("x", at, value.data.tobytes(), value.shape)
+    inner = tuple(expression_key(v, recorder, call) for v in value.args)
+    return (value.op, value.key, value.shape, inner)
+
+
+def steps_agree(recorder: Recorder) -> Iterator[Problem]:
+    """Every neuron must be given the same expression in every step, but for the first few."""
+    counts = {name: len(calls) for name, calls in recorder.calls.items()}
+    most = max(counts.values(), default=0)
+    for name, calls in recorder.calls.items():
+        where = said(name, recorder.modules[name][0])
+        if name not in recorder.sequences and len(calls) != most:
+            what = f"is called {len(calls)} times, others {most} times"
+            yield Problem(where, what, "call every neuron once a step, each layer its own")
+            continue
+        keys = [expression_key(value, recorder, k) for k, value in enumerate(calls)]
+        late = _longest(keys[-1])
+        if any(key != keys[-1] for key in keys[late:]):
+            what = "is not given the same in every step"
+            yield Problem(where, what, "the same layers must run in every step")
+        elif isinstance(_offset(keys[-1]), int) and _offset(keys[-1]):
+            what = "reads the input of another step than its own"
+            yield Problem(where, what, "read sample[t] in step t")
+
+
+def _longest(key: Any) -> int:
+    """The largest number of steps that a key looks back."""
+    if isinstance(key, tuple):
+        if len(key) > 2 and key[0] in ("spikes", "state"):
+            return int(key[2])
+        return max((_longest(part) for part in key), default=0)
+    return 0
+
+
+def _offset(key: Any) -> Any:
+    """How many steps ago the input is read, 0 where it is not."""
+    if isinstance(key, tuple):
+        if len(key) == 4 and key[0] == "x":
+            return key[1] if isinstance(key[1], int) else 0
+        found = [_offset(part) for part in key]
+        return next((k for k in found if k), 0)
+    return 0

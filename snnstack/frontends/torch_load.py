@@ -1,0 +1,401 @@
+"""A live torch module as a `Graph`, with what its neurons did on the sample."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from snnstack.errors import ModelError, Problem, fail, raise_if_any
+from snnstack.frontends.torch_build import Builder, expression_key, steps_agree
+from snnstack.frontends.torch_input import Axes, marks, time_axis, whole
+from snnstack.frontends.torch_modules import said
+from snnstack.frontends.torch_neurons import kind_of
+from snnstack.frontends.torch_record import Recorder, finished, recording
+from snnstack.frontends.torch_values import Value, attach, tensors, value_of
+from snnstack.ir.graph import Graph
+from snnstack.ir.nodes import Array, EventKind
+
+Forward = Callable[[Any, Any], Any]
+TRACED_STEPS = 6
+"""Steps of a module that takes one step at a time: enough to see every connection."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A module's network. `x` [sample, step, *input shape]: the sample as the network takes it.
+
+    `by_step`: the module takes one step of the sample at a time, so that a caller has the loop.
+    """
+
+    graph: Graph
+    x: Array
+    axes: Axes
+    by_step: bool
+
+
+def trace(
+    module: Any,
+    sample: Any,
+    *,
+    forward: Forward | None = None,
+    outputs: Sequence[str] | None = None,
+    dt: float = 1.0,
+    name: str | None = None,
+) -> Traced:
+    """The network of a module of snnTorch or SpikingJelly, found by running it on `sample`.
+
+    `sample`: what the module's forward takes; or, for a module that does one step at a time,
+    [step, sample, ...]. `forward(module, sample)` runs it where its own forward takes more.
+    Raises ModelError with every module that cannot be expressed, and what would do instead.
+    """
+    import torch
+
+    sample = torch.as_tensor(sample)
+    if not sample.numel():
+        raise fail(ModelError, "input", "the sample is empty", "give at least one step")
+    binary = bool(((sample == 0) | (sample == 1)).all())
+    with at_rest(module), torch.no_grad(), one_thread():
+        by_step, first = _how(module, sample, forward)
+        axes = _axes(sample, by_step, first)
+        twin = fresh(module)
+        recorder = Recorder(_names(twin), axes, binary)
+        with recording(recorder):
+            out = _run(twin, marks(sample), by_step, forward, TRACED_STEPS, tagged=sample)
+    finished(recorder)
+    raise_if_any(ModelError, steps_agree(recorder))
+    graph, x = _graph(recorder, axes, out, sample, outputs, dt)
+    return Traced(graph.with_(metadata={"name": name or type(module).__name__}), x, axes, by_step)
+
+
+def clear(module: Any) -> None:
+    """All neurons back to the start."""
+    for inner in module.modules():
+        found = kind_of(inner)
+        if found is not None:
+            found.clear(inner)
+        elif type(inner).__module__.startswith("spikingjelly") and hasattr(inner, "reset"):
+            inner.reset()
+
+
+def fresh(module: Any) -> Any:
+    """A copy without any state from earlier runs; the module itself where it cannot be copied."""
+    clear(module)
+    try:
+        return copy.deepcopy(module)
+    except (RuntimeError, TypeError):
+        return module
+
+
+@contextmanager
+def at_rest(module: Any) -> Iterator[None]:
+    """The module in evaluation mode, and as it was afterwards."""
+    training = {id(m): m.training for m in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for inner in module.modules():
+            inner.training = training[id(inner)]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Many small products, as in a trace, are faster on one thread."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _names(module: Any) -> dict[int, str]:
+    return {id(m): n or type(m).__name__ for n, m in module.named_modules()}
+
+
+def _how(module: Any, sample: Any, forward: Forward | None) -> tuple[bool, Recorder]:
+    """(whether the module does one step at a time, what a run found out about the axes)."""
+    found, reasons = [], []
+    for by_step in (False, True):
+        if by_step and (forward is not None or sample.ndim < 2):
+            continue
+        twin = fresh(module)
+        recorder = Recorder(_names(twin), None, False)
+        try:
+            with recording(recorder):
+                _run(twin, marks(sample), by_step, forward, 2, tagged=sample)
+        except Exception as error:  # whatever a user's forward raises
+            reasons.append(f"{type(error).__name__}: {error}")
+            continue
+        if not by_step and _has_time(recorder, sample, forward):
+            return False, recorder
+        found.append((by_step, recorder))
+    if not found:
+        raise fail(ModelError, type(module).__name__, _unable(module, reasons), HOW)
+    by_step, recorder = found[-1]
+    if not recorder.calls:
+        hint = "the neurons of snnTorch and of SpikingJelly are known"
+        raise fail(ModelError, type(module).__name__, "has no spiking neuron that ran", hint)
+    return by_step, recorder
+
+
+HOW = (
+    "give the sample that its forward takes, or [step, sample, ...] for a module of one step, "
+    "or forward=lambda net, sample: ... that runs all steps"
+)
+
+
+def _unable(module: Any, reasons: list[str]) -> str:
+    """Why it did not run, with a note on states that forward wants to be given."""
+    needed = [
+        p.name
+        for p in list(inspect.signature(type(module).forward).parameters.values())[2:]
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    states = f"; its forward also wants {', '.join(needed)}" if needed else ""
+    return f"could not be run on the sample: {reasons[-1]}{states}"
+
+
+def _has_time(recorder: Recorder, sample: Any, forward: Forward | None) -> bool:
+    """Whether the module went through the steps by itself."""
+    many = any(len(calls) > 1 for calls in recorder.calls.values())
+    return many or bool(recorder.sequences) or (forward is not None and bool(recorder.calls))
+
+
+def _axes(sample: Any, by_step: bool, first: Recorder) -> Axes:
+    shape, sequence = tuple(sample.shape), bool(first.sequences)
+    time: int | None = 0
+    if not by_step:
+        many = any(len(calls) > 1 for calls in first.calls.values())
+        time = time_axis(first.seen) if many else 0
+        if sequence:
+            time = next((one[-1] for one in first.seen if -1 in one), None)
+            repeated = sample.ndim > 1 and any(s.get(-1) is None for s in first.seen)
+            time = None if repeated else time
+    rest = [axis for axis in range(len(shape)) if axis != time]
+    batch = rest[0] if len(rest) > 1 else None
+    return Axes(shape, time, batch, sequence)
+
+
+def _run(
+    module: Any, sample: Any, by_step: bool, forward: Forward | None, steps: int, tagged: Any = None
+) -> list[Any]:
+    """The results of the last call; of every step where the caller has the loop."""
+    if not by_step:
+        if tagged is not None:
+            attach(sample, whole(tagged))
+        return [module(sample) if forward is None else forward(module, sample)]
+    outs = []
+    for part in sample[:steps]:
+        if tagged is not None:
+            attach(part, whole(tagged))
+        outs.append(module(part))
+    return outs[-1:]
+
+
+def _graph(
+    recorder: Recorder,
+    axes: Axes,
+    out: Any,
+    sample: Any,
+    outputs: Sequence[str] | None,
+    dt: float,
+) -> tuple[Graph, Array]:
+    recorder.reading = max(len(calls) for calls in recorder.calls.values()) - 1
+    results = _results(recorder, out) if outputs is None else _named(recorder, outputs)
+    x = as_steps(sample, axes, _steps(recorder, axes, sample))
+    membranes = frozenset(v.key[0] for v in results if v.op == "state")
+    raise_if_any(ModelError, _read_membranes(recorder, membranes))
+    builder = Builder(recorder, axes, dt, event_kind(x), membranes=membranes)
+    graph = builder.graph(results)
+    shape = graph.inputs()["input"].shape
+    return graph, x.reshape(*x.shape[:2], *shape)
+
+
+def _steps(recorder: Recorder, axes: Axes, sample: Any) -> int:
+    if axes.time is not None:
+        return int(sample.shape[axes.time])
+    return max([recorder.reading + 1, *recorder.sequences.values()])
+
+
+def event_kind(x: Array) -> EventKind:
+    """What the input carries: 0/1, counts 0..255, or any numbers."""
+    if np.all((x == 0) | (x == 1)):
+        return "binary"
+    return "count" if np.all((x >= 0) & (x <= 255) & (x == np.rint(x))) else "real"
+
+
+def as_steps(sample: Any, axes: Axes, steps: int) -> Array:
+    """The sample as [sample, step, *features]."""
+    values = np.asarray(sample.detach().cpu().numpy())
+    if axes.time is None:
+        values = np.broadcast_to(values[None], (steps, *values.shape))
+        order = [0, 1 if axes.batch is not None else -1]
+    else:
+        order = [axes.time, -1 if axes.batch is None else axes.batch]
+    if order[1] < 0:
+        return np.moveaxis(values, order[0], 0)[None]
+    return np.moveaxis(values, order, (1, 0))
+
+
+def _results(recorder: Recorder, out: Any) -> list[Value]:
+    """What the network returns of its last step: spikes before membranes, last layers only."""
+    found: dict[Any, Value] = {}
+    for tensor in tensors(out):
+        value = value_of(tensor)
+        for result in _frontier(value) if value is not None else ():
+            if _latest(recorder, result) == recorder.reading:
+                found[expression_key(result, recorder, recorder.reading)] = result
+    spiking = {v.key[0] for v in found.values() if v.op == "spikes"}
+    kept = [v for v in found.values() if v.op != "state"]
+    mem = [v for v in found.values() if v.op == "state" and v.key[2] == "mem"]
+    kept += [v for v in mem if v.key[0] not in spiking and not spiking]
+    last = [v for v in kept if not _feeds(recorder, v, kept)]
+    if not last:
+        hint = "name the neurons that are read: outputs=['lif2']"
+        raise fail(ModelError, "output", "what the module returns comes from no neuron", hint)
+    return last
+
+
+def _frontier(value: Value) -> Iterator[Value]:
+    """Spikes, membranes and layers that a result is made of; arithmetic over time is passed."""
+    passing = value.op == "node" and value.key[0] in ("scale", "add")
+    if passing or value.op in ("opaque", "reshape", "sum", "gather"):
+        for inner in value.args:
+            yield from _frontier(inner)
+    elif value.op in ("spikes", "state", "node", "affine", "max"):
+        yield value
+
+
+def _latest(recorder: Recorder, value: Value) -> int:
+    """The last step that a value depends on."""
+    if value.op in ("spikes", "state"):
+        return recorder.reading if value.key[0] in recorder.sequences else int(value.key[1])
+    return max((_latest(recorder, inner) for inner in value.args), default=-1)
+
+
+def _feeds(recorder: Recorder, value: Value, others: Sequence[Value]) -> bool:
+    """Whether a neuron's spikes lead, within the step, to another result."""
+    if value.op != "spikes":
+        return False
+    name = value.key[0]
+    rest = (other for other in others if other is not value)
+    return any(name in _before(recorder, other, set()) for other in rest)
+
+
+def _before(recorder: Recorder, value: Value, seen: set[str]) -> set[str]:
+    """Neurons that lead to a value within one step."""
+    if value.op in ("spikes", "state"):
+        name, call = value.key[0], value.key[1]
+        calls = recorder.calls[name]
+        if name in seen or (call != len(calls) - 1 and name not in recorder.sequences):
+            return seen
+        inner = _before(recorder, calls[-1], set(seen) | {name})
+        return seen | inner
+    for part in value.args:
+        if part.op == "spikes":
+            late = part.key[1] != len(recorder.calls[part.key[0]]) - 1
+            if late and part.key[0] not in recorder.sequences:
+                continue
+        seen = seen | _before(recorder, part, seen)
+    return seen
+
+
+def _named(recorder: Recorder, outputs: Sequence[str]) -> list[Value]:
+    unknown = [name for name in outputs if name not in recorder.calls]
+    if unknown:
+        hint = f"neurons that ran: {', '.join(recorder.calls)}"
+        raise fail(ModelError, "output", f"there is no neuron {unknown[0]!r}", hint)
+    found = []
+    for name in outputs:
+        value = recorder.calls[name][-1]
+        call = len(recorder.calls[name]) - 1
+        found.append(Value("spikes", (), (name, call), value.shape, value.lead, True))
+    return found
+
+
+def _read_membranes(recorder: Recorder, names: frozenset[str]) -> Iterator[Problem]:
+    """A membrane that is the result must not be reset by spikes that nobody reads."""
+    for name in names:
+        module, _ = recorder.modules[name]
+        if getattr(module, "reset_mechanism", "none") != "none":
+            what = "gives its membrane as the result, which its own spikes reset"
+            hint = "train it with reset_mechanism='none', or read spikes: outputs=['" + name + "']"
+            yield Problem(said(name, module), what, hint)
+
+
+@dataclass
+class Monitor:
+    """What every neuron sent: {name: arrays of one step, or of all steps at once}."""
+
+    names: Mapping[int, str]
+    spikes: dict[str, list[Any]]
+    inside: bool = False
+
+
+def run_module(
+    module: Any,
+    sample: Any,
+    traced: Traced,
+    forward: Forward | None = None,
+    *,
+    double: bool = False,
+) -> dict[str, Array]:
+    """The framework's own run: {neuron: spikes [sample, step, n]}, and results that do not fire.
+
+    The value of a spike, `graded_spikes_factor`, is taken out.
+    """
+    import torch
+    from torch import nn
+
+    sample = torch.as_tensor(sample)
+    sample = sample.double() if double else sample
+    module = fresh(module)
+    names = _names(module)
+    monitor = Monitor(names, {})
+    plain = nn.Module.__call__
+
+    def call(inner: Any, *args: Any, **kwargs: Any) -> Any:
+        found = None if monitor.inside else kind_of(inner)
+        if found is None:
+            return plain(inner, *args, **kwargs)
+        monitor.inside = True
+        try:
+            out = plain(inner, *args, **kwargs)
+        finally:
+            monitor.inside = False
+        name = names.get(id(inner), type(inner).__name__)
+        listed = list(tensors(out))
+        kept = listed[-1] if name in _silent(traced.graph) else listed[0]
+        monitor.spikes.setdefault(name, []).append(kept.detach().cpu().numpy().copy())
+        return out
+
+    with at_rest(module), torch.no_grad():
+        nn.Module.__call__ = call
+        try:
+            _run(module, sample, traced.by_step, forward, len(sample))
+        finally:
+            nn.Module.__call__ = plain
+    clear(module)
+    return {n: _stacked(parts, traced.axes) for n, parts in monitor.spikes.items()}
+
+
+def _silent(graph: Graph) -> set[str]:
+    return {n for n, node in graph.nodes.items() if type(node).__name__ in ("LI", "CubaLI", "I")}
+
+
+def _stacked(parts: list[Array], axes: Axes) -> Array:
+    """[sample, step, n] from arrays of one step each, or of all steps."""
+    found = parts[0] if axes.sequence and len(parts) == 1 else np.stack(parts)
+    if axes.batch is None:
+        found = found[:, None]
+    found = np.moveaxis(found, 0, 1)
+    return found.reshape(*found.shape[:2], -1)

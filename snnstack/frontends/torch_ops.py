@@ -1,0 +1,409 @@
+"""What torch functions between modules do to a traced value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from snnstack.frontends import torch_layers as layers
+from snnstack.frontends.torch_modules import maximum, node
+from snnstack.frontends.torch_values import (
+    Value,
+    attach,
+    detach,
+    opaque,
+    tensors,
+    value_of,
+)
+
+SAME = frozenset(
+    """
+    detach detach_ clone contiguous float double to type type_as requires_grad_ cpu alias dropout
+    dropout1d dropout2d feature_dropout alpha_dropout data expand_as real
+    """.split()  # noqa: SIM905
+)
+"""Functions that return what they are given, where shape and values stay."""
+MOVES = frozenset(
+    """
+    view reshape flatten unflatten ravel permute transpose movedim moveaxis swapaxes swapdims t T mT
+    __getitem__ select narrow unbind split chunk unsqueeze squeeze flip roll index_select cat concat
+    concatenate stack hstack tile repeat expand broadcast_to view_as reshape_as __iter__
+    tensor_split take_along_dim rot90 squeeze_ unsqueeze_
+    """.split()  # noqa: SIM905
+)
+"""Functions that only move elements."""
+
+
+CONSTANT = frozenset(
+    "zeros_like ones_like full_like new_zeros new_ones new_full empty_like new_empty".split()  # noqa: SIM905
+)
+"""Functions whose result does not depend on their argument's values."""
+
+
+def record(recorder: Any, function: Any, args: Any, kwargs: Any, out: Any) -> None:
+    """Attach to the tensors of `out` what `function` made of its arguments."""
+    name = getattr(function, "__name__", str(function))
+    if name == "__get__":
+        name = getattr(getattr(function, "__self__", None), "__name__", name)
+    if name == "__setitem__":
+        _written(recorder, args)
+        return
+    outs = [t for t in tensors(out) if t.is_floating_point()]
+    if not outs:
+        return
+    given = [value_of(t) for t in (*tensors(args), *tensors(kwargs))]
+    if name in CONSTANT:
+        _give(recorder, outs, None)
+        return
+    if name in SAME | MOVES and all(v is not None and v.op == "sample" for v in given):
+        for tensor in outs:
+            attach(tensor, given[0])
+        return
+    blocked = any(v is not None and v.op == "opaque" for v in given)
+    if recorder.axes is None or blocked:
+        _give(recorder, outs, _nothing(recorder, name, args, kwargs))
+    elif name in SAME and len(outs) == 1 and _unchanged(args[0], outs[0]):
+        _give(recorder, outs, value_of(args[0]))
+    elif name in MOVES and name in ("cat", "concat", "concatenate", "hstack", "stack"):
+        _joined(recorder, function, name, args, kwargs, outs)
+    elif name in MOVES:
+        _moved(recorder, function, name, args, kwargs, outs)
+    else:
+        handler = HANDLERS.get(name.strip("_").removesuffix("_"))
+        value = handler(recorder, args, kwargs, outs) if handler and len(outs) == 1 else None
+        _give(recorder, outs, value or _nothing(recorder, name, args, kwargs))
+
+
+def _unchanged(given: Any, out: Any) -> bool:
+    return given.shape == out.shape and out.is_floating_point()
+
+
+def _give(recorder: Any, outs: list[Any], value: Value | None) -> None:
+    for tensor in outs:
+        if value is None:
+            detach(tensor)
+        else:
+            recorder.tag(tensor, value)
+
+
+def _nothing(recorder: Any, name: str, args: Any, kwargs: Any) -> Value:
+    found = [recorder.used(t) for t in (*tensors(args), *tensors(kwargs))]
+    known = [v for v in found if v is not None]
+    for value in known:
+        if value.op == "opaque":
+            return replace(value, args=tuple(known))
+    hint = "use sums, scales, reshapes, Linear, Conv, pooling and spiking neurons between spikes"
+    what = "is nothing that a network of spikes can do"
+    return opaque(f"{name}()", what, hint, *known)
+
+
+def _written(recorder: Any, args: Any) -> None:
+    """`target[...] = value`: only good for collecting results."""
+    parts = [recorder.used(t) for t in tensors(args)]
+    value = opaque("__setitem__()", "writes into a tensor", "", *(p for p in parts if p))
+    attach(args[0], value)
+
+
+# Moving elements: the same function, applied to element numbers, says where each comes from.
+
+
+def _moved(recorder: Any, function: Any, name: str, args: Any, kwargs: Any, outs: Any) -> None:
+    given = args[0]
+    value = recorder.used(given)
+    if value is None or value.op == "opaque":
+        _give(recorder, outs, value)
+        return
+    lead = value.lead
+    numbers = _numbers(given.shape, lead)
+    moved = [t for t in tensors(function(numbers, *args[1:], **kwargs))]
+    for tensor, places in zip(outs, moved, strict=False):
+        found = _placed(value, places, tuple(given.shape))
+        if found is None:
+            what = f"mixes steps or samples: {list(given.shape)} becomes {list(tensor.shape)}"
+            found = opaque(f"{name}()", what, "move features only, inside a step", value)
+        attach(tensor, found)
+
+
+def _numbers(shape: Any, lead: int) -> Any:
+    """Element numbers within a sample, and the sample's own times their count."""
+    import torch
+
+    return torch.arange(int(np.prod(tuple(shape)))).reshape(tuple(shape))
+
+
+def _placed(value: Value, places: Any, given: tuple[int, ...]) -> Value | None:
+    """What a rearranged tensor is; None where its leading axes are not those of `value`."""
+    per = int(np.prod(given[value.lead :], dtype=np.int64))
+    samples = int(np.prod(given[: value.lead], dtype=np.int64))
+    shape = tuple(places.shape)
+    if _repeated(places.numpy(), value.lead, given):
+        return replace(value, lead=value.lead + 1)
+    for lead in range(len(shape) + 1):
+        if int(np.prod(shape[:lead], dtype=np.int64)) != samples:
+            continue
+        numbers = places.numpy().reshape(samples, -1)
+        if not np.array_equal(numbers // max(per, 1), _column(samples, numbers.shape[1])):
+            continue
+        within = numbers % max(per, 1)
+        if not np.array_equal(within, np.broadcast_to(within[:1], within.shape)):
+            continue
+        if not _keeps(value, lead, shape, given):
+            continue
+        order, each = within[0], shape[lead:]
+        if np.array_equal(order, np.arange(per)) and len(order) == per:
+            same = Value("reshape", (value,), (), each, lead, value.binary)
+            return replace(value, lead=lead) if each == value.shape else same
+        return Value("gather", (value,), order.tobytes(), each, lead, value.binary, order)
+    return None
+
+
+def _repeated(places: Any, lead: int, given: tuple[int, ...]) -> bool:
+    """Whether the same was put there for every step, in a new leading axis."""
+    same = lead < 2 and places.shape[1:] == given and len(places) > 0
+    return bool(same and np.all(places == np.arange(places[0].size).reshape(given)))
+
+
+def _column(rows: int, columns: int) -> Any:
+    return np.broadcast_to(np.arange(rows)[:, None], (rows, columns))
+
+
+def _keeps(value: Value, lead: int, shape: Any, given: Any) -> bool:
+    """Leading axes stay; only two of them may become one and come back (steps and batch)."""
+    if lead == value.lead:
+        return tuple(shape[:lead]) == tuple(given[:lead]) or lead == 0
+    return {lead, value.lead} == {1, 2}
+
+
+def _joined(recorder: Any, function: Any, name: str, args: Any, kwargs: Any, outs: Any) -> None:
+    import torch
+
+    parts = list(args[0] if args else kwargs["tensors"])
+    values = [recorder.used(t) for t in parts]
+    known = [v for v in values if v is not None]
+    if len(known) < len(values) or any(v.op == "opaque" or v.lead != known[0].lead for v in known):
+        _give(recorder, outs, _nothing(recorder, name, args, kwargs))
+        return
+    lead, start, numbers = known[0].lead, 0, []
+    for part in parts:
+        per = int(np.prod(tuple(part.shape[lead:]), dtype=np.int64))
+        inner = torch.arange(start, start + per).reshape(tuple(part.shape[lead:]))
+        numbers.append(inner.expand(tuple(part.shape)).contiguous())
+        start += per
+    rest = args[1:] if args else ()
+    others = {k: v for k, v in kwargs.items() if k != "tensors"}
+    places = next(tensors(function(numbers, *rest, **others)))
+    shape, out = tuple(places.shape), outs[0]
+    flat = places.numpy().reshape(int(np.prod(shape[:lead], dtype=np.int64)), -1)
+    same = shape[:lead] == tuple(parts[0].shape[:lead]) and np.all(flat == flat[:1])
+    if not same or flat.shape[1] != start:
+        _give(recorder, outs, _nothing(recorder, name, args, kwargs))
+        return
+    binary = all(v.binary for v in known)
+    key = flat[0].tobytes()
+    attach(out, Value("gather", tuple(known), key, shape[lead:], lead, binary, flat[0]))
+
+
+# Arithmetic
+
+
+def _constant(tensor: Any, value: Value, out: Any) -> Any:
+    """A number or an untraced tensor as an array of one sample's shape; None if it varies."""
+    import torch
+
+    if not isinstance(tensor, torch.Tensor):
+        return np.full(value.shape, float(tensor)) if np.isscalar(tensor) else None
+    if value_of(tensor) is not None:
+        return None
+    spread = layers.array(tensor.broadcast_to(out.shape)) if _fits(tensor, out) else None
+    if spread is None:
+        return None
+    flat = spread.reshape(int(np.prod(out.shape[: value.lead], dtype=np.int64)), -1)
+    return flat[0].reshape(out.shape[value.lead :]) if np.all(flat == flat[:1]) else None
+
+
+def _fits(tensor: Any, out: Any) -> bool:
+    return tensor.ndim <= out.ndim
+
+
+def _operands(recorder: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    listed = [*args, *(kwargs[k] for k in ("input", "other") if k in kwargs)]
+    return listed[0], listed[1] if len(listed) > 1 else None
+
+
+def _sum(recorder: Any, args: Any, kwargs: Any, outs: Any, sign: float = 1.0) -> Value | None:
+    left, right = _operands(recorder, args, kwargs)
+    alpha = float(kwargs.get("alpha", 1.0)) * sign
+    one, two = _read(recorder, left), _read(recorder, right)
+    if one is not None and two is not None:
+        if one.shape != two.shape or one.lead != two.lead:
+            return None
+        return Value("sum", (one, _scaled(two, alpha)), (), one.shape, one.lead)
+    value = one if one is not None else two
+    assert value is not None
+    constant = _constant(right if one is not None else left, value, outs[0])
+    if constant is None:
+        return None
+    if one is None:
+        value = _scaled(value, alpha)
+    else:
+        constant = constant * alpha
+    return _shifted(value, constant)
+
+
+def _read(recorder: Any, tensor: Any) -> Value | None:
+    found: Value | None = recorder.used(tensor) if hasattr(tensor, "shape") else None
+    return found
+
+
+def _shifted(value: Value, constant: Any) -> Value:
+    if not np.any(constant):
+        return replace(value)
+    key = ("add", constant.tobytes())
+    return node(value, key, layers.added(constant), value.shape)
+
+
+def _scaled(value: Value, factor: Any) -> Value:
+    """`factor * value`; a number, or one for each element of a sample."""
+    from snnstack.ir.nodes import Scale
+
+    if np.all(np.asarray(factor) == 1.0):
+        return value
+    full = np.broadcast_to(np.asarray(factor, dtype=np.float64), value.shape)
+
+    def make(shape: Any) -> layers.Nodes:
+        return [("", Scale(full.reshape(shape).copy()))]
+
+    return node(value, ("scale", full.tobytes()), make, value.shape)
+
+
+def _difference(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    return _sum(recorder, args, kwargs, outs, sign=-1.0)
+
+
+def _reversed(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    left, right = _operands(recorder, args, kwargs)
+    return _difference(recorder, (right, left), {}, outs)
+
+
+def _product(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    left, right = _operands(recorder, args, kwargs)
+    one, two = _read(recorder, left), _read(recorder, right)
+    if one is not None and two is not None:
+        hint = "a synapse's weight is constant: spikes can be added, not multiplied"
+        return opaque("mul()", "multiplies two signals", hint, one, two)
+    value = one if one is not None else two
+    assert value is not None
+    constant = _constant(right if one is not None else left, value, outs[0])
+    return None if constant is None else _scaled(value, constant)
+
+
+def _quotient(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    left, right = _operands(recorder, args, kwargs)
+    value = _read(recorder, left)
+    constant = None if value is None else _constant(right, value, outs[0])
+    return None if value is None or constant is None else _scaled(value, 1.0 / constant)
+
+
+def _negative(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    value = _read(recorder, args[0])
+    return None if value is None else _scaled(value, -1.0)
+
+
+def _relu(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    value = _read(recorder, args[0])
+    return value if value is not None and value.binary else None
+
+
+# Layers as functions
+
+
+def _weighted(recorder: Any, value: Value | None, *parts: Any) -> bool:
+    return value is not None and all(p is None or value_of(p) is None for p in parts)
+
+
+def _linear(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    given, weight, bias = _bound(args, kwargs, "input", "weight", "bias")
+    value = _read(recorder, given)
+    if not _weighted(recorder, value, weight, bias) or value is None:
+        return None
+    return _matrix(value, layers.array(weight), None if bias is None else layers.array(bias))
+
+
+def _matrix(value: Value, weight: Any, bias: Any) -> Value:
+    key = ("linear", weight.tobytes(), None if bias is None else bias.tobytes())
+    shape = (*value.shape[:-1], len(weight))
+    return node(value, key, lambda _: [("", layers.dense(weight, bias))], shape)
+
+
+def _matmul(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    left, right = _operands(recorder, args, kwargs)
+    value = _read(recorder, left)
+    plain = value is not None and value_of(right) is None and right.ndim == 2
+    return _matrix(value, layers.array(right).T, None) if plain and value is not None else None
+
+
+def _addmm(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    bias, given, weight = args[:3]
+    value = _read(recorder, given)
+    if not _weighted(recorder, value, weight, bias) or value is None or bias.ndim != 1:
+        return None
+    return _matrix(value, layers.array(weight).T, layers.array(bias))
+
+
+def _bound(args: Any, kwargs: Any, *names: str) -> list[Any]:
+    found = dict(zip(names, args, strict=False)) | {k: v for k, v in kwargs.items() if k in names}
+    return [found.get(name) for name in names]
+
+
+def _convolution(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+    given, weight, bias, stride, padding, dilation, groups = _bound(args, kwargs, *names)
+    value = _read(recorder, given)
+    if not _weighted(recorder, value, weight, bias) or value is None:
+        return None
+    arrays = (layers.array(weight), None if bias is None else layers.array(bias))
+    window = (stride or 1, 0 if padding is None else padding, dilation or 1, groups or 1)
+    key = ("conv", arrays[0].tobytes(), None if bias is None else arrays[1].tobytes(), window)  # type: ignore[union-attr]
+    return node(value, key, lambda _: [("", layers.convolution(*arrays, *window))], ())
+
+
+def _average(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    names = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad",
+             "divisor_override")  # fmt: skip
+    given, kernel, stride, padding, ceil, counted, divisor = _bound(args, kwargs, *names)
+    value, padding = _read(recorder, given), padding or 0
+    if value is None or ceil or (counted is False and any(layers.pair(padding))):
+        return None
+    window = (kernel, stride or kernel, padding, divisor)
+    return node(value, ("avg_pool", window), layers.mean_pool(*window), ())
+
+
+def _maximum(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    given, kernel, stride, padding, dilation, ceil = _bound(args, kwargs, *names)
+    value = _read(recorder, given)
+    if value is None:
+        return None
+    window = (kernel, stride or kernel, padding or 0)
+    fits = not ceil and layers.pair(dilation or 1) == (1, 1)
+    return maximum("max_pool()", ("max_pool", window), value, window, fits)
+
+
+HANDLERS: Mapping[str, Callable[[Any, Any, Any, Any], Value | None]] = MappingProxyType(
+    {
+        "add": _sum, "radd": _sum, "iadd": _sum,
+        "sub": _difference, "isub": _difference, "subtract": _difference, "rsub": _reversed,
+        "mul": _product, "rmul": _product, "imul": _product, "multiply": _product,
+        "div": _quotient, "truediv": _quotient, "itruediv": _quotient, "divide": _quotient,
+        "true_divide": _quotient, "neg": _negative, "negative": _negative, "relu": _relu,
+        "linear": _linear, "matmul": _matmul, "mm": _matmul, "addmm": _addmm,
+        "conv1d": _convolution, "conv2d": _convolution,
+        "avg_pool1d": _average, "avg_pool2d": _average,
+        "max_pool1d": _maximum, "max_pool2d": _maximum, "boolean_dispatch": _maximum,
+    }
+)  # fmt: skip
+"""Functions by name, without underscores around it."""
