@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from snnstack.board import all_boards, load_board
     from snnstack.errors import Problem, SnnstackError
+    from snnstack.frontends.levels import encode
     from snnstack.passes.options import Options
     from snnstack.trace import Spikes, Trace
 
@@ -43,6 +44,7 @@ _WHERE = {
     "compile": "snnstack.api",
     "convert": "snnstack.ann",
     "emulate": "snnstack.api",
+    "encode": "snnstack.frontends.levels",
     "emulate_batches": "snnstack.api",
     "load": "snnstack.api",
     "load_board": "snnstack.board",
@@ -66,6 +68,7 @@ __all__ = [
     "convert",
     "emulate",
     "emulate_batches",
+    "encode",
     "load",
     "load_board",
     "open_program",

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from snnstack.board import Board, load_board
-from snnstack.errors import CapacityError, Problem, TargetError, raise_if_any
+from snnstack.errors import (
+    CapacityError,
+    ModelError,
+    Problem,
+    TargetError,
+    fail,
+    raise_if_any,
+)
 from snnstack.frontends.data import Data
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput
@@ -29,7 +37,6 @@ from snnstack.pipeline import (
     as_stream,
     build,
     build_each,
-    load,
     loaded,
     open_program,
     raise_refused,
@@ -38,6 +45,7 @@ from snnstack.pipeline import (
     save_all,
     saved_conversion,
 )
+from snnstack.pipeline import load as load_file
 from snnstack.program import Program
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.scales import Granularity
@@ -64,6 +72,37 @@ __all__ = [
     "verify",
     "verify_reference",
 ]
+
+
+def load(
+    model: Any,
+    sample: Any = None,
+    options: Options | None = None,
+    *,
+    forward: Callable[[Any, Any], Any] | None = None,
+    outputs: Sequence[str] | None = None,
+    name: str | None = None,
+    levels: int | None = None,
+    calibrate: Samples | None = None,
+) -> Graph:
+    """The network in a model file, or of a torch module that is run on `sample`.
+
+    A module of snnTorch or SpikingJelly is traced, and every spike of the sample is compared
+    with the module's own: see `snnstack.live.read_module` for `sample`, `forward`, `outputs` and
+    `levels`. An ANN in ONNX is converted, its thresholds balanced on `calibrate`. `options`
+    replace what the model says. Raises ModelError with all problems, each naming its node.
+    """
+    if isinstance(sample, Options):
+        sample, options = None, sample
+    if not hasattr(model, "named_modules"):
+        return load_file(model, options, calibrate=calibrate)
+    if sample is None:
+        hint = "load(module, sample): what its forward takes, or [step, sample, ...]"
+        raise fail(ModelError, type(model).__name__, "is a module without a sample to run", hint)
+    from snnstack.live import read_module
+
+    kinds = {"forward": forward, "outputs": outputs, "name": name, "levels": levels}
+    return read_module(model, sample, options, **kinds)  # type: ignore[arg-type]
 
 
 def compile(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from snnstack.errors import ModelError, Problem, raise_if_any
-from snnstack.frontends.torch_load import Forward, Traced, run_module, trace
+from snnstack.frontends.levels import levels_of, with_levels
+from snnstack.frontends.torch_load import Forward, Traced, trace
+from snnstack.frontends.torch_run import run_module
 from snnstack.frontends.torch_single import run_single
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Array
@@ -102,8 +104,16 @@ def read_module(
     forward: Forward | None = None,
     outputs: Sequence[str] | None = None,
     name: str | None = None,
+    levels: int | None = None,
 ) -> Graph:
     """The network of a module of snnTorch or SpikingJelly, checked against it on `sample`.
+
+    `sample` is what the module's forward takes; or, for a module that does one step at a time,
+    [step, sample, ...]. `forward(module, sample)` runs all steps where the module's own forward
+    takes more than the sample. `outputs` names the neurons that are the result, where it is not
+    what the module returns. `levels`: real-valued input becomes counts 0..levels, in the sample
+    as well (`snnstack.encode` does it to data). Options replace what the module says, after the
+    comparison.
 
     Raises ModelError if a module cannot be expressed, or if any spike differs for another
     reason than single precision; `metadata["agreement"]` tells what was compared.
@@ -111,6 +121,8 @@ def read_module(
     dt = 1.0 if options is None or options.dt is None else options.dt
     kinds = {"forward": forward, "outputs": outputs, "dt": dt, "name": name}
     traced = trace(module, sample, **kinds)  # type: ignore[arg-type]
+    if levels is not None and traced.graph.inputs()["input"].events == "real":
+        sample, traced = _with_levels(sample, traced, levels)
     graph = traced.graph
     found = agreement(module, sample, traced, forward=forward)
     raise_if_any(ModelError, _unlike(found))
@@ -118,9 +130,18 @@ def read_module(
     said = dict.fromkeys(("dt", "integrator", "reset", "reset_time", "compare", "events"), "module")
     if options is not None and options.dt is not None:
         said["dt"] = "option"
-    return graph.with_(
-        settings=MappingProxyType(said), metadata={**graph.metadata, "agreement": noted}
-    )
+    settings = MappingProxyType(said)
+    graph = graph.with_(settings=settings, metadata={**graph.metadata, "agreement": noted})
+    return load(graph, options)
+
+
+def _with_levels(sample: Any, traced: Traced, most: int) -> tuple[Any, Traced]:
+    """The sample rounded to levels, and the network that takes their numbers."""
+    values = np.asarray(sample)
+    levels = levels_of(values, most)
+    rounded = levels.values(levels.counts(values)).astype(values.dtype)
+    counts = levels.counts(traced.x)
+    return rounded, replace(traced, graph=with_levels(traced.graph, levels), x=counts)
 
 
 def _noted(found: Agreement, module: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from snnstack.errors import (
 )
 from snnstack.files import write_directory
 from snnstack.frontends.data import Data, make_data
+from snnstack.frontends.levels import KEY, as_counts
 from snnstack.frontends.open_data import open_data
 from snnstack.frontends.stream import Stream, of_data
 from snnstack.ir.graph import Graph
@@ -120,7 +121,8 @@ def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
     steps = discretise(split_avgpool(graph))
     steps = fold_gains(steps) if unit_gains else steps
     name = str(graph.metadata.get("name", "network"))
-    return steps.with_(settings={**steps.settings, **_choices(graph), "name": name})
+    more = {KEY: dict(graph.metadata[KEY])} if KEY in graph.metadata else {}
+    return steps.with_(settings={**steps.settings, **_choices(graph), **more, "name": name})
 
 
 def _choices(graph: Graph) -> dict[str, str]:
@@ -159,7 +161,9 @@ def as_stream(data: Samples, port: StepInput) -> Stream:
 
 
 def real_as_spikes(graph: Graph, steps: StepGraph, data: Samples | None) -> Samples | None:
-    """`data`; real samples of a converted ANN become the spikes it was converted for."""
+    """`data`; real samples become the spikes or counts that the graph was made for."""
+    if data is not None and KEY in graph.metadata:
+        return cast(Samples, as_counts(graph, data))
     if data is None or "encoding" not in graph.metadata:
         return data
     from snnstack.frontends.onnx_convert import spiking
@@ -327,6 +331,7 @@ def quantise_for(
     machine, steps = backend(board.target), reset_now(steps)
     if not getattr(machine, "LATE_RESETS", False):
         raise_if_any(ModelError, _late_resets(steps, board.target))
+    raise_if_any(ModelError, _real_inputs(steps))
     own = getattr(machine, "quantise", None)
     if granularity == "import" and not getattr(machine, "IMPORT_RULES", False):
         what = "has no importer of its own whose rules could be followed"
@@ -351,6 +356,14 @@ def numerics_of(target: str, weight_bits: int | None = None) -> Numerics:
     found = choose(weight_bits)
     assert isinstance(found, Numerics)
     return found
+
+
+def _real_inputs(steps: StepGraph) -> Iterator[Problem]:
+    """Inputs that no target takes."""
+    for port in steps.inputs:
+        if port.events == "real":
+            hint = "load the module with levels=..., which turns them into counts"
+            yield Problem(port.name, "carries real numbers, targets take spikes or counts", hint)
 
 
 def _late_resets(steps: StepGraph, target: str) -> Iterator[Problem]:

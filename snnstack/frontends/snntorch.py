@@ -116,8 +116,8 @@ def neuron(module: Any, shape: Shape, dt: float, fires: bool) -> Leaf:
     """The IR node of one step's equation."""
     name = class_name(module)
     reset, time = when(module)
-    said = {"reset": reset, "reset_time": time, "compare": fires_at(module.spike_grad)}
-    said |= {"v_threshold": array(module.threshold)}
+    said: dict[str, Any] = {"reset": reset, "reset_time": time}
+    said |= {"compare": fires_at(module.spike_grad), "v_threshold": array(module.threshold)}
     if name == "Lapicque":
         step, r, c = (array(getattr(module, key)) for key in ("time_step", "R", "C"))
         decay, gain = 1.0 - step / (r * c), r * (1.0 / (r * c)) * step

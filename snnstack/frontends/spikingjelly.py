@@ -78,8 +78,8 @@ def neuron(module: Any, shape: Shape, dt: float, fires: bool) -> Leaf:
     if name in ("IFNode", "SimpleIFNode"):
         return per_step(shape, dt, decay=1.0, **said)
     if name == "CUBALIFNode":
-        decays = {"decay": float(module.v_decay), "current": float(module.c_decay)}
-        return per_step(shape, dt, leak=-rest, **decays, **said)
+        said |= {"decay": float(module.v_decay), "current": float(module.c_decay)}
+        return per_step(shape, dt, leak=-rest, **said)
     rate = array(module.w.sigmoid()) if name == "ParametricLIFNode" else 1.0 / float(module.tau)
     gain = rate if module.decay_input else 1.0
     return per_step(shape, dt, decay=1.0 - rate, gain=gain, **said)

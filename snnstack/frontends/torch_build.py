@@ -13,6 +13,7 @@ from snnstack.frontends import torch_layers as layers
 from snnstack.frontends.torch_input import Axes
 from snnstack.frontends.torch_modules import said
 from snnstack.frontends.torch_record import Recorder
+from snnstack.frontends.torch_steps import expression_key
 from snnstack.frontends.torch_values import Value
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import (
@@ -254,7 +255,7 @@ class Builder:
             return Scale(full.copy()), place
         if hasattr(node, "weight") and not hasattr(node, "stride") and len(place.shape) > 1:
             rows = size(place.shape[:-1])
-            weight = np.kron(np.eye(rows), node.weight)  # type: ignore[union-attr]
+            weight = np.kron(np.eye(rows), node.weight)
             bias = getattr(node, "bias", None)
             full_bias = None if bias is None else np.tile(bias, rows)
             return layers.dense(weight, full_bias), self._flat(place)
@@ -363,55 +364,3 @@ def _tidy(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
     if any(edge.delay for edge in edges):
         return edges
     return tuple(Edge(edge.source, edge.target) for edge in edges)
-
-
-def expression_key(value: Value, recorder: Recorder, call: int) -> Any:
-    """Equal for expressions that mean the same, in whatever step they were recorded."""
-    if value.op in ("spikes", "state"):
-        name = value.key[0]
-        ago = 0 if name in recorder.sequences else call - value.key[1]
-        return (value.op, name, ago, *value.key[2:])
-    if value.op == "x":
-        at = value.key if value.key in (None, "all") else call - value.key
-        return ("x", at, value.data.tobytes(), value.shape)
-    inner = tuple(expression_key(v, recorder, call) for v in value.args)
-    return (value.op, value.key, value.shape, inner)
-
-
-def steps_agree(recorder: Recorder) -> Iterator[Problem]:
-    """Every neuron must be given the same expression in every step, but for the first few."""
-    counts = {name: len(calls) for name, calls in recorder.calls.items()}
-    most = max(counts.values(), default=0)
-    for name, calls in recorder.calls.items():
-        where = said(name, recorder.modules[name][0])
-        if name not in recorder.sequences and len(calls) != most:
-            what = f"is called {len(calls)} times, others {most} times"
-            yield Problem(where, what, "call every neuron once a step, each layer its own")
-            continue
-        keys = [expression_key(value, recorder, k) for k, value in enumerate(calls)]
-        late = _longest(keys[-1])
-        if any(key != keys[-1] for key in keys[late:]):
-            what = "is not given the same in every step"
-            yield Problem(where, what, "the same layers must run in every step")
-        elif isinstance(_offset(keys[-1]), int) and _offset(keys[-1]):
-            what = "reads the input of another step than its own"
-            yield Problem(where, what, "read sample[t] in step t")
-
-
-def _longest(key: Any) -> int:
-    """The largest number of steps that a key looks back."""
-    if isinstance(key, tuple):
-        if len(key) > 2 and key[0] in ("spikes", "state"):
-            return int(key[2])
-        return max((_longest(part) for part in key), default=0)
-    return 0
-
-
-def _offset(key: Any) -> Any:
-    """How many steps ago the input is read, 0 where it is not."""
-    if isinstance(key, tuple):
-        if len(key) == 4 and key[0] == "x":
-            return key[1] if isinstance(key[1], int) else 0
-        found = [_offset(part) for part in key]
-        return next((k for k in found if k), 0)
-    return 0

@@ -56,9 +56,9 @@ def convolution(
     """A convolution over one or two axes, by the number of axes of its weight."""
     shift = np.zeros(len(weight)) if bias is None else bias
     if weight.ndim == 3:
-        pad = padding if isinstance(padding, str) else single(padding)
+        pad: Any = padding if isinstance(padding, str) else single(padding)
         return Conv1d(None, weight, single(stride), pad, single(dilation), groups, shift)
-    around = padding if isinstance(padding, str) else pair(padding)
+    around: Any = padding if isinstance(padding, str) else pair(padding)
     return Conv2d(None, weight, pair(stride), around, pair(dilation), groups, shift)
 
 

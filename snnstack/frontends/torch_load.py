@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from snnstack.errors import ModelError, Problem, fail, raise_if_any
-from snnstack.frontends.torch_build import Builder, expression_key, steps_agree
+from snnstack.errors import ModelError, fail, raise_if_any
+from snnstack.frontends.torch_build import Builder
 from snnstack.frontends.torch_input import Axes, marks, time_axis, whole
-from snnstack.frontends.torch_modules import said
 from snnstack.frontends.torch_neurons import kind_of
 from snnstack.frontends.torch_record import Recorder, finished, recording
-from snnstack.frontends.torch_values import Value, attach, tensors, value_of
+from snnstack.frontends.torch_results import named, read_membranes, results
+from snnstack.frontends.torch_steps import steps_agree
+from snnstack.frontends.torch_values import attach
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Array, EventKind
 
@@ -64,9 +65,9 @@ def trace(
         by_step, first = _how(module, sample, forward)
         axes = _axes(sample, by_step, first)
         twin = fresh(module)
-        recorder = Recorder(_names(twin), axes, binary)
+        recorder = Recorder(names_of(twin), axes, binary)
         with recording(recorder):
-            out = _run(twin, marks(sample), by_step, forward, TRACED_STEPS, tagged=sample)
+            out = run(twin, marks(sample), by_step, forward, TRACED_STEPS, tagged=sample)
     finished(recorder)
     raise_if_any(ModelError, steps_agree(recorder))
     graph, x = _graph(recorder, axes, out, sample, outputs, dt)
@@ -117,7 +118,8 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _names(module: Any) -> dict[int, str]:
+def names_of(module: Any) -> dict[int, str]:
+    """The name of every module inside, by identity."""
     return {id(m): n or type(m).__name__ for n, m in module.named_modules()}
 
 
@@ -128,10 +130,10 @@ def _how(module: Any, sample: Any, forward: Forward | None) -> tuple[bool, Recor
         if by_step and (forward is not None or sample.ndim < 2):
             continue
         twin = fresh(module)
-        recorder = Recorder(_names(twin), None, False)
+        recorder = Recorder(names_of(twin), None, False)
         try:
             with recording(recorder):
-                _run(twin, marks(sample), by_step, forward, 2, tagged=sample)
+                run(twin, marks(sample), by_step, forward, 2, tagged=sample)
         except Exception as error:  # whatever a user's forward raises
             reasons.append(f"{type(error).__name__}: {error}")
             continue
@@ -185,7 +187,7 @@ def _axes(sample: Any, by_step: bool, first: Recorder) -> Axes:
     return Axes(shape, time, batch, sequence)
 
 
-def _run(
+def run(
     module: Any, sample: Any, by_step: bool, forward: Forward | None, steps: int, tagged: Any = None
 ) -> list[Any]:
     """The results of the last call; of every step where the caller has the loop."""
@@ -210,12 +212,12 @@ def _graph(
     dt: float,
 ) -> tuple[Graph, Array]:
     recorder.reading = max(len(calls) for calls in recorder.calls.values()) - 1
-    results = _results(recorder, out) if outputs is None else _named(recorder, outputs)
+    found = results(recorder, out) if outputs is None else named(recorder, outputs)
     x = as_steps(sample, axes, _steps(recorder, axes, sample))
-    membranes = frozenset(v.key[0] for v in results if v.op == "state")
-    raise_if_any(ModelError, _read_membranes(recorder, membranes))
+    membranes = frozenset(v.key[0] for v in found if v.op == "state")
+    raise_if_any(ModelError, read_membranes(recorder, membranes))
     builder = Builder(recorder, axes, dt, event_kind(x), membranes=membranes)
-    graph = builder.graph(results)
+    graph = builder.graph(found)
     shape = graph.inputs()["input"].shape
     return graph, x.reshape(*x.shape[:2], *shape)
 
@@ -244,158 +246,3 @@ def as_steps(sample: Any, axes: Axes, steps: int) -> Array:
     if order[1] < 0:
         return np.moveaxis(values, order[0], 0)[None]
     return np.moveaxis(values, order, (1, 0))
-
-
-def _results(recorder: Recorder, out: Any) -> list[Value]:
-    """What the network returns of its last step: spikes before membranes, last layers only."""
-    found: dict[Any, Value] = {}
-    for tensor in tensors(out):
-        value = value_of(tensor)
-        for result in _frontier(value) if value is not None else ():
-            if _latest(recorder, result) == recorder.reading:
-                found[expression_key(result, recorder, recorder.reading)] = result
-    spiking = {v.key[0] for v in found.values() if v.op == "spikes"}
-    kept = [v for v in found.values() if v.op != "state"]
-    mem = [v for v in found.values() if v.op == "state" and v.key[2] == "mem"]
-    kept += [v for v in mem if v.key[0] not in spiking and not spiking]
-    last = [v for v in kept if not _feeds(recorder, v, kept)]
-    if not last:
-        hint = "name the neurons that are read: outputs=['lif2']"
-        raise fail(ModelError, "output", "what the module returns comes from no neuron", hint)
-    return last
-
-
-def _frontier(value: Value) -> Iterator[Value]:
-    """Spikes, membranes and layers that a result is made of; arithmetic over time is passed."""
-    passing = value.op == "node" and value.key[0] in ("scale", "add")
-    if passing or value.op in ("opaque", "reshape", "sum", "gather"):
-        for inner in value.args:
-            yield from _frontier(inner)
-    elif value.op in ("spikes", "state", "node", "affine", "max"):
-        yield value
-
-
-def _latest(recorder: Recorder, value: Value) -> int:
-    """The last step that a value depends on."""
-    if value.op in ("spikes", "state"):
-        return recorder.reading if value.key[0] in recorder.sequences else int(value.key[1])
-    return max((_latest(recorder, inner) for inner in value.args), default=-1)
-
-
-def _feeds(recorder: Recorder, value: Value, others: Sequence[Value]) -> bool:
-    """Whether a neuron's spikes lead, within the step, to another result."""
-    if value.op != "spikes":
-        return False
-    name = value.key[0]
-    rest = (other for other in others if other is not value)
-    return any(name in _before(recorder, other, set()) for other in rest)
-
-
-def _before(recorder: Recorder, value: Value, seen: set[str]) -> set[str]:
-    """Neurons that lead to a value within one step."""
-    if value.op in ("spikes", "state"):
-        name, call = value.key[0], value.key[1]
-        calls = recorder.calls[name]
-        if name in seen or (call != len(calls) - 1 and name not in recorder.sequences):
-            return seen
-        inner = _before(recorder, calls[-1], set(seen) | {name})
-        return seen | inner
-    for part in value.args:
-        if part.op == "spikes":
-            late = part.key[1] != len(recorder.calls[part.key[0]]) - 1
-            if late and part.key[0] not in recorder.sequences:
-                continue
-        seen = seen | _before(recorder, part, seen)
-    return seen
-
-
-def _named(recorder: Recorder, outputs: Sequence[str]) -> list[Value]:
-    unknown = [name for name in outputs if name not in recorder.calls]
-    if unknown:
-        hint = f"neurons that ran: {', '.join(recorder.calls)}"
-        raise fail(ModelError, "output", f"there is no neuron {unknown[0]!r}", hint)
-    found = []
-    for name in outputs:
-        value = recorder.calls[name][-1]
-        call = len(recorder.calls[name]) - 1
-        found.append(Value("spikes", (), (name, call), value.shape, value.lead, True))
-    return found
-
-
-def _read_membranes(recorder: Recorder, names: frozenset[str]) -> Iterator[Problem]:
-    """A membrane that is the result must not be reset by spikes that nobody reads."""
-    for name in names:
-        module, _ = recorder.modules[name]
-        if getattr(module, "reset_mechanism", "none") != "none":
-            what = "gives its membrane as the result, which its own spikes reset"
-            hint = "train it with reset_mechanism='none', or read spikes: outputs=['" + name + "']"
-            yield Problem(said(name, module), what, hint)
-
-
-@dataclass
-class Monitor:
-    """What every neuron sent: {name: arrays of one step, or of all steps at once}."""
-
-    names: Mapping[int, str]
-    spikes: dict[str, list[Any]]
-    inside: bool = False
-
-
-def run_module(
-    module: Any,
-    sample: Any,
-    traced: Traced,
-    forward: Forward | None = None,
-    *,
-    double: bool = False,
-) -> dict[str, Array]:
-    """The framework's own run: {neuron: spikes [sample, step, n]}, and results that do not fire.
-
-    The value of a spike, `graded_spikes_factor`, is taken out.
-    """
-    import torch
-    from torch import nn
-
-    sample = torch.as_tensor(sample)
-    sample = sample.double() if double else sample
-    module = fresh(module)
-    names = _names(module)
-    monitor = Monitor(names, {})
-    plain = nn.Module.__call__
-
-    def call(inner: Any, *args: Any, **kwargs: Any) -> Any:
-        found = None if monitor.inside else kind_of(inner)
-        if found is None:
-            return plain(inner, *args, **kwargs)
-        monitor.inside = True
-        try:
-            out = plain(inner, *args, **kwargs)
-        finally:
-            monitor.inside = False
-        name = names.get(id(inner), type(inner).__name__)
-        listed = list(tensors(out))
-        kept = listed[-1] if name in _silent(traced.graph) else listed[0]
-        monitor.spikes.setdefault(name, []).append(kept.detach().cpu().numpy().copy())
-        return out
-
-    with at_rest(module), torch.no_grad():
-        nn.Module.__call__ = call
-        try:
-            _run(module, sample, traced.by_step, forward, len(sample))
-        finally:
-            nn.Module.__call__ = plain
-    clear(module)
-    return {n: _stacked(parts, traced.axes) for n, parts in monitor.spikes.items()}
-
-
-def _silent(graph: Graph) -> set[str]:
-    return {n for n, node in graph.nodes.items() if type(node).__name__ in ("LI", "CubaLI", "I")}
-
-
-def _stacked(parts: list[Array], axes: Axes) -> Array:
-    """[sample, step, n] from arrays of one step each, or of all steps."""
-    found = parts[0] if axes.sequence and len(parts) == 1 else np.stack(parts)
-    if axes.batch is None:
-        found = found[:, None]
-    found = np.moveaxis(found, 0, 1)
-    return found.reshape(*found.shape[:2], -1)

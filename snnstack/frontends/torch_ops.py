@@ -11,10 +11,10 @@ import numpy as np
 
 from snnstack.frontends import torch_layers as layers
 from snnstack.frontends.torch_modules import maximum, node
+from snnstack.frontends.torch_moves import give, joined, moved, nothing
 from snnstack.frontends.torch_values import (
     Value,
     attach,
-    detach,
     opaque,
     tensors,
     value_of,
@@ -55,9 +55,9 @@ def record(recorder: Any, function: Any, args: Any, kwargs: Any, out: Any) -> No
     outs = [t for t in tensors(out) if t.is_floating_point()]
     if not outs:
         return
-    given = [value_of(t) for t in (*tensors(args), *tensors(kwargs))]
+    given: list[Any] = [value_of(t) for t in (*tensors(args), *tensors(kwargs))]
     if name in CONSTANT:
-        _give(recorder, outs, None)
+        give(recorder, outs, None)
         return
     if name in SAME | MOVES and all(v is not None and v.op == "sample" for v in given):
         for tensor in outs:
@@ -65,40 +65,21 @@ def record(recorder: Any, function: Any, args: Any, kwargs: Any, out: Any) -> No
         return
     blocked = any(v is not None and v.op == "opaque" for v in given)
     if recorder.axes is None or blocked:
-        _give(recorder, outs, _nothing(recorder, name, args, kwargs))
+        give(recorder, outs, nothing(recorder, name, args, kwargs))
     elif name in SAME and len(outs) == 1 and _unchanged(args[0], outs[0]):
-        _give(recorder, outs, value_of(args[0]))
+        give(recorder, outs, value_of(args[0]))
     elif name in MOVES and name in ("cat", "concat", "concatenate", "hstack", "stack"):
-        _joined(recorder, function, name, args, kwargs, outs)
+        joined(recorder, function, name, args, kwargs, outs)
     elif name in MOVES:
-        _moved(recorder, function, name, args, kwargs, outs)
+        moved(recorder, function, name, args, kwargs, outs)
     else:
         handler = HANDLERS.get(name.strip("_").removesuffix("_"))
         value = handler(recorder, args, kwargs, outs) if handler and len(outs) == 1 else None
-        _give(recorder, outs, value or _nothing(recorder, name, args, kwargs))
+        give(recorder, outs, value or nothing(recorder, name, args, kwargs))
 
 
 def _unchanged(given: Any, out: Any) -> bool:
-    return given.shape == out.shape and out.is_floating_point()
-
-
-def _give(recorder: Any, outs: list[Any], value: Value | None) -> None:
-    for tensor in outs:
-        if value is None:
-            detach(tensor)
-        else:
-            recorder.tag(tensor, value)
-
-
-def _nothing(recorder: Any, name: str, args: Any, kwargs: Any) -> Value:
-    found = [recorder.used(t) for t in (*tensors(args), *tensors(kwargs))]
-    known = [v for v in found if v is not None]
-    for value in known:
-        if value.op == "opaque":
-            return replace(value, args=tuple(known))
-    hint = "use sums, scales, reshapes, Linear, Conv, pooling and spiking neurons between spikes"
-    what = "is nothing that a network of spikes can do"
-    return opaque(f"{name}()", what, hint, *known)
+    return bool(given.shape == out.shape)
 
 
 def _written(recorder: Any, args: Any) -> None:
@@ -106,105 +87,6 @@ def _written(recorder: Any, args: Any) -> None:
     parts = [recorder.used(t) for t in tensors(args)]
     value = opaque("__setitem__()", "writes into a tensor", "", *(p for p in parts if p))
     attach(args[0], value)
-
-
-# Moving elements: the same function, applied to element numbers, says where each comes from.
-
-
-def _moved(recorder: Any, function: Any, name: str, args: Any, kwargs: Any, outs: Any) -> None:
-    given = args[0]
-    value = recorder.used(given)
-    if value is None or value.op == "opaque":
-        _give(recorder, outs, value)
-        return
-    lead = value.lead
-    numbers = _numbers(given.shape, lead)
-    moved = [t for t in tensors(function(numbers, *args[1:], **kwargs))]
-    for tensor, places in zip(outs, moved, strict=False):
-        found = _placed(value, places, tuple(given.shape))
-        if found is None:
-            what = f"mixes steps or samples: {list(given.shape)} becomes {list(tensor.shape)}"
-            found = opaque(f"{name}()", what, "move features only, inside a step", value)
-        attach(tensor, found)
-
-
-def _numbers(shape: Any, lead: int) -> Any:
-    """Element numbers within a sample, and the sample's own times their count."""
-    import torch
-
-    return torch.arange(int(np.prod(tuple(shape)))).reshape(tuple(shape))
-
-
-def _placed(value: Value, places: Any, given: tuple[int, ...]) -> Value | None:
-    """What a rearranged tensor is; None where its leading axes are not those of `value`."""
-    per = int(np.prod(given[value.lead :], dtype=np.int64))
-    samples = int(np.prod(given[: value.lead], dtype=np.int64))
-    shape = tuple(places.shape)
-    if _repeated(places.numpy(), value.lead, given):
-        return replace(value, lead=value.lead + 1)
-    for lead in range(len(shape) + 1):
-        if int(np.prod(shape[:lead], dtype=np.int64)) != samples:
-            continue
-        numbers = places.numpy().reshape(samples, -1)
-        if not np.array_equal(numbers // max(per, 1), _column(samples, numbers.shape[1])):
-            continue
-        within = numbers % max(per, 1)
-        if not np.array_equal(within, np.broadcast_to(within[:1], within.shape)):
-            continue
-        if not _keeps(value, lead, shape, given):
-            continue
-        order, each = within[0], shape[lead:]
-        if np.array_equal(order, np.arange(per)) and len(order) == per:
-            same = Value("reshape", (value,), (), each, lead, value.binary)
-            return replace(value, lead=lead) if each == value.shape else same
-        return Value("gather", (value,), order.tobytes(), each, lead, value.binary, order)
-    return None
-
-
-def _repeated(places: Any, lead: int, given: tuple[int, ...]) -> bool:
-    """Whether the same was put there for every step, in a new leading axis."""
-    same = lead < 2 and places.shape[1:] == given and len(places) > 0
-    return bool(same and np.all(places == np.arange(places[0].size).reshape(given)))
-
-
-def _column(rows: int, columns: int) -> Any:
-    return np.broadcast_to(np.arange(rows)[:, None], (rows, columns))
-
-
-def _keeps(value: Value, lead: int, shape: Any, given: Any) -> bool:
-    """Leading axes stay; only two of them may become one and come back (steps and batch)."""
-    if lead == value.lead:
-        return tuple(shape[:lead]) == tuple(given[:lead]) or lead == 0
-    return {lead, value.lead} == {1, 2}
-
-
-def _joined(recorder: Any, function: Any, name: str, args: Any, kwargs: Any, outs: Any) -> None:
-    import torch
-
-    parts = list(args[0] if args else kwargs["tensors"])
-    values = [recorder.used(t) for t in parts]
-    known = [v for v in values if v is not None]
-    if len(known) < len(values) or any(v.op == "opaque" or v.lead != known[0].lead for v in known):
-        _give(recorder, outs, _nothing(recorder, name, args, kwargs))
-        return
-    lead, start, numbers = known[0].lead, 0, []
-    for part in parts:
-        per = int(np.prod(tuple(part.shape[lead:]), dtype=np.int64))
-        inner = torch.arange(start, start + per).reshape(tuple(part.shape[lead:]))
-        numbers.append(inner.expand(tuple(part.shape)).contiguous())
-        start += per
-    rest = args[1:] if args else ()
-    others = {k: v for k, v in kwargs.items() if k != "tensors"}
-    places = next(tensors(function(numbers, *rest, **others)))
-    shape, out = tuple(places.shape), outs[0]
-    flat = places.numpy().reshape(int(np.prod(shape[:lead], dtype=np.int64)), -1)
-    same = shape[:lead] == tuple(parts[0].shape[:lead]) and np.all(flat == flat[:1])
-    if not same or flat.shape[1] != start:
-        _give(recorder, outs, _nothing(recorder, name, args, kwargs))
-        return
-    binary = all(v.binary for v in known)
-    key = flat[0].tobytes()
-    attach(out, Value("gather", tuple(known), key, shape[lead:], lead, binary, flat[0]))
 
 
 # Arithmetic
@@ -215,7 +97,7 @@ def _constant(tensor: Any, value: Value, out: Any) -> Any:
     import torch
 
     if not isinstance(tensor, torch.Tensor):
-        return np.full(value.shape, float(tensor)) if np.isscalar(tensor) else None
+        return np.full(value.shape, tensor, dtype=float) if np.isscalar(tensor) else None
     if value_of(tensor) is not None:
         return None
     spread = layers.array(tensor.broadcast_to(out.shape)) if _fits(tensor, out) else None
@@ -226,7 +108,7 @@ def _constant(tensor: Any, value: Value, out: Any) -> Any:
 
 
 def _fits(tensor: Any, out: Any) -> bool:
-    return tensor.ndim <= out.ndim
+    return bool(tensor.ndim <= out.ndim)
 
 
 def _operands(recorder: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:

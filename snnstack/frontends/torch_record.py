@@ -27,8 +27,8 @@ class Recorder:
     """One run. `axes` None: only find out which axis of the input is time.
 
     `calls`: for each neuron by name, the values of its input, one per call. `modules`: those
-    neurons. `sequences`: steps of those that take all at once. `seen`: constant axes of the input where it is used. `reading`: the call that is
-    being looked at.
+    neurons. `sequences`: steps of those that take all at once. `seen`: constant axes of the
+    input where it is used. `reading`: the call that is being looked at.
     """
 
     names: dict[int, str]
@@ -114,8 +114,9 @@ class Recorder:
             if tensor is None:
                 continue
             value = value_of(tensor)
-            own = ("spikes", (name, call - 1)) if variable == "spk" else None
-            own = own or ("state", (name, call - 1, variable))
+            own: Any = ("state", (name, call - 1, variable))
+            if variable == "spk":
+                own = ("spikes", (name, call - 1))
             zero = value is None and not bool(tensor.detach().any())
             if (zero and call == 0) or (value is not None and (value.op, value.key) == own):
                 continue

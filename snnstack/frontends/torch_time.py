@@ -32,13 +32,15 @@ def per_step(
     v = decay v + gain (i or x) + (1 - decay) leak
     """
     tau, ratio = _constant(_full(decay, shape), dt)
-    known = {"r": _full(gain, shape) / ratio, "v_leak": _full(leak, shape)}
-    fire = {"v_threshold": _full(v_threshold, shape), "v_reset": _full(v_reset, shape)}
-    fire = {**fire, **said} if fires else {}
+    known: dict[str, Any] = {"r": _full(gain, shape) / ratio, "v_leak": _full(leak, shape)}
+    fire: dict[str, Any] = {}
+    if fires:
+        levels = {"v_threshold": _full(v_threshold, shape), "v_reset": _full(v_reset, shape)}
+        fire = {**levels, **said}
     if current is not None:
         tau_syn, ratio_in = _constant(_full(current, shape), dt)
-        slow = {"tau_syn": tau_syn, "tau_mem": tau, "w_in": _full(gain_in, shape) / ratio_in}
-        return CubaLIF(**slow, **known, **fire) if fires else CubaLI(**slow, **known)
+        known |= {"tau_syn": tau_syn, "tau_mem": tau, "w_in": _full(gain_in, shape) / ratio_in}
+        return CubaLIF(**known, **fire) if fires else CubaLI(**known)
     if np.all(_full(decay, shape) == 1.0):
         r = _full(gain, shape) / dt
         return IF(r=r, **fire) if fires else I(r=r)

@@ -33,22 +33,25 @@ def apply_options(graph: Graph, options: Options) -> Graph:
     replaces what every spiking node says; events: what every input says. A reset that is chosen
     without its time acts now.
     """
-    dt, dt_from = _chosen(options.dt, graph.dt, _default_dt(graph))
-    integrator, integrator_from = _chosen(options.integrator, graph.integrator, "euler")
+    said = graph.settings
+    dt, dt_from = _chosen(options.dt, graph.dt, _default_dt(graph), said.get("dt"))
+    integrator, integrator_from = _chosen(
+        options.integrator, graph.integrator, "euler", said.get("integrator")
+    )
     origin = {"dt": dt_from, "integrator": integrator_from}
     for name in ("reset", "reset_time", "compare", "events"):
-        said = graph.settings.get(name, "default")
-        origin[name] = "option" if getattr(options, name) is not None else said
+        chosen = getattr(options, name) is not None
+        origin[name] = "option" if chosen else said.get(name, "default")
     if options.reset is not None:
         origin["reset_time"] = "option"
     nodes = {name: _with(node, options) for name, node in graph.nodes.items()}
     return replace(graph, nodes=nodes, dt=dt, integrator=integrator, settings=origin)
 
 
-def _chosen(option: Any, file: Any, default: Any) -> tuple[Any, str]:
+def _chosen(option: Any, stated: Any, default: Any, origin: str | None) -> tuple[Any, str]:
     if option is not None:
         return option, "option"
-    return (file, "file") if file is not None else (default, "default")
+    return (stated, origin or "file") if stated is not None else (default, "default")
 
 
 def _default_dt(graph: Graph) -> float:

@@ -1,0 +1,85 @@
+"""The framework's own run of a sample, with what every neuron sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from snnstack.frontends.torch_input import Axes
+from snnstack.frontends.torch_load import Forward, Traced, at_rest, clear, fresh, names_of, run
+from snnstack.frontends.torch_neurons import kind_of
+from snnstack.frontends.torch_values import tensors
+from snnstack.ir.graph import Graph
+from snnstack.ir.nodes import Array
+
+
+@dataclass
+class Monitor:
+    """What every neuron sent: {name: arrays of one step, or of all steps at once}."""
+
+    names: Mapping[int, str]
+    spikes: dict[str, list[Any]]
+    inside: bool = False
+
+
+def run_module(
+    module: Any,
+    sample: Any,
+    traced: Traced,
+    forward: Forward | None = None,
+    *,
+    double: bool = False,
+) -> dict[str, Array]:
+    """The framework's own run: {neuron: spikes [sample, step, n]}, and results that do not fire.
+
+    The value of a spike, `graded_spikes_factor`, is taken out.
+    """
+    import torch
+    from torch import nn
+
+    sample = torch.as_tensor(sample)
+    sample = sample.double() if double else sample
+    module = fresh(module)
+    names = names_of(module)
+    monitor = Monitor(names, {})
+    plain = nn.Module.__call__
+
+    def call(inner: Any, *args: Any, **kwargs: Any) -> Any:
+        found = None if monitor.inside else kind_of(inner)
+        if found is None:
+            return plain(inner, *args, **kwargs)
+        monitor.inside = True
+        try:
+            out = plain(inner, *args, **kwargs)
+        finally:
+            monitor.inside = False
+        name = names.get(id(inner), type(inner).__name__)
+        listed = list(tensors(out))
+        kept = listed[-1] if name in _silent(traced.graph) else listed[0]
+        monitor.spikes.setdefault(name, []).append(kept.detach().cpu().numpy().copy())
+        return out
+
+    with at_rest(module), torch.no_grad():
+        nn.Module.__call__ = call
+        try:
+            run(module, sample, traced.by_step, forward, len(sample))
+        finally:
+            nn.Module.__call__ = plain
+    clear(module)
+    return {n: _stacked(parts, traced.axes) for n, parts in monitor.spikes.items()}
+
+
+def _silent(graph: Graph) -> set[str]:
+    return {n for n, node in graph.nodes.items() if type(node).__name__ in ("LI", "CubaLI", "I")}
+
+
+def _stacked(parts: list[Array], axes: Axes) -> Array:
+    """[sample, step, n] from arrays of one step each, or of all steps."""
+    found = parts[0] if axes.sequence and len(parts) == 1 else np.stack(parts)
+    if axes.batch is None:
+        found = found[:, None]
+    found = np.moveaxis(found, 0, 1)
+    return found.reshape(*found.shape[:2], -1)

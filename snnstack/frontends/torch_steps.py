@@ -1,0 +1,63 @@
+"""Expressions of different steps compared: every step of a network must say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from snnstack.errors import Problem
+from snnstack.frontends.torch_modules import said
+from snnstack.frontends.torch_record import Recorder
+from snnstack.frontends.torch_values import Value
+
+
+def expression_key(value: Value, recorder: Recorder, call: int) -> Any:
+    """Equal for expressions that mean the same, in whatever step they were recorded."""
+    if value.op in ("spikes", "state"):
+        name = value.key[0]
+        ago = 0 if name in recorder.sequences else call - value.key[1]
+        return (value.op, name, ago, *value.key[2:])
+    if value.op == "x":
+        at = value.key if value.key in (None, "all") else call - value.key
+        return ("x", at, value.data.tobytes(), value.shape)
+    inner = tuple(expression_key(v, recorder, call) for v in value.args)
+    return (value.op, value.key, value.shape, inner)
+
+
+def steps_agree(recorder: Recorder) -> Iterator[Problem]:
+    """Every neuron must be given the same expression in every step, but for the first few."""
+    counts = {name: len(calls) for name, calls in recorder.calls.items()}
+    most = max(counts.values(), default=0)
+    for name, calls in recorder.calls.items():
+        where = said(name, recorder.modules[name][0])
+        if name not in recorder.sequences and len(calls) != most:
+            what = f"is called {len(calls)} times, others {most} times"
+            yield Problem(where, what, "call every neuron once a step, each layer its own")
+            continue
+        keys = [expression_key(value, recorder, k) for k, value in enumerate(calls)]
+        late = _longest(keys[-1])
+        if any(key != keys[-1] for key in keys[late:]):
+            what = "is not given the same in every step"
+            yield Problem(where, what, "the same layers must run in every step")
+        elif isinstance(_offset(keys[-1]), int) and _offset(keys[-1]):
+            what = "reads the input of another step than its own"
+            yield Problem(where, what, "read sample[t] in step t")
+
+
+def _longest(key: Any) -> int:
+    """The largest number of steps that a key looks back."""
+    if isinstance(key, tuple):
+        if len(key) > 2 and key[0] in ("spikes", "state"):
+            return int(key[2])
+        return max((_longest(part) for part in key), default=0)
+    return 0
+
+
+def _offset(key: Any) -> Any:
+    """How many steps ago the input is read, 0 where it is not."""
+    if isinstance(key, tuple):
+        if len(key) == 4 and key[0] == "x":
+            return key[1] if isinstance(key[1], int) else 0
+        found = [_offset(part) for part in key]
+        return next((k for k in found if k), 0)
+    return 0
