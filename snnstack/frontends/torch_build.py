@@ -14,6 +14,7 @@ from snnstack.frontends.torch_input import Axes
 from snnstack.frontends.torch_modules import said
 from snnstack.frontends.torch_record import Recorder
 from snnstack.frontends.torch_steps import expression_key
+from snnstack.frontends.torch_time import per_step
 from snnstack.frontends.torch_values import Value
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import (
@@ -165,21 +166,19 @@ class Builder:
     def _population(self, name: str, shape: Shape) -> Place:
         if name not in self.nodes:
             self._add_neuron(name, shape)
-        node = self.nodes.get(name)
-        return Place(((name, 0),), shape if node is None else _neuron_shape(node), shape)
+        return Place(((name, 0),), _neuron_shape(self.nodes[name]), shape)
 
     def _add_neuron(self, name: str, shape: Shape) -> None:
         module, kind = self.recorder.modules[name]
         found = [Problem(said(name, module), *text) for text in kind.problems(module)]
         self.problems += found
-        if found:
-            return
+        node = per_step(shape, self.dt, decay=0.0)  # so that what lies before it is looked at too
         try:
-            node = kind.neuron(module, shape, self.dt, name not in self.membranes)
+            if not found:
+                node = kind.neuron(module, shape, self.dt, name not in self.membranes)
         except ValueError as error:
             what = f"has parameters that do not fit its shape {list(shape)}: {error}"
             self.problems.append(Problem(said(name, module), what, "one value, or one per neuron"))
-            return
         keeps = len(shape) == 1 or _is_map(self.recorder.calls[name][-1])
         self.nodes[name] = node if keeps else _flattened(node)
         self.waiting.append(name)

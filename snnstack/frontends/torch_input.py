@@ -91,10 +91,12 @@ class Axes:
             ahead, steps = 1, shape[self.time or 0]
             tensor = tensor.reshape(steps, -1, *tensor.shape[1:])
         found = coordinates(tensor, shape)
+        if self._not_repeated_yet(found, tensor):
+            lead = ahead = 1
         if tensor.ndim < lead:
             return opaque(WHERE, f"is used with shape {list(tensor.shape)}", AXES)
         at: Any = None if self.time is None else self._step(found[self.time])
-        if at == "mixed" or not self._batched(found):
+        if at == "mixed" or not self._batched(found, lead):
             what = f"is used with shape {list(tensor.shape)}, steps or samples mixed"
             return opaque(WHERE, what, AXES)
         first = (0,) * lead
@@ -117,11 +119,19 @@ class Axes:
             return "all" if np.all(position == along) else "mixed"
         return int(position.flat[0]) if position.min() == position.max() else "mixed"
 
-    def _batched(self, found: list[Array]) -> bool:
+    def _not_repeated_yet(self, found: list[Array], tensor: Any) -> bool:
+        """Whether a static sample is used before it is repeated for all steps."""
+        if not self.sequence or self.time is not None or self.batch is None or not tensor.ndim:
+            return False
+        position = found[self.batch]
+        along = np.arange(len(position)).reshape(-1, *[1] * (position.ndim - 1))
+        return len(position) == self.shape[self.batch] and bool(np.all(position == along))
+
+    def _batched(self, found: list[Array], lead: int) -> bool:
         if self.batch is None:
             return True
         position = found[self.batch]
-        axis = self.lead - 1
+        axis = lead - 1
         if position.shape[axis] != self.shape[self.batch]:
             return False
         along = np.arange(position.shape[axis]).reshape(-1, *[1] * (position.ndim - axis - 1))

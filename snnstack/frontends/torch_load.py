@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.errors import ModelError, fail, raise_if_any
+from snnstack.errors import ModelError, Problem, fail, raise_if_any
 from snnstack.frontends.torch_build import Builder
 from snnstack.frontends.torch_input import Axes, marks, time_axis, whole
+from snnstack.frontends.torch_modules import said
 from snnstack.frontends.torch_neurons import kind_of
 from snnstack.frontends.torch_record import Recorder, finished, recording
 from snnstack.frontends.torch_results import named, read_membranes, results
 from snnstack.frontends.torch_steps import steps_agree
 from snnstack.frontends.torch_values import attach
 from snnstack.ir.graph import Graph
-from snnstack.ir.nodes import Array, EventKind
+from snnstack.ir.nodes import Array, EventKind, Shape
 
 Forward = Callable[[Any, Any], Any]
 TRACED_STEPS = 6
@@ -141,12 +142,21 @@ def _how(module: Any, sample: Any, forward: Forward | None) -> tuple[bool, Recor
             return False, recorder
         found.append((by_step, recorder))
     if not found:
+        raise_if_any(ModelError, _known_faults(module))
         raise fail(ModelError, type(module).__name__, _unable(module, reasons), HOW)
     by_step, recorder = found[-1]
     if not recorder.calls:
         hint = "the neurons of snnTorch and of SpikingJelly are known"
         raise fail(ModelError, type(module).__name__, "has no spiking neuron that ran", hint)
     return by_step, recorder
+
+
+def _known_faults(module: Any) -> Iterator[Problem]:
+    """What is wrong with neurons that did not get to run."""
+    for name, inner in module.named_modules():
+        found = kind_of(inner)
+        if found is not None:
+            yield from (Problem(said(name, inner), *text) for text in found.problems(inner))
 
 
 HOW = (
@@ -179,12 +189,17 @@ def _axes(sample: Any, by_step: bool, first: Recorder) -> Axes:
         many = any(len(calls) > 1 for calls in first.calls.values())
         time = time_axis(first.seen) if many else 0
         if sequence:
-            time = next((one[-1] for one in first.seen if -1 in one), None)
-            repeated = sample.ndim > 1 and any(s.get(-1) is None for s in first.seen)
-            time = None if repeated else time
+            time = 0 if _steps_come_first(shape, first) else None
     rest = [axis for axis in range(len(shape)) if axis != time]
     batch = rest[0] if len(rest) > 1 else None
     return Axes(shape, time, batch, sequence)
+
+
+def _steps_come_first(shape: Shape, first: Recorder) -> bool:
+    """Whether neurons that take all steps are given the sample's own, not a repeated picture."""
+    repeated = any(-1 not in one for one in first.seen)
+    whole = all(shape[: len(two)] == two[: len(shape)] for two in first.sequences.values())
+    return whole and not repeated
 
 
 def run(
@@ -225,7 +240,7 @@ def _graph(
 def _steps(recorder: Recorder, axes: Axes, sample: Any) -> int:
     if axes.time is not None:
         return int(sample.shape[axes.time])
-    return max([recorder.reading + 1, *recorder.sequences.values()])
+    return max([recorder.reading + 1, *(two[0] for two in recorder.sequences.values())])
 
 
 def event_kind(x: Array) -> EventKind:

@@ -64,8 +64,9 @@ def _placed(value: Value, places: Any, given: tuple[int, ...]) -> Value | None:
     per = int(np.prod(given[value.lead :], dtype=np.int64))
     samples = int(np.prod(given[: value.lead], dtype=np.int64))
     shape = tuple(places.shape)
-    if _repeated(places.numpy(), value.lead, given):
-        return replace(value, lead=value.lead + 1)
+    repeated = _repeated(places.numpy(), value.lead, given)
+    if repeated:
+        return replace(value, lead=repeated)
     for lead in range(len(shape) + 1):
         if int(np.prod(shape[:lead], dtype=np.int64)) != samples:
             continue
@@ -85,10 +86,13 @@ def _placed(value: Value, places: Any, given: tuple[int, ...]) -> Value | None:
     return None
 
 
-def _repeated(places: Any, lead: int, given: tuple[int, ...]) -> bool:
-    """Whether the same was put there for every step, in a new leading axis."""
-    same = lead < 2 and places.shape[1:] == given and len(places) > 0
-    return bool(same and np.all(places == np.arange(places[0].size).reshape(given)))
+def _repeated(places: Any, lead: int, given: tuple[int, ...]) -> int:
+    """Leading axes where the same was put there for every step, in a new first axis; else 0."""
+    whole = np.arange(int(np.prod(given, dtype=np.int64))).reshape(given)
+    if lead < 2 and places.shape[1:] == given and np.all(places == whole):
+        return lead + 1
+    again = lead == 2 and given[0] == 1 < len(places) and places.shape[1:] == given[1:]
+    return 2 if again and np.all(places == whole) else 0
 
 
 def _column(rows: int, columns: int) -> Any:

@@ -27,7 +27,8 @@ class Recorder:
     """One run. `axes` None: only find out which axis of the input is time.
 
     `calls`: for each neuron by name, the values of its input, one per call. `modules`: those
-    neurons. `sequences`: steps of those that take all at once. `seen`: constant axes of the
+    neurons. `sequences`: the first two axes, steps and samples, of those that take
+    all steps at once. `seen`: constant axes of the
     input where it is used. `reading`: the call that is being looked at.
     """
 
@@ -37,7 +38,7 @@ class Recorder:
     inside: bool = False
     calls: dict[str, list[Value]] = field(default_factory=dict)
     modules: dict[str, tuple[Any, Kind]] = field(default_factory=dict)
-    sequences: dict[str, int] = field(default_factory=dict)
+    sequences: dict[str, tuple[int, ...]] = field(default_factory=dict)
     seen: list[dict[int, int]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     reading: int = 0
@@ -86,7 +87,7 @@ class Recorder:
         if value is not None and value.op != "opaque":
             lead = value.lead
         if kind.sequence(module):
-            self.sequences[name] = int(first.shape[0])
+            self.sequences[name] = tuple(first.shape[:2])
         if value is None:
             value = opaque(said(name, module), "gets no input that depends on the sample", "")
         calls.append(value)

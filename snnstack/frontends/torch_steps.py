@@ -26,14 +26,16 @@ def expression_key(value: Value, recorder: Recorder, call: int) -> Any:
 
 def steps_agree(recorder: Recorder) -> Iterator[Problem]:
     """Every neuron must be given the same expression in every step, but for the first few."""
-    counts = {name: len(calls) for name, calls in recorder.calls.items()}
-    most = max(counts.values(), default=0)
+    counts = {n: len(c) for n, c in recorder.calls.items() if n not in recorder.sequences}
+    least = min(counts.values(), default=0)
+    if len(set(counts.values())) > 1:
+        for name in (name for name, count in counts.items() if count > least):
+            what = f"is called {counts[name]} times, others {least} times"
+            hint = "call every neuron once a step, each layer its own"
+            yield Problem(said(name, recorder.modules[name][0]), what, hint)
+        return
     for name, calls in recorder.calls.items():
         where = said(name, recorder.modules[name][0])
-        if name not in recorder.sequences and len(calls) != most:
-            what = f"is called {len(calls)} times, others {most} times"
-            yield Problem(where, what, "call every neuron once a step, each layer its own")
-            continue
         keys = [expression_key(value, recorder, k) for k, value in enumerate(calls)]
         late = _longest(keys[-1])
         if any(key != keys[-1] for key in keys[late:]):

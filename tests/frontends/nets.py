@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+torch.set_num_threads(1)  # many small products
+
 
 def lively(net: nn.Module, gain: float = 2.5, seed: int = 0) -> nn.Module:
     """The network with larger weights and drawn statistics of its batch normalisations."""
@@ -17,7 +19,8 @@ def lively(net: nn.Module, gain: float = 2.5, seed: int = 0) -> nn.Module:
             if parameter.ndim > 1:
                 parameter.copy_(torch.randn_like(parameter) * gain / parameter[0].numel() ** 0.5)
         for module in net.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
+            if norm and module.running_mean is not None:
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.3, 1.0)
                 module.weight.uniform_(1.0, 2.0)
