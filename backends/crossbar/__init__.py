@@ -1,5 +1,6 @@
 """Resistive crossbars: memory devices as data, exact circuits of arrays, SPICE netlists."""
 
+from snnstack.backends.crossbar.circuits import agreements
 from snnstack.backends.crossbar.numerics import NUMERICS, quantise
 from snnstack.backends.crossbar.price import price
 from snnstack.backends.crossbar.program import Program
@@ -15,6 +16,7 @@ __all__ = [
     "RULES",
     "STATISTICAL",
     "Program",
+    "agreements",
     "describe",
     "emit",
     "load",

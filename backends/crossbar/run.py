@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from snnstack.backends.crossbar.circuits import missing
 from snnstack.backends.crossbar.execute import execute
 from snnstack.backends.crossbar.program import Program
 from snnstack.backends.crossbar.programming import programming_files, read_programming
@@ -18,9 +19,10 @@ TOGETHER = 8
 
 def describe(program: Program) -> str:
     """What `run` executes on, and what that does not show."""
+    gone = missing()
     return (
         f"the emitted programming file of {program.arrays} arrays, executed with ideal cells and "
-        "converters without loss"
+        f"converters without loss{'; ' if gone else ''}{gone}"
     )
 
 
