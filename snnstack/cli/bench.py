@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from snnstack.report.operations import Operations
 
 DEMO_BOARDS = ("microbit-v1", "nucleo-l152re", "nucleo-l4r5zi", "nucleo-h7a3zi-q",
-               "nucleo-u575zi-q", "esp32-c3")  # fmt: skip
+               "nucleo-u575zi-q", "esp32-c3", "oheo-gulch")  # fmt: skip
 
 HEADER = ("board", "accuracy %", "spikes equal %", "exact", "latency ms", "energy uJ",
           "flash KiB", "RAM KiB")  # fmt: skip
