@@ -7,6 +7,7 @@ from snnstack.backends.crossbar.program import Program
 from snnstack.backends.crossbar.rules import RULES
 from snnstack.backends.crossbar.run import describe, run
 from snnstack.backends.crossbar.store import emit, load, utilization
+from snnstack.backends.crossbar.views import views
 
 STATISTICAL = True
 """An emulation with a seed is one chip of many."""
@@ -24,4 +25,5 @@ __all__ = [
     "quantise",
     "run",
     "utilization",
+    "views",
 ]

@@ -131,17 +131,25 @@ def replace_by_quantised(graph: StepGraph, network: QuantizedNetwork, name: str)
 def _float_population(
     population: Population, quantised: QuantizedPopulation, network: QuantizedNetwork
 ) -> Population:
-    one, scale = float(1 << network.numerics.decay_bits), quantised.scale
+    scale = quantised.scale
     threshold, beta = quantised.threshold, quantised.beta
     return replace(
         population,
-        alpha=quantised.alpha / one,
-        beta=None if beta is None else beta / one,
+        alpha=_decay(quantised.alpha, network),
+        beta=None if beta is None else _decay(beta, network),
         bias=quantised.bias / scale,
         leak=quantised.leak / scale,
         threshold=None if threshold is None else threshold / scale,
         v_reset=quantised.v_reset / scale,
+        compare=quantised.compare,
     )
+
+
+def _decay(factor: Array, network: QuantizedNetwork) -> Array:
+    """A decay factor as a real number: floats are that already."""
+    if factor.dtype.kind == "f":
+        return factor.astype(np.float64)
+    return np.asarray(factor / float(1 << network.numerics.decay_bits))
 
 
 def _float_projection(projection: Projection, quantised: QuantizedPopulation) -> Projection:
@@ -158,12 +166,14 @@ def _layer(
     float_trace: Trace,
     trace: Trace,
 ) -> LayerConversion:
-    name, one = quantised.name, float(1 << network.numerics.decay_bits)
+    name = quantised.name
     population = graph.population(name)
     error, clipped = _weight_error(graph, network, quantised)
-    decay = np.abs(quantised.alpha / one - population.alpha).max(initial=0.0)
+    decay = np.abs(_decay(quantised.alpha, network) - population.alpha).max(initial=0.0)
     if quantised.beta is not None and population.beta is not None:
-        decay = max(decay, np.abs(quantised.beta / one - population.beta).max(initial=0.0))
+        decay = max(
+            decay, np.abs(_decay(quantised.beta, network) - population.beta).max(initial=0.0)
+        )
     fired, fires = _per_neuron(float_trace, name), _per_neuron(trace, name)
     steps = trace.spikes[name].steps * trace.spikes[name].batch if name in trace.spikes else -1
     threshold = quantised.threshold

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from snnstack.energy.performance import Performance
 from snnstack.measure import joined_counts
+from snnstack.pipeline import build
 from snnstack.report.bench import CORES
 from snnstack.report.views import CoreMap, MemoryMap
 from snnstack.target import backend, target_names
@@ -24,12 +26,12 @@ def board_of(target: str) -> str:
 
 
 def priced(target: str, period_s: float | None) -> Performance:
-    build = built("conv", board_of(target))
-    spikes = inputs(build, batch=2, steps=6)
+    made = built("conv", board_of(target))
+    spikes = inputs(made, batch=2, steps=6)
     machine = backend(target)
-    run = machine.run(build.program, spikes)
-    trace = run if run.counts else emulated(build, spikes, ())
-    return machine.price(build.program, trace, period_s)
+    run = machine.run(made.program, spikes)
+    trace = run if run.counts else emulated(made, spikes, ())
+    return machine.price(made.program, trace, period_s)
 
 
 @every_target
@@ -55,15 +57,15 @@ def test_the_parts_of_an_energy_sum_to_its_total(target: str, period_s: float | 
 @every_target
 def test_counts_alone_give_the_same_price(target: str) -> None:
     """Spikes of a long run are not kept: a price must not need them, nor notice batches."""
-    build = built("conv", board_of(target))
-    spikes = inputs(build, batch=3, steps=6)
+    made = built("conv", board_of(target))
+    spikes = inputs(made, batch=3, steps=6)
     machine = backend(target)
-    run = machine.run(build.program, spikes)
-    trace = run if run.counts else emulated(build, spikes, ())
+    run = machine.run(made.program, spikes)
+    trace = run if run.counts else emulated(made, spikes, ())
     parts = [spikes.samples(0, 1), spikes.samples(1, 3)]
-    runs = [machine.run(build.program, p) if run.counts else emulated(build, p, ()) for p in parts]
+    runs = [machine.run(made.program, p) if run.counts else emulated(made, p, ()) for p in parts]
     alone = Trace({}, {}, joined_counts([part.counts for part in runs]))
-    whole, counted = (machine.price(build.program, t) for t in (trace, alone))
+    whole, counted = (machine.price(made.program, t) for t in (trace, alone))
     np.testing.assert_allclose(whole.latency, counted.latency, rtol=1e-9)
     np.testing.assert_allclose(whole.energy.total, counted.energy.total, rtol=1e-9)
 
@@ -71,8 +73,8 @@ def test_counts_alone_give_the_same_price(target: str) -> None:
 @pytest.mark.parametrize("target", target_names())
 def test_pictures_show_what_is_used(target: str) -> None:
     """Every neuron stands on one core of the map; a memory holds no more than its size."""
-    build = built("conv", board_of(target))
-    program = build.program
+    made = built("conv", board_of(target))
+    program = made.program
     make = getattr(backend(target), "views", None)
     for view in () if make is None else make(program):
         if isinstance(view, CoreMap):
@@ -85,7 +87,20 @@ def test_pictures_show_what_is_used(target: str) -> None:
             assert all(0 < c.load <= 1 for c in view.cores)
             for name in program.fires:
                 placed = sum(c.holds.get(name, 0) for c in view.cores)
-                assert placed >= build.steps.population(name).n
+                assert placed >= made.steps.population(name).n
         if isinstance(view, MemoryMap):
             used = backend(target).utilization(program)[view.title.lower()]
             assert sum(part.bytes for part in view.parts) == used[0] <= view.capacity == used[1]
+
+
+@pytest.mark.parametrize("target", target_names())
+def test_a_conversion_explains_the_whole_loss(target: str, examples_dir: Path) -> None:
+    """With all layers at their quantised values, in floats, the loss is that of the chip."""
+    board = RUN_ON[target][-1] if target in RUN_ON else first_board(target).name
+    train = examples_dir / "digits_train.npz"
+    found = build(examples_dir / "digits.nir", board, train).conversion
+    assert found is not None and found.accuracy is not None
+    last = found.layers[-1].accuracy
+    assert last is not None
+    assert abs(last - found.accuracy) <= 0.02
+    assert all(layer.decay_error < 1e-3 and layer.weight_error < 0.05 for layer in found.layers)
