@@ -13,6 +13,7 @@ net = (
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -139,7 +140,7 @@ class ChipBuilder:
         n_source = sizes[0] if pooled is None else size(pooled.out_shape)
         found = as_matrix(where, weight, (sizes[1] or 0, n_source or 0), self._problems)
         if found is not None:
-            self._add(source, target, found, delay, pooled)
+            self._add(source, target, _narrow(found), delay, pooled)
         return self
 
     def connect_list(self, source: str, target: str, connections: Any) -> Self:
@@ -305,6 +306,15 @@ def _listed(rows: Array, n_source: int, n_target: int) -> Sparse:
     counts = np.bincount(pairs // n_target, minlength=n_source)
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     return Sparse(indptr, (pairs % n_target).astype(np.int32), weight)
+
+
+def _narrow(synapses: Synapses) -> Synapses:
+    """Lists of synapses with 16-bit weights, where they fit: millions are common."""
+    weight = np.asarray(synapses.weight)
+    if not isinstance(synapses, Sparse) or not len(weight):
+        return synapses
+    fits = int(weight.min()) > -(2**15) and int(weight.max()) < 2**15
+    return replace(synapses, weight=weight.astype(np.int16)) if fits else synapses
 
 
 def _or_zero(value: Any) -> Any:

@@ -7,7 +7,7 @@ rows or kernels for. Nothing here knows how the tables were made.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 
@@ -22,19 +22,11 @@ from snnstack.backends.spinnaker2.program import (
 from snnstack.errors import Problem
 from snnstack.ir.nodes import Array
 
-MOST_PROBLEMS = 10
+Arrivals = Mapping[tuple[Chip, int], Array]
+"""The keys whose packets arrive, by chip and processing element."""
+MOST_PROBLEMS = 20
 SENT = len(STEPS)
 """In place of a link: the packet was sent on this chip."""
-
-
-@dataclass(frozen=True, eq=False)
-class Arrivals:
-    """Copies that arrive: key `key[i]` at the element `pe[i]` of chip `chips[chip[i]]`."""
-
-    key: Array
-    chip: Array
-    pe: Array
-    chips: tuple[Chip, ...]
 
 
 def delivery_problems(program: Program) -> Iterator[Problem]:
@@ -45,40 +37,45 @@ def delivery_problems(program: Program) -> Iterator[Problem]:
     except LookupError as error:
         yield Problem("routing tables", str(error))
         return
-    number = {(e.chip, e.pe): e.number for e in program.elements}
-    numbers = np.array([[number.get((c, pe), -1) for pe in range(192)] for c in arrived.chips])
-    to = numbers.reshape(-1, 192)[arrived.chip, arrived.pe] if len(arrived.key) else arrived.pe
-    if len(to) and to.min() < 0:
-        k = int(to.argmin())
-        chip = arrived.chips[int(arrived.chip[k])]
-        what = f"is delivered to element {arrived.pe[k]} of chip {chip[0]},{chip[1]}"
-        yield Problem(f"packet {arrived.key[k]:#010x}", what + ", which is not used")
-        return
-    yield from _differences(program.elements, arrived.key, to)
+    problems = chain(_astray(program.elements, arrived), _differences(program.elements, arrived))
+    yield from islice(problems, MOST_PROBLEMS)
 
 
-def _differences(elements: Sequence[Element], key: Array, to: Array) -> Iterator[Problem]:
+def _astray(elements: Sequence[Element], arrived: Arrivals) -> Iterator[Problem]:
+    used = {(e.chip, e.pe) for e in elements}
+    for (chip, pe), keys in arrived.items():
+        if (chip, pe) not in used:
+            what = f"is delivered to element {pe} of chip {chip[0]},{chip[1]}, which is not used"
+            yield Problem(f"packet {keys[0]:#010x}", what)
+
+
+def _differences(elements: Sequence[Element], arrived: Arrivals) -> Iterator[Problem]:
     """Arrivals against what the elements' tables wait for, by sending element."""
-    count = len(elements)
-    found = np.unique((key.astype(np.int64) >> INDEX_BITS) * count + to)
-    wanted = needed(elements)
-    for pairs, what in (
-        (np.setdiff1d(wanted, found, assume_unique=True), "never reaches element"),
-        (np.setdiff1d(found, wanted, assume_unique=True), "reaches without need element"),
-    ):
-        for pair in pairs[:MOST_PROBLEMS]:
-            sender, target = divmod(int(pair), count)
-            yield Problem(f"packet of element {sender}", f"{what} {target}")
-
-
-def needed(elements: Sequence[Element]) -> Array:
-    """`sender * len(elements) + target` of all pairs that rows and kernels join, ascending."""
-    count, parts = len(elements), [np.zeros(0, dtype=np.int64)]
+    nothing = np.zeros(0, dtype=np.uint32)
     for e in elements:
-        rows = np.unique(e.rows.keys >> np.uint32(INDEX_BITS)).astype(np.int64)
-        for senders in (rows, *(k.sources.astype(np.int64) for k in e.kernels)):
-            parts.append(senders * count + e.number)
-    return np.unique(np.concatenate(parts))
+        keys = np.sort(arrived.get((e.chip, e.pe), nothing))
+        found, wanted = distinct(keys >> np.uint32(INDEX_BITS)), needed(e)
+        if np.array_equal(found, wanted):
+            continue
+        for sender in np.setdiff1d(wanted, found):
+            yield Problem(f"packet of element {sender}", f"never reaches element {e.number}")
+        for sender in np.setdiff1d(found, wanted):
+            yield Problem(f"packet of element {sender}", f"reaches {e.number} without need")
+
+
+def needed(e: Element) -> Array:
+    """Numbers of the elements whose packets meet rows or kernels of `e`, ascending."""
+    rows = distinct(e.rows.keys >> np.uint32(INDEX_BITS))
+    if not e.kernels:
+        return rows
+    return np.unique(np.concatenate([rows, *(k.sources for k in e.kernels)]))
+
+
+def distinct(ascending: Array) -> Array:
+    """The values of a sorted array, each once."""
+    if not len(ascending):
+        return ascending
+    return np.asarray(ascending[np.concatenate([[True], ascending[1:] != ascending[:-1]])])
 
 
 def _keys(program: Program) -> tuple[Array, list[Chip]]:
@@ -93,7 +90,7 @@ def _keys(program: Program) -> tuple[Array, list[Chip]]:
 
 
 def deliver(tables: Sequence[RoutingTable], keys: Array, starts: Sequence[Chip]) -> Arrivals:
-    """Where copies of the packets `keys`, sent on the chips `starts`, arrive.
+    """What arrives where of the packets `keys` (uint32), sent on the chips `starts`.
 
     LookupError if a packet comes to a chip a second time, or to one without a table.
     """
@@ -103,7 +100,7 @@ def deliver(tables: Sequence[RoutingTable], keys: Array, starts: Sequence[Chip])
         sent.setdefault(chip, []).append(k)
     ahead = {chip: [(np.array(packets), SENT)] for chip, packets in sent.items()}
     visited = np.zeros((len(tables), len(keys)), dtype=bool)
-    found: list[tuple[Array, int, Array]] = []
+    found: dict[tuple[Chip, int], list[Array]] = {}
     while ahead:
         chip, waiting = ahead.popitem()
         if chip not in order:
@@ -116,26 +113,13 @@ def deliver(tables: Sequence[RoutingTable], keys: Array, starts: Sequence[Chip])
                 raise LookupError(f"packet {key:#010x} comes to chip {chip[0]},{chip[1]} twice")
             visited[number, packets] = True
             links, elements = _looked_up(tables[number], keys[packets], came)
-            for pe in np.flatnonzero(np.bitwise_or.reduce(elements, axis=0)):
-                found.append((packets[elements[:, pe]], number, pe))
+            for pe in np.flatnonzero(elements.any(axis=0)).tolist():
+                found.setdefault((chip, pe), []).append(keys[packets[elements[:, pe]]])
             for link, (x, y) in enumerate(STEPS):
                 out = packets[(links >> link & 1).astype(bool)]
                 if len(out):
                     ahead.setdefault((chip[0] + x, chip[1] + y), []).append((out, link))
-    return _collected(found, keys, tuple(order))
-
-
-def _collected(
-    found: Sequence[tuple[Array, int, Array]], keys: Array, chips: tuple[Chip, ...]
-) -> Arrivals:
-    lengths = [len(packets) for packets, _, _ in found]
-    empty = np.zeros(0, dtype=np.int64)
-    return Arrivals(
-        keys[np.concatenate([empty, *(packets for packets, _, _ in found)])],
-        np.repeat(np.array([chip for _, chip, _ in found], dtype=np.int64), lengths),
-        np.repeat(np.array([int(pe) for _, _, pe in found], dtype=np.int64), lengths),
-        chips,
-    )
+    return {where: np.concatenate(parts) for where, parts in found.items()}
 
 
 def _looked_up(table: RoutingTable, keys: Array, came: int) -> tuple[Array, Array]:

@@ -66,8 +66,9 @@ def weights_fit_their_application(network: ChipNetwork) -> Iterator[Problem]:
     for c, application in _targets(network):
         most = weight_limit(application)
         weight = np.asarray(c.synapses.weight)
-        if weight.size and np.abs(weight).max() > most:
-            worst = int(weight.flat[np.abs(weight).argmax()])
+        low, high = (int(weight.min()), int(weight.max())) if weight.size else (0, 0)
+        if max(-low, high) > most:
+            worst = high if high > -low else low
             what = f"weight {worst}, {application} takes -{most}..{most}"
             yield Problem(f"{c.source} -> {c.target}", what)
 

@@ -22,6 +22,8 @@ ROW_BYTES, WORD_BYTES = 6, 2
 """Of a row of synapses, its key and its start; of a synapse."""
 MOST_WORDS = 2**16 - 1
 """What the start of a row can count."""
+CHUNK = 1 << 23
+"""Synapses looked at in one go."""
 ROUNDS = 40
 """Every round cuts at least one block smaller; real networks need two or three."""
 SPARE = 1.02
@@ -137,7 +139,8 @@ def cut_lists(
     """
     degree = np.zeros(p.n, dtype=np.int64)
     for part in lists:
-        degree += np.bincount(part.target, minlength=p.n)
+        for start in range(0, len(part.target), CHUNK):
+            degree += np.bincount(part.target[start : start + CHUNK], minlength=p.n)
     available = sum(int(np.count_nonzero(np.diff(part.indptr))) for part in lists)
     if seen is not None:
         return _cut_boxes(p, lists, wide, limits, seen)
@@ -238,16 +241,18 @@ def measure(lists: Sequence[Lists], blocks: Blocks) -> Demand:
     order = blocks.of_neurons().astype(np.int32)
     rows, words = np.zeros(blocks.count, np.int64), np.zeros(blocks.count, np.int64)
     for part in lists:
-        words += np.bincount(order[part.target], minlength=blocks.count)
+        for start in range(0, len(part.target), CHUNK):
+            block = order[part.target[start : start + CHUNK]]
+            words += np.bincount(block, minlength=blocks.count)
         rows += _distinct(part, order, blocks.count)
     return Demand(rows, words)
 
 
-def _distinct(part: Lists, order: Array, count: int, chunk: int = 1 << 23) -> Array:
+def _distinct(part: Lists, order: Array, count: int) -> Array:
     """How many sources reach each block: int64 [block]; synapses are looked at in chunks."""
     found, start, sources = np.zeros(count, dtype=np.int64), 0, len(part.indptr) - 1
     while start < sources:
-        reach = int(np.searchsorted(part.indptr, part.indptr[start] + chunk, side="right")) - 1
+        reach = int(np.searchsorted(part.indptr, part.indptr[start] + CHUNK, side="right")) - 1
         stop = min(max(reach, start + 1), sources)
         piece = slice(int(part.indptr[start]), int(part.indptr[stop]))
         lengths = np.diff(part.indptr[start : stop + 1])

@@ -109,9 +109,12 @@ def _needs_32_bits(
     sums = np.zeros((2, n))
     for part in lists:
         times = max_count if part.source == port else 1
-        for row, sign in enumerate((1, -1)):
-            weight = np.maximum(sign * part.weight.astype(np.float64), 0)
-            sums[row] += times * np.bincount(part.target, weight, minlength=n)
+        for start in range(0, len(part.target), CHUNK):
+            piece = slice(start, start + CHUNK)
+            weight, target = part.weight[piece].astype(np.float64), part.target[piece]
+            for row, sign in enumerate((1, -1)):
+                some = np.maximum(sign * weight, 0)
+                sums[row] += times * np.bincount(target, some, minlength=n)
     most = float(sums.max(initial=0.0))
     for k in kernels_into(network, name):
         c = network.connections[k]

@@ -126,7 +126,10 @@ def _delivered(own: Array, places: Places, sends: Any) -> tuple[Array, Array]:
     target = part.indices
     row = np.repeat(np.arange(len(own)), np.diff(part.indptr))
     chip, pe = places.chip[target], places.pe[target]
-    reached, index = np.unique(chip, return_inverse=True)
+    reached = np.flatnonzero(np.bincount(chip, minlength=1))
+    place = np.zeros(len(places.chips), dtype=np.int64)
+    place[reached] = np.arange(len(reached))
+    index = place[chip]
     bits = np.zeros(len(own) * len(reached) * WORDS, dtype=np.uint64)
     if len(target):
         key = (row * len(reached) + index) * WORDS + (pe >> 6)

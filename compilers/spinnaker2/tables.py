@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from snnstack.backends.spinnaker2.delivery import distinct
 from snnstack.backends.spinnaker2.network import ChipNetwork, ChipPopulation
 from snnstack.backends.spinnaker2.program import INDEX_BITS, Kernel, Rows
 from snnstack.backends.spinnaker2.words import encode
@@ -27,6 +29,8 @@ class Image:
     sources: Array
 
 
+AT_ONCE = 1 << 24
+"""Synapses that are sorted in one go."""
 NO_ROWS = Rows(
     read_only([], np.uint32),
     read_only([0], np.uint16),
@@ -54,9 +58,10 @@ def images(network: ChipNetwork, cut: Pieces, number: Array) -> dict[int, Image]
 
 
 def _image(neurons: Array, rows: Rows, kernels: tuple[Kernel, ...]) -> Image:
-    parts = [np.unique(rows.keys >> np.uint32(INDEX_BITS)).astype(np.int32)]
-    sources = np.unique(np.concatenate(parts + [k.sources for k in kernels])).astype(np.int32)
-    return Image(neurons, rows, kernels, sources)
+    sources = distinct(rows.keys >> np.uint32(INDEX_BITS)).astype(np.int32)
+    if kernels:
+        sources = np.unique(np.concatenate([sources, *(k.sources for k in kernels)]))
+    return Image(neurons, rows, kernels, sources.astype(np.int32))
 
 
 def _members(blocks: Blocks) -> list[Array]:
@@ -85,18 +90,25 @@ def _keys(cut: Pieces, name: str, number: Array) -> Array:
 def _rows(p: ChipPopulation, cut: Pieces, keys: dict[str, Array]) -> Iterator[Rows]:
     """The synapse rows of all blocks of a population, one after the other."""
     blocks, lists = cut.blocks[p.name], cut.lists[p.name]
-    block = blocks.of_neurons().astype(np.uint16 if blocks.count < 2**16 else np.int64)
+    kind: Any = np.uint16 if blocks.count < 2**16 else np.int64
+    order = blocks.of_neurons().astype(kind)
     position = _positions(blocks).astype(np.uint8)
-    parts = []
-    for part in lists:
-        to = block[part.target]
-        order = np.argsort(to, kind="stable")
-        ends = np.concatenate([[0], np.cumsum(np.bincount(to, minlength=blocks.count))])
-        key = np.repeat(keys[part.source], np.diff(part.indptr))[order]
-        word = encode(p.application, part.weight, part.delay, position[part.target])[order]
-        parts.append((ends, key, word))
-    for b in range(blocks.count):
-        yield _joined([(key[e[b] : e[b + 1]], word[e[b] : e[b + 1]]) for e, key, word in parts])
+    total = sum(len(part.target) for part in lists)
+    together = max(blocks.count * AT_ONCE // max(total, 1), 1)
+    to = [order[part.target] for part in lists]
+    key = [np.repeat(keys[part.source], np.diff(part.indptr)) for part in lists]
+    for start in range(0, blocks.count, together):
+        stop = min(start + together, blocks.count)
+        found = []
+        for part, block, sent in zip(lists, to, key, strict=True):
+            chosen = np.flatnonzero((block >= start) & (block < stop))
+            chosen = chosen[np.argsort(block[chosen], kind="stable")]
+            ends = np.searchsorted(block[chosen], np.arange(start, stop + 1))
+            index = position[part.target[chosen]]
+            word = encode(p.application, part.weight[chosen], part.delay[chosen], index)
+            found.append((ends, sent[chosen], word))
+        for b in range(stop - start):
+            yield _joined([(k[e[b] : e[b + 1]], w[e[b] : e[b + 1]]) for e, k, w in found])
 
 
 def _joined(parts: Sequence[tuple[Array, Array]]) -> Rows:

@@ -120,8 +120,9 @@ def destinations(program: Program) -> dict[int, list[int]]:
     arrived = deliver(program.tables, keys, starts)
     number = {(e.chip, e.pe): e.number for e in program.elements}
     found: dict[int, list[int]] = {int(key): [] for key in keys}
-    for key, chip, pe in zip(arrived.key, arrived.chip, arrived.pe, strict=True):
-        found[int(key)].append(number[arrived.chips[chip], int(pe)])
+    for where, keys_there in arrived.items():
+        for key in keys_there:
+            found[int(key)].append(number[where])
     return found
 
 

@@ -95,8 +95,7 @@ def test_every_key_reaches_exactly_the_elements_that_need_it(seed: int) -> None:
         neurons=int(rng.integers(5, 12)),
     )
     program = compile_chip(builder.build(), board)
-    count = len(program.elements)
-    pairs = {divmod(int(pair), count) for pair in needed(program.elements)}
+    pairs = {(int(s), e.number) for e in program.elements for s in needed(e)}
     assert walked(program) == pairs
     assert {(int(s), e.number) for e in program.elements for s in e.sources} == pairs
     for e in program.elements:
