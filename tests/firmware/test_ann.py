@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from firmware_model import conv, layer, port, program, sparse, weights
 from numpy.typing import NDArray
-from test_firmware import M4, after_pool, convolution, grouped
 
 from snnstack.backends.mcu.ann import Crossing, crossing_rate, opponent, run_ann
 from snnstack.backends.mcu.ann_emit import emit_ann, kernel, reciprocal
@@ -15,6 +13,8 @@ from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.program import DenseTable, Program, Route
 from snnstack.board import load_board
 from snnstack.errors import TargetError
+from tests.firmware.firmware_model import conv, layer, port, program, sparse, weights
+from tests.firmware.test_firmware import M4, after_pool, convolution, grouped
 
 BOARDS = (
     "microbit-v1", "nucleo-l152re", "nucleo-l4r5zi", "nucleo-h7a3zi-q", "nucleo-u575zi-q",

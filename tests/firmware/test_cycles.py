@@ -6,8 +6,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from firmware_model import layer, port, program, spikes, weights
-from test_firmware import CASES, M4
 
 from snnstack.backends.mcu.cycles import COSTS, cpi, cycles, inference_cycles, worst_step
 from snnstack.backends.mcu.mix import Mix, parse
@@ -17,6 +15,8 @@ from snnstack.backends.mcu.run import run
 from snnstack.board import Board, all_boards, load_board
 from snnstack.energy import clocked_energy
 from snnstack.errors import TargetError
+from tests.firmware.firmware_model import layer, port, program, spikes, weights
+from tests.firmware.test_firmware import CASES, M4
 
 NOTHING = Mix(0, 0, 0, 0, 0, 0, 0, 0, 0)
 LOG = """----------------

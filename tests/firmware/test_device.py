@@ -12,9 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from firmware_model import needs_gcc, program, simulate, spikes
-from test_firmware import CASES, everything
-from test_flash import fake
 
 from snnstack.backends.mcu.device import describe, probe_command, run_on_board
 from snnstack.backends.mcu.packaging import package_files
@@ -25,6 +22,9 @@ from snnstack.board import load_board
 from snnstack.errors import TargetError, ToolError
 from snnstack.files import write_directory
 from snnstack.trace import Spikes, Trace
+from tests.firmware.firmware_model import needs_gcc, program, simulate, spikes
+from tests.firmware.test_firmware import CASES, everything
+from tests.firmware.test_flash import fake
 
 F4 = "stm32f4-discovery"
 """QEMU's netduinoplus2 has the memory map of this board: it can run the board's own image."""

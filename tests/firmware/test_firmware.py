@@ -7,7 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from firmware_model import (
+from numpy.typing import NDArray
+
+from snnstack.backends.mcu.full import can_be_full
+from snnstack.backends.mcu.hardware import hardware
+from snnstack.backends.mcu.program import DenseTable, Layer, Program, Route
+from snnstack.backends.mcu.run import run
+from snnstack.ir.step import Pool
+from snnstack.trace import Spikes, Trace
+from tests.firmware.firmware_model import (
     conv,
     layer,
     matrix,
@@ -19,14 +27,6 @@ from firmware_model import (
     spikes,
     weights,
 )
-from numpy.typing import NDArray
-
-from snnstack.backends.mcu.full import can_be_full
-from snnstack.backends.mcu.hardware import hardware
-from snnstack.backends.mcu.program import DenseTable, Layer, Program, Route
-from snnstack.backends.mcu.run import run
-from snnstack.ir.step import Pool
-from snnstack.trace import Spikes, Trace
 
 pytestmark = pytest.mark.needs_qemu
 

@@ -9,17 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from firmware_model import needs_gcc
 from hypothesis import given
 from hypothesis import strategies as st
-from test_firmware import everything
-from test_project import with_golden
 
 from snnstack.backends.mcu.flash import build_board, choose, find_drive, flash, plan_flash
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.image import Segment, intel_hex, rp2350_block, segments, uf2
 from snnstack.board import Board, all_boards, load_board
 from snnstack.errors import TargetError, ToolError
+from tests.firmware.firmware_model import needs_gcc
+from tests.firmware.test_firmware import everything
+from tests.firmware.test_project import with_golden
 
 IMAGE = Path("build/board.elf")
 

@@ -9,9 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from firmware_model import needs_gcc, program
-from test_firmware import CASES, M4, M55, everything
-from test_project import with_golden
 
 from snnstack.backends.mcu.emit import emit
 from snnstack.backends.mcu.footprint import measured, selftest_image
@@ -19,6 +16,9 @@ from snnstack.backends.mcu.layout import plan
 from snnstack.backends.mcu.memory import memory_plan
 from snnstack.backends.mcu.program import Program
 from snnstack.files import write_directory
+from tests.firmware.firmware_model import needs_gcc, program
+from tests.firmware.test_firmware import CASES, M4, M55, everything
+from tests.firmware.test_project import with_golden
 
 pytestmark = [needs_gcc, pytest.mark.needs_qemu]
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from firmware_model import conv, layer, port, program, spikes, weights
-from test_firmware import M4, M55
 
 from snnstack.backends.mcu.hardware import hardware, memory_bytes
 from snnstack.backends.mcu.kernels import kernels
 from snnstack.backends.mcu.program import DenseTable, Program, Route
 from snnstack.backends.mcu.run import run
 from snnstack.compilers.mcu.forms import chosen, events_cost, full_cost, with_form
+from tests.firmware.firmware_model import conv, layer, port, program, spikes, weights
+from tests.firmware.test_firmware import M4, M55
 
 
 def dense(board: str) -> Program:

@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from firmware_model import needs_gcc, port, program, spikes
-from test_firmware import CASES, M4, everything
-from test_project import with_golden
 
 from snnstack.backends.mcu.emit import emit
 from snnstack.backends.mcu.hardware import hardware
@@ -27,6 +24,9 @@ from snnstack.backends.mcu.run import board_sources, execute_qemu, library_sourc
 from snnstack.backends.mcu.store import emit as emit_directory
 from snnstack.backends.mcu.toolchain import build, find
 from snnstack.files import write_directory
+from tests.firmware.firmware_model import needs_gcc, port, program, spikes
+from tests.firmware.test_firmware import CASES, M4, everything
+from tests.firmware.test_project import with_golden
 
 MODULE_KEYS = {"name", "build", "tests", "samples", "boards", "blobs"}
 BUILD_KEYS = {

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from firmware_model import layer, needs_gcc, port, program, simulate, spikes, weights
-from test_firmware import BOARDS, CASES, M4, everything
 
 from snnstack.backends.mcu.emit import emit
 from snnstack.backends.mcu.events import in_memory
@@ -29,6 +27,8 @@ from snnstack.backends.mcu.run import (
 from snnstack.backends.mcu.toolchain import build, find
 from snnstack.errors import DataError, ToolError
 from snnstack.files import write_directory
+from tests.firmware.firmware_model import layer, needs_gcc, port, program, simulate, spikes, weights
+from tests.firmware.test_firmware import BOARDS, CASES, M4, everything
 
 STRICT = (
     "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wshadow", "-Wconversion",

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
-from test_firmware import BOARDS
 
 from snnstack.backends.mcu.run import run
 from snnstack.board import load_board
@@ -18,6 +17,7 @@ from snnstack.errors import CapacityError
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.reference import run_quantized
 from tests.conformance.test_mcu_emulator import assert_equal, events, networks, probes_of
+from tests.firmware.test_firmware import BOARDS
 
 QUICK = settings(
     max_examples=60,

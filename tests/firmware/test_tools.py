@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from firmware_model import spikes
-from test_firmware import BOARDS, M4, everything
 
 from snnstack.backends.mcu.emit import emit
 from snnstack.backends.mcu.hardware import hardware
@@ -17,6 +15,8 @@ from snnstack.backends.mcu.toolchain import build, find
 from snnstack.errors import DataError, TargetError, ToolError
 from snnstack.files import write_directory
 from snnstack.process import execute
+from tests.firmware.firmware_model import spikes
+from tests.firmware.test_firmware import BOARDS, M4, everything
 
 ARM = hardware(everything(M4).board)
 RISCV = hardware(everything("hifive1-revb").board)
