@@ -19,8 +19,8 @@ from snnstack.ir.nodes import Array
 from snnstack.report.equality import Agreement
 from snnstack.trace import Spikes
 
-LARGEST = 64
-"""Rows and columns that ngspice solves in seconds; of a larger tile the first ones are taken."""
+LARGEST = {"passive": 32, "gated_bl": 64, "gated_wl": 64}
+"""Rows and columns that ngspice solves in a second; of a larger tile the first ones are taken."""
 TILES = 3
 """Tiles that are compared, the largest that fit first."""
 VECTORS = 2
@@ -48,22 +48,25 @@ def missing() -> str:
 
 def _chosen(program: Program) -> list[Tile]:
     """The largest tiles that ngspice can take whole, then those that it cannot."""
+    largest = LARGEST[hardware(program.board).topology]
 
     def rank(tile: Tile) -> tuple[bool, int]:
         block = tile.block
-        return max(block.rows, block.columns) > LARGEST, -block.rows * block.columns
+        return max(block.rows, block.columns) > largest, -block.rows * block.columns
 
     return sorted(program.tiles, key=rank)[:TILES]
 
 
 def _compared(program: Program, tile: Tile, arrays: dict[str, Any], spikes: Spikes) -> Agreement:
     block, machine = tile.block, hardware(program.board)
-    rows, columns = min(block.rows, LARGEST), min(block.columns, LARGEST)
+    largest = LARGEST[machine.topology]
+    rows, columns = min(block.rows, largest), min(block.columns, largest)
     g = arrays[f"array_{block.array}_us"][block.row : block.row + rows, :columns] * 1e-6
     array = CircuitArray(g, machine.topology, wires_of(program.board))
     volt = program.board.coefficients["read_v"].typical / tile.route.top
-    drive = np.stack(list(_vectors(program, tile, spikes)))[:, :rows] * volt
-    ours, theirs = Circuit(array).currents(drive), run_spice(array, drive).currents
+    drive = np.stack(list(_vectors(program, tile, spikes, rows)))[:, :rows] * volt
+    ours = Circuit(array, tolerance=TOLERANCE / 1000).currents(drive)
+    theirs = run_spice(array, drive).currents
     part = "" if (rows, columns) == (block.rows, block.columns) else "the first cells of "
     return Agreement(
         against=TOOL,
@@ -74,7 +77,7 @@ def _compared(program: Program, tile: Tile, arrays: dict[str, Any], spikes: Spik
     )
 
 
-def _vectors(program: Program, tile: Tile, spikes: Spikes) -> Iterator[Array]:
+def _vectors(program: Program, tile: Tile, spikes: Spikes, rows: int) -> Iterator[Array]:
     """Digits of the rows of the tile in some reads, at least one row of the first ones driven."""
     random = np.random.default_rng(tile.number)
     half = (random.random((VECTORS, tile.block.rows)) < 0.5).astype(np.int64)
@@ -89,5 +92,5 @@ def _vectors(program: Program, tile: Tile, spikes: Spikes) -> Iterator[Array]:
         seen = np.zeros(spikes.n + 1, dtype=np.int64)
         seen[spikes.indices[part]] = 1 if spikes.counts is None else spikes.counts[part]
         reads = np.minimum(seen[tile.block.gather], tile.route.top)
-        chosen = reads[reads[:, :LARGEST].sum(axis=1).argmax()]
-        yield chosen if chosen[:LARGEST].any() else half[number]
+        chosen = reads[reads[:, :rows].sum(axis=1).argmax()]
+        yield chosen if chosen[:rows].any() else half[number]

@@ -49,6 +49,13 @@ class Modes:
 
 def find_modes(g: Reals, step: Step, reach: Reals) -> Modes:
     """Modes of the grid `g` [rows, cols]; `reach`: word voltages, drivers at 1 V, bits at 0 V."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):  # threads wait for each other longer than they work
+        return _find(g, step, reach)
+
+
+def _find(g: Reals, step: Step, reach: Reals) -> Modes:
     word, after = step(_smooth(*g.shape))
     shapes, duals, values = word, after, np.zeros(0)
     for number in range(_ROUNDS):

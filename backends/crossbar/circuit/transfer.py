@@ -29,13 +29,16 @@ class Transfer:
 
 def build_transfer(g: Reals, row_seg: Reals, col_seg: Reals) -> Transfer:
     """The transfer matrix of the grid `g` [rows, cols]; see `line_kernels` for the segments."""
+    from threadpoolctl import threadpool_limits
+
     rows, cols = g.shape
-    if rows >= cols:
-        matrix, drivers, _ = _sweep(g, row_seg, col_seg)
-        return Transfer(matrix, drivers)
-    # Reciprocity: driven from below and measured at the left, the array has the same matrix.
-    matrix, _, senses = _sweep(_turned(g), col_seg[::-1].copy(), row_seg[::-1].copy())
-    return Transfer(_turned(matrix), _turned(senses))
+    with threadpool_limits(1, "blas"):  # threads wait for each other longer than they work
+        if rows >= cols:
+            matrix, drivers, _ = _sweep(g, row_seg, col_seg)
+            return Transfer(matrix, drivers)
+        # Reciprocity: driven from below and measured at the left, the array has the same matrix.
+        matrix, _, senses = _sweep(_turned(g), col_seg[::-1].copy(), row_seg[::-1].copy())
+        return Transfer(_turned(matrix), _turned(senses))
 
 
 def _turned(values: Reals) -> Reals:
