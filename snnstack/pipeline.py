@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -326,8 +327,12 @@ def quantise_for(
     calibration: Calibration | None,
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
+    like: QuantizedNetwork | None = None,
 ) -> QuantizedNetwork:
-    """The integer network for a board: by its target's own quantiser, or the general one."""
+    """The integer network for a board: by its target's own quantiser, or the general one.
+
+    `like`: with the scales of this network, where the quantiser can (for training).
+    """
     machine, steps = backend(board.target), reset_now(steps)
     if not getattr(machine, "LATE_RESETS", False):
         raise_if_any(ModelError, _late_resets(steps, board.target))
@@ -336,12 +341,29 @@ def quantise_for(
     if granularity == "import" and not getattr(machine, "IMPORT_RULES", False):
         what = "has no importer of its own whose rules could be followed"
         raise fail(TargetError, board.target, what, "use --granularity neuron or population")
-    numerics = numerics_of(board.target, weight_bits)
     if own is not None:
-        found = own(steps, board, calibration, granularity)
+        more: dict[str, Any] = dict(_width_option(own, board.target, weight_bits))
+        if like is not None and "like" in inspect.signature(own).parameters:
+            more["like"] = like
+        found = own(steps, board, calibration, granularity, **more)
         assert isinstance(found, QuantizedNetwork)
         return found
-    return quantise(steps, numerics, calibration, granularity)
+    return quantise(steps, numerics_of(board.target, weight_bits), calibration, granularity, like)
+
+
+def _width_option(own: Any, target: str, weight_bits: int | None) -> dict[str, int]:
+    """The keyword for a target's own quantiser; TargetError if it knows no other width."""
+    known = "weight_bits" in inspect.signature(own).parameters
+    if weight_bits is None or (not known and weight_bits == backend(target).NUMERICS.weight_bits):
+        return {}
+    if not known:
+        raise _no_such_width(target, weight_bits)
+    return {"weight_bits": weight_bits}
+
+
+def _no_such_width(target: str, weight_bits: int) -> SnnstackError:
+    what = f"weights of {weight_bits} bits, it has {backend(target).NUMERICS.weight_bits}"
+    return fail(TargetError, target, what, "leave the width out")
 
 
 def numerics_of(target: str, weight_bits: int | None = None) -> Numerics:
@@ -351,8 +373,7 @@ def numerics_of(target: str, weight_bits: int | None = None) -> Numerics:
     if weight_bits is None or (choose is None and weight_bits == machine.NUMERICS.weight_bits):
         return machine.NUMERICS
     if choose is None:
-        what = f"weights of {weight_bits} bits, it has {machine.NUMERICS.weight_bits}"
-        raise fail(TargetError, target, what, "leave the width out")
+        raise _no_such_width(target, weight_bits)
     found = choose(weight_bits)
     assert isinstance(found, Numerics)
     return found

@@ -15,18 +15,20 @@ from snnstack.backends.loihi.registers import LARGEST_WEIGHT_EXPONENT
 from snnstack.backends.loihi.weights import Signs
 from snnstack.ir.nodes import Array
 
-LEVELS = 255
-"""Largest magnitude of 8 bits with the sign in the format."""
-MIXED_LEVELS = 127
-"""Largest magnitude of a mixed weight in its steps of 2 (the most negative one is not used)."""
+WIDTHS = (8, 6, 5, 4, 3, 2)
+"""Bits of a stored weight that `quantise` can be asked for; the chip stores these."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """Weights are multiples of `step` = 2**`exponent` (twice that, mixed) up to `most` steps."""
+    """Weights are multiples of `step` = 2**`exponent` (twice that, mixed) up to `most` steps.
+
+    `bits` of magnitude with the sign in the format; a mixed weight's sign takes one of them.
+    """
 
     signs: Signs
     exponent: int
+    bits: int = 8
 
     @property
     def step(self) -> int:
@@ -35,18 +37,19 @@ class Format:
 
     @property
     def most(self) -> int:
-        """The largest magnitude in steps."""
-        return MIXED_LEVELS if self.signs == "mixed" else LEVELS
+        """The largest magnitude in steps (of mixed weights the most negative is not used)."""
+        return (1 << (self.bits - (self.signs == "mixed"))) - 1
 
     def __str__(self) -> str:
         """As in the conversion report."""
-        return f"{self.signs} x 2^{self.exponent}"
+        width = "" if self.bits == 8 else f"{self.bits}-bit "
+        return f"{width}{self.signs} x 2^{self.exponent}"
 
 
-def exponent_for(largest: float, signs: Signs) -> int:
+def exponent_for(largest: float, signs: Signs, bits: int = 8) -> int:
     """The smallest exponent with which weights up to `largest` can be stored (7 at most)."""
     for exponent in range(LARGEST_WEIGHT_EXPONENT):
-        format = Format(signs, exponent)
+        format = Format(signs, exponent, bits)
         if largest < (format.most + 0.5) * format.step:
             return exponent
     return LARGEST_WEIGHT_EXPONENT

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.backends.loihi.formats import WIDTHS
 from snnstack.backends.loihi.layer import (
     Layer,
     drive_of,
@@ -29,7 +30,7 @@ from snnstack.backends.loihi.rules import GRAPH_RULES
 from snnstack.backends.loihi.scale import UNIT, Scale, choose
 from snnstack.backends.loihi.weights import Signs
 from snnstack.board import Board
-from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.errors import ModelError, Problem, TargetError, fail, raise_if_any
 from snnstack.fixedpoint import round_half_up
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Projection, Sparse, StepGraph
@@ -51,13 +52,20 @@ def quantise(
     board: Board,
     calibration: Calibration | None = None,
     granularity: Granularity = "population",
+    weight_bits: int | None = None,
+    like: QuantizedNetwork | None = None,
 ) -> QuantizedNetwork:
     """Integers for every parameter. `graph` has unit gains (`fold_gains`).
 
-    The chip keeps thresholds and decays per population, so there is one scale per population
-    whatever the `granularity`. Raises ModelError with everything that cannot be represented.
+    `weight_bits` None: 8. `like`: keep the scales of this network. The chip keeps thresholds and
+    decays per population, so there is one scale per population whatever the `granularity`.
+    Raises ModelError with everything that cannot be represented.
     """
     raise_if_any(ModelError, (p for rule in GRAPH_RULES for p in rule(graph, board)))
+    bits = weight_bits or 8
+    if bits not in WIDTHS:
+        what = f"weights of {bits} bits, the chip stores {', '.join(map(str, WIDTHS))}"
+        raise fail(TargetError, board.target, what, "choose one of them")
     known = calibration or assumed(graph)
     counts = spikes_per_step(graph.inputs, calibration)
     mixed = not room_for_split(graph, board)
@@ -67,7 +75,9 @@ def quantise(
     registers: dict[str, Any] = {}
     for population in graph.populations:
         layer = layer_of(graph, population, known)
-        found = _settled(layer, counts, mixed)
+        old = None if like is None else like.population(population.name)
+        units = None if old is None else round(float((old.scale * layer.unit / UNIT)[0]))
+        found = _settled(layer, counts, mixed, bits, units)
         if found is None:
             problems.append(_too_large(layer))
             continue
@@ -82,6 +92,7 @@ def quantise(
     settings = {
         **graph.settings,
         "granularity": "population",
+        "weight_bits": bits,
         "calibrated_on": known.samples,
         "input_counts": counts,
         "registers": registers,
@@ -99,18 +110,21 @@ def quantise(
 
 
 def _settled(
-    layer: Layer, counts: dict[str, int], mixed: bool
+    layer: Layer, counts: dict[str, int], mixed: bool, bits: int, units: int | None = None
 ) -> tuple[Scale, QuantizedPopulation, list[Projection]] | None:
-    """Scale and integers; where the scale promises that u cannot wrap, the integers prove it."""
+    """Scale and integers; where the scale promises that u cannot wrap, the integers prove it.
+
+    With `units` per threshold given, no other scale is looked for.
+    """
     parts = [p for i in range(len(layer.into)) for p in parts_of(layer, i, mixed)]
     drive, fires = drive_of(layer, counts), layer.population.threshold is not None
-    scale = choose(drive, parts, fires)
+    scale = choose(drive, parts, fires, bits=bits, units=units)
     while scale is not None:
         population = _population(layer, scale)
         integer = [_integer(layer, i, scale) for i in range(len(layer.into))]
-        if scale.wrap == "not expected" or _cannot_wrap(population, integer, counts):
+        if units or scale.wrap == "not expected" or _cannot_wrap(population, integer, counts):
             return scale, population, integer
-        scale = choose(drive, parts, fires, cap=scale.units * STEP_DOWN)
+        scale = choose(drive, parts, fires, cap=scale.units * STEP_DOWN, bits=bits)
     return None
 
 

@@ -16,6 +16,7 @@ from snnstack.backends.loihi.numerics import LARGEST_WEIGHT
 from snnstack.backends.loihi.registers import (
     LARGEST_BIAS,
     LARGEST_THRESHOLD_MANTISSA,
+    LARGEST_WEIGHT_EXPONENT,
     STATE_MAX,
     WEIGHT_SHIFT,
 )
@@ -78,19 +79,42 @@ class Scale:
     wrap: Wrap
 
 
-def choose(drive: Drive, parts: list[Part], fires: bool, cap: float = np.inf) -> Scale | None:
-    """The best scale up to `cap`; None if even one unit per threshold is more than fits."""
+def choose(
+    drive: Drive,
+    parts: list[Part],
+    fires: bool,
+    cap: float = np.inf,
+    bits: int = 8,
+    units: int | None = None,
+) -> Scale | None:
+    """The best scale up to `cap`; None if even one unit per threshold is more than fits.
+
+    Weights of fewer than 8 `bits` get larger exponents. With `units` given only the formats are
+    chosen.
+    """
     largest = max((float(p.magnitude.max(initial=0.0)) for p in parts), default=0.0)
-    limit = min(_membrane(drive, fires), _constants(drive), LARGEST_WEIGHT / max(largest, 1e-30))
+    limit = min(_membrane(drive, fires), _constants(drive), _heaviest(bits) / max(largest, 1e-30))
     proven, expected = _current(drive)
     wrap: Wrap = "cannot happen"
     if proven < min(limit, LEAST_UNITS):
         wrap, proven = "not expected", expected
     most = int(min(limit, proven, cap))
+    if units is not None:
+        given = {(p.projection, p.signs): _best_format(p, units, bits)[1] for p in parts}
+        return Scale(units, given, "cannot happen" if units <= proven else "not expected")
     if most < 1:
         return None
-    units, formats = _search(parts, most)
+    units, formats = _search(parts, most, bits)
     return Scale(units, formats, wrap)
+
+
+def _heaviest(bits: int) -> int:
+    """The largest weight of that many bits, in weight units."""
+    return (
+        LARGEST_WEIGHT
+        if bits == 8
+        else Format("excitatory", LARGEST_WEIGHT_EXPONENT, bits).most << LARGEST_WEIGHT_EXPONENT
+    )
 
 
 def _constants(drive: Drive) -> float:
@@ -120,7 +144,7 @@ def _current(drive: Drive) -> tuple[float, float]:
     return limit / max(worst, 1e-30), limit / max(usual, 1e-30)
 
 
-def _search(parts: list[Part], most: int) -> tuple[int, dict[tuple[int, Signs], Format]]:
+def _search(parts: list[Part], most: int, bits: int) -> tuple[int, dict[tuple[int, Signs], Format]]:
     """Of the octave below `most`, the scale with the smallest expected error."""
     sampled = [_sample(part) for part in parts]
     tried = np.unique(np.geomspace(most // 2 + 1, most, CANDIDATES).astype(np.int64))
@@ -128,7 +152,7 @@ def _search(parts: list[Part], most: int) -> tuple[int, dict[tuple[int, Signs], 
     for units in tried[::-1].tolist():
         error, formats = 0.0, {}
         for part in sampled:
-            found, format = _best_format(part, units)
+            found, format = _best_format(part, units, bits)
             error += found
             formats[part.projection, part.signs] = format
         if error < best[0]:
@@ -144,11 +168,11 @@ def _sample(part: Part) -> Part:
     return Part(part.projection, part.signs, part.magnitude[chosen], part.importance[chosen])
 
 
-def _best_format(part: Part, units: int) -> tuple[float, Format]:
+def _best_format(part: Part, units: int, bits: int) -> tuple[float, Format]:
     """The exponent with the least error: the one that holds every weight, or a finer one."""
-    holds_all = exponent_for(float(part.magnitude.max(initial=0.0)) * units, part.signs)
+    holds_all = exponent_for(float(part.magnitude.max(initial=0.0)) * units, part.signs, bits)
     found = [
-        (_error(part, units, Format(part.signs, e)), Format(part.signs, e))
+        (_error(part, units, Format(part.signs, e, bits)), Format(part.signs, e, bits))
         for e in range(max(holds_all - 2, 0), holds_all + 1)
     ]
     return min(found, key=lambda pair: pair[0])

@@ -20,16 +20,18 @@ from snnstack.backends.spinnaker2.numerics import NUMERICS, with_weights
 from snnstack.backends.spinnaker2.rules import GRAPH_RULES
 from snnstack.backends.spinnaker2.words import weight_limit
 from snnstack.board import Board
-from snnstack.errors import ModelError, raise_if_any
+from snnstack.errors import ModelError, TargetError, fail, raise_if_any
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, Sparse, StepGraph, size
 from snnstack.mapping.retime import retime
 from snnstack.quant.calibration import Calibration, assumed
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
+from snnstack.quant.quantise import nearest_weights
 from snnstack.quant.rounding import round_together
 from snnstack.quant.scales import Granularity, activity_of, flat_weights, groups_of, search
 
+LEAST_BITS = 2
 FEW = 250
 """Relay neurons that are always worth wider weights; beyond, a quarter of the network."""
 
@@ -39,15 +41,19 @@ def quantise(
     board: Board,
     calibration: Calibration | None = None,
     granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
+    like: QuantizedNetwork | None = None,
 ) -> QuantizedNetwork:
     """Integer weights and float32 parameters for `graph`.
 
+    `like`: keep the scales of this network, and round every weight to the nearest integer.
+    `weight_bits` (2..8, the sign is one of them) narrows the weights further than the words do.
     `graph` has unit gains, or with `granularity` "import" those of the model. Raises ModelError
     with everything that the chip cannot represent.
     """
     raise_if_any(ModelError, (p for rule in GRAPH_RULES for p in rule(graph, board)))
     known = calibration or assumed(graph)
-    limits = {} if granularity == "import" else weight_limits(graph)
+    limits = {} if granularity == "import" else narrowed(weight_limits(graph), weight_bits)
     populations: list[QuantizedPopulation] = []
     projections: list[Projection] = []
     for p in graph.populations:
@@ -56,6 +62,11 @@ def quantise(
             population, integer = _imported(p, into)
         else:
             numerics = with_weights(limits[p.name])
+            if like is not None:
+                scale = like.population(p.name).scale
+                populations.append(_population(p, scale, p.bias, p.compare))
+                projections += [nearest_weights(q, scale, numerics) for q in into]
+                continue
             population, integer = _fitted(p, into, numerics, known, granularity)
         populations.append(population)
         projections += integer
@@ -82,6 +93,16 @@ def _settings(
         "rates": rates,
         "largest_weight": dict(limits) or weight_limit("lif_no_delay"),
     }
+
+
+def narrowed(limits: dict[str, int], weight_bits: int | None) -> dict[str, int]:
+    """The largest weights, none above that of `weight_bits` bits (None: as they are)."""
+    if weight_bits is None:
+        return limits
+    if not LEAST_BITS <= weight_bits <= NUMERICS.weight_bits:
+        what = f"weights of {weight_bits} bits, possible are {LEAST_BITS}..{NUMERICS.weight_bits}"
+        raise fail(TargetError, "spinnaker2", what, "choose one of them")
+    return {name: min(most, (1 << (weight_bits - 1)) - 1) for name, most in limits.items()}
 
 
 def weight_limits(graph: StepGraph) -> dict[str, int]:

@@ -30,7 +30,8 @@ granularity_option = click.option(
 
 weight_bits_option = click.option(
     "--weight-bits", type=int, metavar="N",
-    help="Width of the weights: 8, 4, 2 or 1 on microcontrollers. [default: the target's own]",
+    help="Width of the weights: 8, 4, 2, 1 on microcontrollers, from 2 elsewhere. "
+    "[default: the target's own]",
 )  # fmt: skip
 
 

@@ -31,10 +31,13 @@ def quantise(
     numerics: Numerics,
     calibration: Calibration | None = None,
     granularity: Granularity = "neuron",
+    like: QuantizedNetwork | None = None,
 ) -> QuantizedNetwork:
     """Integers for every parameter. `graph` has unit gains (`fold_gains`).
 
-    Raises ModelError naming every population whose values cannot be represented.
+    `like`: keep the weight scales of this network, and round every weight to the nearest integer;
+    for training, where weights move and scales stay. Raises ModelError naming every population
+    whose values cannot be represented.
     """
     graph, calibration = reset_now(graph), calibration or assumed(graph)
     counts = max_counts(graph.inputs)
@@ -43,8 +46,13 @@ def quantise(
     problems: list[Problem] = []
     for population in graph.populations:
         into = graph.into(population.name)
-        scale = _weight_scale(population, into, numerics, calibration, granularity)
-        integer = tuple(_integer_weights(p, scale, numerics, calibration) for p in into)
+        if like is None:
+            scale = _weight_scale(population, into, numerics, calibration, granularity)
+            integer = tuple(_integer_weights(p, scale, numerics, calibration) for p in into)
+        else:
+            old = like.population(population.name)
+            scale = np.minimum(old.scale / 2.0**old.shift, _largest_scale(population, numerics))
+            integer = tuple(nearest_weights(p, scale, numerics) for p in into)
         bound = input_bounds(integer, population.n, counts).magnitude
         shift = _shift(population, scale, bound, numerics)
         result = _population(population, scale, shift, numerics)
@@ -113,6 +121,18 @@ def _largest_scale(population: Population, numerics: Numerics) -> Array:
     limit = numerics.input_max // 4
     with np.errstate(divide="ignore"):
         return np.where(largest > 0, limit / largest, np.inf)
+
+
+def nearest_weights(projection: Projection, scale: Array, numerics: Numerics) -> Projection:
+    """Every weight as the integer nearest to it."""
+    synapses = projection.synapses
+    if isinstance(synapses, Sparse):
+        each = scale[synapses.target]
+    else:
+        rows = scale.reshape(len(synapses.weight), -1)[:, 0]
+        each = rows.reshape(-1, *(1,) * (synapses.weight.ndim - 1))
+    integer = numerics.nearest(synapses.weight * each).astype(np.int64)
+    return replace(projection, synapses=replace(synapses, weight=integer))
 
 
 def _integer_weights(

@@ -1,0 +1,184 @@
+"""Train for a target: `torch_module`, and `qat`, whose forward pass is the target's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from snnstack.board import Board, all_boards, load_board
+from snnstack.errors import TargetError, ToolError, fail
+from snnstack.ir.graph import Graph
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import Conv, Dense, Projection, StepGraph
+from snnstack.passes.options import Options
+from snnstack.pipeline import (
+    CALIBRATION_SAMPLES,
+    Build,
+    Samples,
+    as_stream,
+    discretised,
+    load,
+    quantise_for,
+    run_float,
+)
+from snnstack.program import Program
+from snnstack.quant.calibration import Calibration, measured
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.scales import Granularity
+from snnstack.report.readout import aligned
+from snnstack.target import compiler, emulator, target_names
+from snnstack.trace import Spikes
+
+if TYPE_CHECKING:
+    from snnstack.frontends.train_steps import Observed, StepModule, Surrogate
+
+Model = str | Path | Graph | StepGraph | Any
+
+
+def torch_module(
+    model: Model,
+    *,
+    options: Options | None = None,
+    sample: Any = None,
+    surrogate: Surrogate | None = None,
+) -> StepModule:
+    """A model file, graph or torch module as a torch module with trainable weights and biases."""
+    return _module()(_steps(model, options, sample), None, surrogate)
+
+
+def qat(
+    model: Model,
+    *,
+    target: str | Board,
+    calibrate: Samples | None = None,
+    weight_bits: int | None = None,
+    granularity: Granularity = "neuron",
+    options: Options | None = None,
+    sample: Any = None,
+    surrogate: Surrogate | None = None,
+) -> StepModule:
+    """`torch_module` that computes what `target` (or one board of it) does, spike for spike.
+
+    In every forward pass the weights are quantised for the target, the program is compiled and
+    emulated; gradients take the emulated membranes and pass straight through the rounding.
+    `calibrate`: samples that scales are fitted to, once, before training; None: assumed
+    activity. `trained` gives the program.
+    """
+    steps = _steps(model, options, sample)
+    board, fit = _board(target), _calibration(steps, calibrate)
+    first = quantise_for(steps, board, fit, granularity, weight_bits)
+    machine = OnTarget(board, fit, granularity, weight_bits, first)
+    machine.program(steps)  # what the target refuses is said before any training
+    return _module()(steps, machine, surrogate)
+
+
+def trained(module: StepModule) -> Build:
+    """The program of a module made by `qat`: what its last forward pass would compute now."""
+    machine, steps = module.machine, module.step_graph()
+    if not isinstance(machine, OnTarget):
+        raise fail(TargetError, "module", "was not made for a target", "make it with snnstack.qat")
+    network = machine.network(steps)
+    program = compiler(machine.board.target).compile(network, machine.board)
+    return Build(None, steps, network, program, None)
+
+
+@dataclass(frozen=True, eq=False)
+class OnTarget:
+    """A board as a function of weights and input; scales are those of `first`."""
+
+    board: Board
+    calibration: Calibration | None
+    granularity: Granularity
+    weight_bits: int | None
+    first: QuantizedNetwork
+
+    def network(self, steps: StepGraph) -> QuantizedNetwork:
+        """The integers for the present weights."""
+        return quantise_for(
+            steps, self.board, self.calibration, self.granularity, self.weight_bits, self.first
+        )
+
+    def program(self, steps: StepGraph) -> Program:
+        """The compiled program for the present weights."""
+        return compiler(self.board.target).compile(self.network(steps), self.board)
+
+    def __call__(self, steps: StepGraph, spikes: Spikes) -> Observed:
+        """Quantise, compile, emulate; everything back in volts and on the input's clock."""
+        from snnstack.frontends.train_steps import Observed
+
+        network = self.network(steps)
+        program = compiler(self.board.target).compile(network, self.board)
+        probes = [(p.name, "v") for p in network.populations if (p.name, "v") in program.variables]
+        trace = emulator(program.target).emulate(program, spikes, probes=probes)
+        trace = aligned(trace, spikes.steps)
+        scales = {p.name: p.scale for p in network.populations}
+        names = [p.name for p in steps.populations]
+        flat = (spikes.batch, spikes.steps, -1)
+        return Observed(
+            weights=_held(steps, network),
+            spikes={n: trace.spikes[n].dense().reshape(flat) for n in names if n in trace.spikes},
+            membranes={
+                name: trace.states[name, variable] / scales[name] for name, variable in probes
+            },
+        )
+
+
+def _held(steps: StepGraph, network: QuantizedNetwork) -> tuple[Array, ...]:
+    """The integer weights in volts, in the order of the graph's projections."""
+    rest = {p.name: iter(network.into(p.name)) for p in network.populations}
+    return tuple(
+        _in_volts(next(rest[p.target]), network.population(p.target)) for p in steps.projections
+    )
+
+
+def _in_volts(projection: Projection, population: QuantizedPopulation) -> Array:
+    volts = 2.0**population.shift / population.scale
+    synapses = projection.synapses
+    if isinstance(synapses, Dense):
+        return np.asarray(synapses.weight * volts[:, None])
+    if isinstance(synapses, Conv):
+        channels = volts.reshape(synapses.out_shape[0], -1)[:, 0]
+        return np.asarray(synapses.weight * channels[:, None, None, None])
+    return np.asarray(synapses.weight * volts[synapses.target])
+
+
+def _steps(model: Model, options: Options | None, sample: Any) -> StepGraph:
+    if isinstance(model, StepGraph):
+        return model
+    known: dict[str, Any] = {} if sample is None else {"sample": sample}
+    return discretised(load(model, options, **known))
+
+
+def _board(target: str | Board) -> Board:
+    """A board by name, or the first board of a target."""
+    if isinstance(target, Board):
+        return target
+    if target not in target_names():
+        return load_board(target)
+    boards = [board for board in all_boards() if board.target == target]
+    if not boards:
+        raise fail(TargetError, target, "has no board", "name a board file")
+    return max(boards, key=_room)
+
+
+def _room(board: Board) -> float:
+    """How much a board holds: training should not stop at its size."""
+    return max((figure.value for figure in board.capacity.values()), default=0.0)
+
+
+def _calibration(steps: StepGraph, calibrate: Samples | None) -> Calibration | None:
+    if calibrate is None:
+        return None
+    data = as_stream(calibrate, steps.inputs[0]).first(CALIBRATION_SAMPLES).read()
+    return measured(steps, data.spikes, run_float(steps, data))
+
+
+def _module() -> type[StepModule]:
+    try:
+        from snnstack.frontends.train_steps import StepModule
+    except ImportError as error:
+        raise fail(ToolError, "torch", "is not installed", "pip install torch") from error
+    return StepModule
