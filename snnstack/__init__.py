@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     )
     from snnstack.board import all_boards, load_board
     from snnstack.errors import Problem, SnnstackError
+    from snnstack.exports import to_onnx
     from snnstack.frontends.levels import encode
     from snnstack.passes.options import Options
     from snnstack.trace import Spikes, Trace
+    from snnstack.training import qat, torch_module, trained
 
 _WHERE = {
     "Build": "snnstack.api",
@@ -50,6 +52,10 @@ _WHERE = {
     "load_board": "snnstack.board",
     "open_program": "snnstack.api",
     "save": "snnstack.api",
+    "to_onnx": "snnstack.exports",
+    "torch_module": "snnstack.training",
+    "qat": "snnstack.training",
+    "trained": "snnstack.training",
     "verify": "snnstack.api",
 }
 
@@ -72,7 +78,11 @@ __all__ = [
     "load",
     "load_board",
     "open_program",
+    "qat",
     "save",
+    "to_onnx",
+    "torch_module",
+    "trained",
     "verify",
 ]
 

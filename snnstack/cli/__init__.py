@@ -14,6 +14,7 @@ import click
 from snnstack.cli.bench import bench, demo
 from snnstack.cli.convert import convert
 from snnstack.cli.device import flash, run
+from snnstack.cli.export import export
 from snnstack.cli.look import boards, info, targets
 from snnstack.cli.program import compile_, emulate, verify
 from snnstack.cli.report import report
@@ -33,6 +34,7 @@ for command in (
     targets,
     boards,
     convert,
+    export,
     compile_,
     emulate,
     verify,
