@@ -51,8 +51,9 @@ def _stored_bits(c: Connection) -> int:
 
 def _list_bytes(bits: int, lists: int, lengths: Array, targets: Array) -> Array:
     """Bytes of every list; equal ones are computed once where that is less work."""
-    length = np.flatnonzero(np.bincount(lengths)) if len(lengths) else lengths
-    target = np.flatnonzero(np.bincount(targets)) if len(targets) else targets
+    if not len(lengths):
+        return np.zeros(0, dtype=np.int64)
+    length, target = np.flatnonzero(np.bincount(lengths)), np.flatnonzero(np.bincount(targets))
     if len(length) * len(target) > len(lengths) // 2:
         return _bytes_of(bits, lists, lengths, targets)
     grid = np.broadcast_arrays(length[:, None], target)

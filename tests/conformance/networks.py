@@ -166,7 +166,8 @@ def _chip_reset(node: Any, board: Board) -> Any:
     if not hasattr(node, "reset"):
         return node
     first = board.hardware["generation"] == 1
-    return node if node.reset == "subtract" and not first else replace(node, reset="zero")
+    reset = "subtract" if node.reset == "subtract" and not first else "zero"
+    return replace(node, reset=reset, reset_time="now")
 
 
 def steps_of(graph: Graph) -> StepGraph:
