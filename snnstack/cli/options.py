@@ -60,6 +60,9 @@ _MODEL = (
                  help="What a spike does to the membrane. [default: the file's, else v_reset]"),
     click.option("--reset-time", type=click.Choice(["now", "next", "next_all", "recheck"]),
                  help="When: at once, or in the next step. [default: the file's, else now]"),
+    click.option("--written-by", type=click.Choice(
+                     ["snntorch", "spikingjelly", "norse", "sinabs", "rockpool"]),
+                 help="Take what the file leaves open from the program that wrote it."),
     click.option("--compare", type=click.Choice(["gt", "ge"]),
                  help="Fire at v > or >= threshold. [default: the file's, else gt]"),
     click.option("--events", type=click.Choice(["binary", "count"]),
@@ -68,7 +71,7 @@ _MODEL = (
 
 
 def model_options(function: _Function) -> _Function:
-    """`--dt --integrator --reset --reset-time --compare --events`, for verbs that load a model."""
+    """`--dt`, `--reset` and the like, for verbs that load a model."""
     for option in reversed(_MODEL):
         function = option(function)
     return function

@@ -13,6 +13,7 @@ import numpy as np
 from snnstack.errors import ModelError, Problem, fail, raise_if_any
 from snnstack.frontends.nir_file import read_tree, write_nir
 from snnstack.frontends.nir_parse import EXTRAS, PARAMETERS, VERSION, Parser
+from snnstack.frontends.nir_spread import spread
 from snnstack.frontends.nir_values import metadata as canonical
 from snnstack.ir.check import (
     Rule,
@@ -95,6 +96,7 @@ def _graph(tree: Mapping[str, Any]) -> Graph:
     parser = Parser([], set())
     graph = parser.graph(tree)
     raise_if_any(ModelError, parser.problems)
+    graph = spread(graph)
     if broken(READABLE, graph):
         raise ModelError(problems(graph))
     return graph.with_(settings=dict.fromkeys(sorted(parser.said), "file"))

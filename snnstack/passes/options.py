@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
+from snnstack.errors import ModelError, fail
 from snnstack.ir.graph import Graph, Integrator
 from snnstack.ir.nodes import Compare, EventKind, Input, Reset, ResetTime
 
@@ -24,6 +27,36 @@ class Options:
     reset_time: ResetTime | None = None
     compare: Compare | None = None
     events: EventKind | None = None
+    written_by: str | None = None
+
+
+WRITTEN_BY: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "snntorch": {
+            "dt": 1e-4, "integrator": "euler", "reset": "subtract", "reset_time": "next",
+            "compare": "gt",
+        },
+        "spikingjelly": {
+            "dt": 1e-4, "integrator": "euler", "reset": "v_reset", "reset_time": "now",
+            "compare": "ge",
+        },
+        "norse": {
+            "dt": 1e-3, "integrator": "euler", "reset": "v_reset", "reset_time": "now",
+            "compare": "gt",
+        },
+        "sinabs": {
+            "dt": 1.0, "integrator": "exponential", "reset": "subtract", "reset_time": "now",
+            "compare": "ge",
+        },
+        "rockpool": {
+            "dt": 1e-3, "integrator": "exponential", "reset": "subtract", "reset_time": "now",
+            "compare": "ge",
+        },
+    }
+)  # fmt: skip
+"""What a NIR file does not say and its writer means, with the writer's own defaults: read from
+snnTorch 1.0, SpikingJelly 2.0, Norse 1.1, sinabs 3.1 and Rockpool 3.1. `docs/frontends.md` says
+what else they differ in."""
 
 
 def apply_options(graph: Graph, options: Options) -> Graph:
@@ -31,9 +64,12 @@ def apply_options(graph: Graph, options: Options) -> Graph:
 
     dt and integrator: option, else file, else default. reset, reset_time and compare: an option
     replaces what every spiking node says; events: what every input says. A reset that is chosen
-    without its time acts now.
+    without its time acts now. `written_by` stands between file and default.
     """
     said = graph.settings
+    if options.written_by is not None:
+        graph = _as_written(graph, options.written_by)
+        said = graph.settings
     dt, dt_from = _chosen(options.dt, graph.dt, _default_dt(graph), said.get("dt"))
     integrator, integrator_from = _chosen(
         options.integrator, graph.integrator, "euler", said.get("integrator")
@@ -46,6 +82,22 @@ def apply_options(graph: Graph, options: Options) -> Graph:
         origin["reset_time"] = "option"
     nodes = {name: _with(node, options) for name, node in graph.nodes.items()}
     return replace(graph, nodes=nodes, dt=dt, integrator=integrator, settings=origin)
+
+
+def _as_written(graph: Graph, writer: str) -> Graph:
+    """The graph with what the program that wrote it means, where the file does not say it."""
+    if writer not in WRITTEN_BY:
+        what = f"is not known to have been written by {writer!r}"
+        raise fail(ModelError, "graph", what, f"one of: {', '.join(WRITTEN_BY)}")
+    meant, origin = WRITTEN_BY[writer], f"written by {writer}"
+    settled = {k for k, v in graph.settings.items() if v != "default"}
+    settled |= {k for k in ("dt", "integrator") if getattr(graph, k) is not None}
+    filled = {key: value for key, value in meant.items() if key not in settled}
+    chosen = {key: filled[key] for key in ("reset", "reset_time", "compare") if key in filled}
+    nodes = {name: _with(node, Options(**chosen)) for name, node in graph.nodes.items()}
+    times = {key: filled[key] for key in ("dt", "integrator") if key in filled}
+    settings = {**graph.settings, **dict.fromkeys(filled, origin)}
+    return graph.with_(nodes=nodes, settings=settings, **times)
 
 
 def _chosen(option: Any, stated: Any, default: Any, origin: str | None) -> tuple[Any, str]:
