@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         open_program,
         save,
         verify,
+        write_nir,
     )
     from snnstack.board import all_boards, load_board
     from snnstack.errors import Problem, SnnstackError
@@ -57,6 +58,7 @@ _WHERE = {
     "qat": "snnstack.training",
     "trained": "snnstack.training",
     "verify": "snnstack.api",
+    "write_nir": "snnstack.api",
 }
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "torch_module",
     "trained",
     "verify",
+    "write_nir",
 ]
 
 

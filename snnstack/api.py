@@ -16,6 +16,7 @@ from snnstack.errors import (
     raise_if_any,
 )
 from snnstack.frontends.data import Data
+from snnstack.frontends.nir import write as write_nir
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput
 from snnstack.measure import (
@@ -71,6 +72,7 @@ __all__ = [
     "save_all",
     "verify",
     "verify_reference",
+    "write_nir",
 ]
 
 
