@@ -56,6 +56,7 @@ class Backend(Protocol):
     pictures for a page (`snnstack.report.views`). `opponent(program, period_s, steps)`:
     the `Performance` of a network of the same shape without spikes; its `basis` says from which
     input rate on an inference of so many `steps` costs more.
+    `netlists(program, tiles, chip, rows)`: {file name: SPICE netlist} of an analogue circuit.
     `run_on(program, spikes, on, way, *, probes=(), progress=None)` runs samples on a real board,
     named `on` and reached by `way` (a `Way`), and brings its trace back: spikes, and those
     states that it can read; `describe_on(program, way)` names that board in a report.

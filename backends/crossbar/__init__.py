@@ -1,6 +1,7 @@
 """Resistive crossbars: memory devices as data, exact circuits of arrays, SPICE netlists."""
 
 from snnstack.backends.crossbar.circuits import agreements
+from snnstack.backends.crossbar.netlists import netlists
 from snnstack.backends.crossbar.numerics import NUMERICS, quantise
 from snnstack.backends.crossbar.price import price
 from snnstack.backends.crossbar.program import Program
@@ -21,6 +22,7 @@ __all__ = [
     "describe",
     "emit",
     "load",
+    "netlists",
     "price",
     "quantise",
     "run",

@@ -95,6 +95,14 @@ def cells_of(program: Program, seed: int) -> tuple[ArrayCells, ...]:
         return tuple(pool.map(made, range(len(goals))))
 
 
+def conductances(program: Program, seed: int) -> tuple[Siemens, ...]:
+    """The cells of chip `seed`, array after array, without wires: programmed, stuck, drifted."""
+    machine = hardware(program.board)
+    device, masks = load_device(machine.device), formed(program)
+    goals = enumerate(targets(program))
+    return tuple(_written(machine, device, g, masks[k], seed, k)[0] for k, g in goals)
+
+
 def _written(
     machine: CrossbarHardware,
     device: Device,

@@ -16,6 +16,7 @@ from snnstack.cli.convert import convert
 from snnstack.cli.device import flash, run
 from snnstack.cli.export import export
 from snnstack.cli.look import boards, info, targets
+from snnstack.cli.netlist import netlist
 from snnstack.cli.program import compile_, emulate, verify
 from snnstack.cli.report import report
 from snnstack.cli.sweep import sweep
@@ -38,6 +39,7 @@ for command in (
     compile_,
     emulate,
     verify,
+    netlist,
     flash,
     run,
     bench,
