@@ -4,7 +4,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench wheel clean
+.PHONY: help demo test check bench docs wheel clean
 
 help:    ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p; s/^\([a-z]*\):  *## /  make \1	/p' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ check:   ## format, lint, types, import order
 bench:   ## measure speed and print what it is compared with
 	@scripts/setup.sh test
 	@for file in benchmarks/*.py; do echo "== $$file"; .venv/bin/python $$file || exit 1; done
+
+docs:    ## build the documentation site into build/site; warnings are errors
+	@scripts/setup.sh docs
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 wheel:   ## build the wheel and try it in a clean environment
 	@scripts/setup.sh check
