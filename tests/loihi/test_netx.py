@@ -15,8 +15,9 @@ from snnstack.backends.loihi.builder import ChipBuilder, replay
 from snnstack.backends.loihi.lava_job import matrix
 from snnstack.backends.loihi.network import ChipNetwork, Cuba
 from snnstack.backends.loihi.netx import read_netx
+from snnstack.backends.loihi.netx_input import netx_input
 from snnstack.backends.loihi.netx_write import write_netx
-from snnstack.errors import ModelError
+from snnstack.errors import DataError, ModelError
 from snnstack.ir.nodes import Array
 from snnstack.trace import Spikes
 from tests.conftest import DATA
@@ -253,13 +254,31 @@ def test_an_input_layer_of_cuba_neurons_takes_bias_mantissas(tmp_path: Path) -> 
     assert content(tmp_path / "b.net") == content(path)
 
 
+def test_pictures_become_the_bias_mantissas_of_an_input_layer(tmp_path: Path) -> None:
+    layer = {"type": "input", "shape": [1, 1, 3], "weight": [36.0], "bias": [34.0]} | neuron()
+    net = read_netx(file(tmp_path, layer, dense([[2, -4, 6]])))
+    pictures = np.broadcast_to([0.0, 0.52, 1.0], (2, 5, 1, 1, 3))
+    assert netx_input(net, pictures)[1, 4].tolist() == [-2, 35, 70]
+    plain = read_netx(file(tmp_path, dense([[2, -4]])))
+    with pytest.raises(DataError) as told:
+        netx_input(plain, np.zeros((1, 1, 2)))
+    assert str(told.value) == (
+        "input: the network has no input layer with neurons (give it spikes)"
+    )
+    with pytest.raises(DataError) as told:
+        netx_input(net, np.zeros((1, 3)))
+    assert str(told.value) == "input: values have shape [1, 3], not [batch, step, 3]"
+
+
 def test_sigma_delta_layers_encode_the_change_of_the_input(tmp_path: Path) -> None:
     sdnn = {"neuron/type": "SDNN", "neuron/activation": "relu", "neuron/vThMant": 0}
     first = {"type": "input", "shape": [1, 1, 2], **sdnn}
     second = {"type": "dense", "shape": [1], "weight": [[64, -32]], "bias": [1.0], **sdnn}
     path = file(tmp_path, first, second)
     net = read_netx(path)
-    change = np.array([[[3, 2], [0, 0], [-1, 4], [0, 0], [0, 0]]])
+    level = np.array([[[3, 2], [3, 2], [2, 6], [2, 6], [2, 6]]])
+    change = netx_input(net, level)
+    assert change[0].tolist() == [[3, 2], [0, 0], [-1, 4], [0, 0], [0, 0]]
     sent = replay(net, change, [("layer0", "s"), ("layer1", "s")]).states
     assert sent["layer0", "s"][0].tolist() == [[0, 0], [192, 128], [0, 0], [-64, 256], [0, 0]]
     assert sent["layer1", "s"][0, :, 0].tolist() == [64, 0, 128, 0, -192]
