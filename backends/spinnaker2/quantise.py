@@ -2,11 +2,11 @@
 
 With the scale s of a neuron (weight units per volt of its unit-gain input):
 
-    W = round(w s);  threshold = v_threshold s;  v_reset = v_reset s;  i_offset = (leak + b) s
+    W = round(w s);  threshold = v_threshold s;  v_reset = v_reset s;  bias s and leak s
 
-b is the bias, behind a synaptic current the value bias / (1 - beta) to which it settles. Two
-modes: fitted scales and roundings (`granularity` "neuron" or "population"), or the rules by
-which py-spinnaker2 imports a NIR network ("import").
+The compiler makes `i_offset` of the last two. Decays and constants stay float64 until then: the
+chip's parameter is rounded once. Two modes: fitted scales and roundings (`granularity` "neuron"
+or "population"), or the rules by which py-spinnaker2 imports a NIR network ("import").
 """
 
 from __future__ import annotations
@@ -178,22 +178,18 @@ def _integer(
 
 
 def _population(p: Population, scale: Array, bias: Array, compare: str) -> QuantizedPopulation:
-    """Parameters in float32, constants apart and in float64: their sum is rounded once.
-
-    `bias` in volts. A comparison "greater" becomes the next float.
-    """
+    """`bias` in volts. A comparison "greater" becomes ">= the next float"."""
     scale = np.broadcast_to(np.asarray(scale, dtype=np.float64), (p.n,))
-    settled = bias if p.beta is None else bias / np.maximum(1.0 - p.beta, 1e-12)
     threshold = None if p.threshold is None else (p.threshold * scale).astype(np.float32)
     if threshold is not None and compare == "gt":
         threshold = np.nextafter(threshold, np.float32(np.inf))
     return QuantizedPopulation(
         name=p.name,
         shape=p.shape,
-        alpha=p.alpha.astype(np.float32),
-        beta=None if p.beta is None else p.beta.astype(np.float32),
+        alpha=p.alpha,
+        beta=p.beta,
         shift=0,
-        bias=settled * scale,
+        bias=bias * scale,
         leak=p.leak * scale,
         threshold=threshold,
         v_reset=(p.v_reset * scale).astype(np.float32),

@@ -17,6 +17,7 @@ from snnstack.backends.spinnaker2.network import (
 )
 from snnstack.backends.spinnaker2.program import Element, Kernel, Program, RoutingTable, Rows
 from snnstack.backends.spinnaker2.sdk import sdk_files
+from snnstack.backends.spinnaker2.timing import busiest, expected, tick_s
 from snnstack.ir.step import Conv, Dense, Pool, Sparse
 from snnstack.program import MANIFEST, digest
 from snnstack.serial import from_files, to_files
@@ -65,6 +66,7 @@ def utilization(program: Program) -> dict[str, tuple[int, int]]:
     limits = limits_of(program.board)
     elements, tables = program.elements, program.tables
     per_chip = Counter(e.chip for e in elements)
+    _, busy = busiest(program, expected(program))
     return {
         "chips": (len(per_chip), limits.count),
         "processing_elements": (len(elements), limits.count * limits.elements),
@@ -80,6 +82,10 @@ def utilization(program: Program) -> dict[str, tuple[int, int]]:
         "routing_entries_of_fullest_chip": (
             max((len(t.key) for t in tables), default=0),
             limits.entries,
+        ),
+        "busy_ns_a_step_of_busiest_element": (
+            round(busy.typical * 1e9),
+            round(tick_s(program) * 1e9),
         ),
     }
 

@@ -22,6 +22,8 @@ from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 
 LEAST_MEMORY = 1e-3
 """Below it nothing of where v started is left when input arrives."""
+LEAST_LOSS = 1e-12
+"""A current that never decays has no value to settle at."""
 BELOW = 0.9
 """Of the threshold: v never starts closer to it."""
 
@@ -78,24 +80,30 @@ def _is_kernel(c: Connection) -> bool:
     return plain and (pool is None or (pool.kernel == pool.stride and pool.padding == (0, 0)))
 
 
+def settled(p: QuantizedPopulation) -> Array:
+    """What constant input adds to v in every step, once a current has taken it up: float64."""
+    if p.beta is None:
+        return np.asarray(p.bias + p.leak)
+    return np.asarray(p.leak + p.bias / np.maximum(1.0 - p.beta, LEAST_LOSS))
+
+
 def start_of(p: QuantizedPopulation, lag: int) -> Array | None:
     """What v starts with so that constant input acts as if it began with the first spikes.
 
     The chip's `i_offset` acts from the first step on, but input reaches the population `lag`
     steps later; and it acts on v at once, where the model's bias first has to build up the
     current. v starts at the value from which it comes, `lag` steps later, to that of least
-    squared error: 0, or behind a current -bias beta / (alpha (1 - alpha beta)).
+    squared error: 0, or behind a current -b beta / (alpha (1 - alpha beta)), b = bias / (1 - beta).
     """
-    alpha = p.alpha.astype(np.float64)
-    offset = p.bias + p.leak
+    alpha, offset = p.alpha, settled(p)
     if not offset.any():
         return None
     held = alpha**lag
     keeps = held > LEAST_MEMORY
     one = np.where(alpha < 1, alpha, 0.0)
     gathered = np.where(alpha < 1, offset * (1 - one**lag) / (1 - one), offset * lag)
-    beta = np.zeros(p.n) if p.beta is None else p.beta.astype(np.float64)
-    meant = -p.bias * beta / np.maximum(alpha * (1 - alpha * beta), LEAST_MEMORY)
+    beta = np.zeros(p.n) if p.beta is None else p.beta
+    meant = -(offset - p.leak) * beta / np.maximum(alpha * (1 - alpha * beta), LEAST_MEMORY)
     start = np.where(keeps, (meant - gathered) / np.where(keeps, held, 1.0), 0.0)
     if p.threshold is not None:
         start = np.minimum(start, BELOW * p.threshold)
@@ -110,7 +118,7 @@ def _population(
         shape=p.shape,
         application=application,
         alpha=p.alpha.astype(np.float32),
-        i_offset=(p.bias + p.leak).astype(np.float32),
+        i_offset=settled(p).astype(np.float32),
         threshold=None if p.threshold is None else p.threshold.astype(np.float32),
         v_reset=p.v_reset.astype(np.float32),
         exc_decay=None if p.beta is None else p.beta.astype(np.float32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from snnstack.backends.spinnaker2.network import ChipNetwork
 from snnstack.backends.spinnaker2.program import Program
@@ -10,6 +11,8 @@ from snnstack.emulators.spinnaker2.counts import count
 from snnstack.emulators.spinnaker2.plan import plan, shapes_of
 from snnstack.engine.check import spikes_problems
 from snnstack.engine.order import in_c_order, renumbered
+from snnstack.engine.plan import NetworkPlan
+from snnstack.engine.tables import Memory
 from snnstack.errors import DataError, raise_if_any
 from snnstack.trace import Spikes, Trace
 
@@ -40,6 +43,12 @@ def emulate(
     return Trace(fired, trace.states, count(program, longer, trace), dict(network.lag))
 
 
+@lru_cache(maxsize=2)
+def _prepared(network: ChipNetwork, most: int) -> tuple[NetworkPlan, Memory]:
+    """`plan`, kept for the next run of the same network object."""
+    return plan(network, most)
+
+
 def emulate_network(
     network: ChipNetwork,
     spikes: Spikes,
@@ -58,7 +67,7 @@ def emulate_network(
 
     raise_if_any(DataError, spikes_problems(network.input.name, spikes, network.input.shape))
     most = 1 if spikes.counts is None else int(spikes.counts.max(initial=1))
-    made, memory = plan(network, most)
+    made, memory = _prepared(network, most)
     events = renumbered(spikes, memory[network.input.name], (spikes.n,))
     trace = run(made, [events], probes=probes, threads=threads)
     return in_c_order(trace, shapes_of(network), memory)
