@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -168,14 +168,22 @@ def _parts(job: _Job, threads: int, progress: Progress | None) -> Iterator[_Part
             buffers.put(buffer)
         return part
 
+    starts = range(0, batch, size)
+    if threads == 1 or len(starts) <= 1:  # a thread of its own would only have to be waited for
+        yield from _told(map(work, starts), progress)
+        return
     pool = ThreadPoolExecutor(threads)
     try:
-        for part in pool.map(work, range(0, batch, size)):
-            if progress is not None:
-                progress(part.samples)
-            yield part
+        yield from _told(pool.map(work, starts), progress)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _told(parts: Iterable[_Part], progress: Progress | None) -> Iterator[_Part]:
+    for part in parts:
+        if progress is not None:
+            progress(part.samples)
+        yield part
 
 
 def _run_samples(
