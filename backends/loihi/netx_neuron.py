@@ -64,7 +64,8 @@ def _cuba(
     missing = [key for key in ("iDecay", "vDecay", "vThMant") if key not in group]
     problems += [Problem(where, f"its neuron has no '{key}'") for key in missing]
     if np.any(group.get("gradedSpike", False)):
-        problems.append(Problem(where, "CUBA neurons with graded spikes are not supported"))
+        hint = "Lava runs them as plain spikes: set gradedSpike to 0 if that is meant"
+        problems.append(Problem(where, "CUBA neurons with graded spikes are not supported", hint))
     if np.any(group.get("weight_exp", 0)):
         problems.append(Problem(where, "a 'weight_exp' of the neuron is not supported"))
     if missing:

@@ -320,7 +320,8 @@ def test_layers_can_be_left_out_at_both_ends(tmp_path: Path) -> None:
         ([dense([[2]], delay=[63.0]), dense([[2]])], "delay is 63, outside 0..62 (steps)"),
         (
             [dense([[2]], **neuron(gradedSpike=True))],
-            "CUBA neurons with graded spikes are not supported",
+            "CUBA neurons with graded spikes are not supported "
+            "(Lava runs them as plain spikes: set gradedSpike to 0 if that is meant)",
         ),
         (
             [dense([[2], [2]]), dense([[2, 2, 2]])],
