@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ from snnstack.backends.loihi.netx import read_netx
 from snnstack.backends.loihi.reference import run_chip
 from snnstack.board import load_board
 from snnstack.compilers.loihi import compile_chip
+from snnstack.emulators.loihi import emulate_network
 from snnstack.errors import ToolError
 from snnstack.ir.nodes import Array
 from snnstack.trace import Spikes, Trace
@@ -47,10 +52,12 @@ def test_200_random_networks_have_the_spikes_and_states_of_lavas_models() -> Non
     theirs = lava.run_models([net for net, _ in made], [flat(data) for _, data in made])
     wrong, fired = {}, 0
     for seed, ((net, data), trace) in enumerate(zip(made, theirs, strict=True)):
-        ours = run_chip(net, Spikes.from_dense(data), lava.every_probe(net))
+        given, probes = Spikes.from_dense(data), lava.every_probe(net)
+        ours = run_chip(net, given, probes)
         fired += sum(spikes.total for spikes in ours.spikes.values())
-        if differences(ours, trace):
-            wrong[seed] = differences(ours, trace)
+        for run in (ours, emulate_network(net, given, probes)):
+            if differences(run, trace):
+                wrong[seed] = differences(run, trace)
     assert wrong == {}
     assert fired > 10_000
 
@@ -121,6 +128,64 @@ def test_sigma_delta_neurons_send_what_lavas_send(runtime: bool) -> None:
     ours = replay(net, data, probes)
     assert differences(ours, theirs) == {}
     assert all((ours.states[probe] != 0).sum() > 20 for probe in probes)
+
+
+def convolution(k: int) -> tuple[dict[str, Any], ChipNetwork]:
+    """Arguments of Lava's Conv, and the network that they are here."""
+    rng = RNG(k)
+
+    def some(low: int, high: int) -> tuple[int, int]:
+        x, y = rng.integers(low, high, 2).tolist()
+        return x, y
+
+    (width, height), kernel = some(5, 9), some(1, 4)
+    stride, padding, dilation = some(1, 3), some(0, 2), some(1, 3)
+    groups = (1, 2, 4)[k % 3]
+    weight = 2 * rng.integers(-60, 60, (4, *kernel, 4 // groups))
+    out = [
+        (n + 2 * p - d * (taps - 1) - 1) // s + 1
+        for n, p, d, taps, s in zip(
+            (height, width), padding[::-1], dilation[::-1], kernel[::-1], stride[::-1], strict=True
+        )
+    ]
+    net = (
+        ChipBuilder()
+        .input("x", (4, height, width))
+        .population("n", (4, *out), du=4095, dv=4095, vth_mant=None)
+        .conv(
+            "x",
+            "n",
+            weight.transpose(0, 3, 2, 1)[:, :, ::-1, ::-1],
+            stride=stride[::-1],
+            padding=padding[::-1],
+            dilation=dilation[::-1],
+            groups=groups,
+        )
+        .build()
+    )
+    x = (rng.random((6, width, height, 4)) < 0.3).astype(np.int64)
+    geometry = np.array([stride, padding, dilation])
+    shape = np.array([width, height, 4])
+    case = {"weight": weight, "shape": shape, "geometry": geometry, "groups": groups, "x": x}
+    return case, net
+
+
+@pytest.mark.needs_lava
+def test_lavas_convolution_is_ours_with_the_kernel_flipped_and_the_axes_turned(
+    tmp_path: Path,
+) -> None:
+    made = [convolution(k) for k in range(9)]
+    for k, (case, _) in enumerate(made):
+        np.savez(tmp_path / f"case{k}.npz", **case)
+    command = [sys.executable, "-m", "tests.loihi.lava_conv", str(tmp_path)]
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=True, timeout=120)
+    for k, (case, net) in enumerate(made):
+        seen = case["x"].transpose(0, 3, 2, 1).reshape(1, 6, -1)
+        late = np.pad(seen, ((0, 0), (0, 1), (0, 0)))
+        ours = emulate_network(net, late, [("n", "i")]).states["n", "i"][0, 1:] >> 6
+        theirs = np.load(tmp_path / f"out{k}.npy").transpose(0, 3, 2, 1)
+        assert (theirs != 0).any()
+        assert (ours == theirs.reshape(6, -1)).all(), k
 
 
 @pytest.mark.needs_lava
