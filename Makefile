@@ -25,9 +25,9 @@ check:   ## format, lint, types, import order
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench:   ## measure speed and print what it is compared with
+bench:   ## all benchmarks beside their peers, and what changed; BENCH_ARGS="--only NAME" for some
 	@scripts/setup.sh test
-	@for file in benchmarks/*.py; do echo "== $$file"; .venv/bin/python $$file || exit 1; done
+	@.venv/bin/python benchmarks/run.py $(BENCH_ARGS)
 
 docs:    ## build the documentation site into build/site; warnings are errors
 	@scripts/setup.sh docs
