@@ -9,7 +9,7 @@ DEMO := build/demo
 help:    ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p; s/^\([a-z]*\):  *## /  make \1	/p' $(MAKEFILE_LIST)
 
-demo:    ## compile the digits network for several boards, verify it in QEMU, print the table
+demo:    ## compile the digits network for boards of every target, verify, measure
 	@scripts/setup.sh demo
 	@rm -rf $(DEMO)
 	@.venv/bin/snnstack demo --output $(DEMO)

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from snnstack.report.operations import Operations
 
 DEMO_BOARDS = ("microbit-v1", "nucleo-l152re", "nucleo-l4r5zi", "nucleo-h7a3zi-q",
-               "nucleo-u575zi-q", "esp32-c3", "oheo-gulch")  # fmt: skip
+               "nucleo-u575zi-q", "esp32-c3", "oheo-gulch", "spinnaker2-chip",
+               "neurram")  # fmt: skip
+DEMO_CHIPS = 4
+DEMO_PAGE = "report.html"
 
 HEADER = ("board", "accuracy %", "spikes equal %", "exact", "latency ms", "energy uJ",
           "flash KiB", "RAM KiB")  # fmt: skip
@@ -108,9 +111,7 @@ def bench(
             click.echo(f"written: {name}")
         if calibrate is None:
             click.echo("scales fitted to the samples themselves: --calibrate names others")
-    for refusal in refused:
-        for problem in refusal.problems:
-            click.echo(f"error: {refusal.board}: {problem}", err=True)
+    _say_refused(refused)
     return 0 if all(row.bit_exact is not False for row in rows) and not refused else 1
 
 
@@ -224,22 +225,42 @@ def _verdict(row: BenchRow) -> str:
 @json_option
 @click.pass_obj
 def demo(written: list[str], /, output: Path, boards: tuple[str, ...], as_json: bool) -> int:
-    """Compile a trained digits network for several boards, prove it equal, print the table."""
+    """Compile a trained digits network for boards of every target, prove it equal, measure it.
+
+    DIR gets a program for each board, and report.html: one page about all of them.
+    """
     from snnstack import api
+    from snnstack.files import write_file
+    from snnstack.report.page import page
 
     is_new(output)
     model, test, train = (_example(f"digits{end}") for end in (".nir", "_test.npz", "_train.npz"))
     kept: list[Build] = []
+    refused: list[BenchRefusal] = []
     with progress("emulating") as update:
-        rows = api.bench(model, boards, test, calibrate=train, progress=update, keep=kept.append)
+        rows = api.bench(
+            model, boards, test, calibrate=train, seeds=DEMO_CHIPS, progress=update,
+            keep=kept.append, refused=refused.append,
+        )  # fmt: skip
+    plain = [row.to_dict() for row in rows] + [row.to_dict() for row in refused]
     api.save_all({built.program.board.name: built for built in kept}, output)
     written.append(str(output))
+    write_file(page(plain).encode(), output / DEMO_PAGE)
     if as_json:
-        print_json([row.to_dict() for row in rows])
+        print_json(plain)
     else:
         show_rows(rows)
+        click.echo(f"\npage: {output}/{DEMO_PAGE}")
         click.echo(f"programs: {output}/<board>")
-    return 0 if all(row.bit_exact is not False for row in rows) else 1
+    _say_refused(refused)
+    return 0 if all(row.bit_exact is not False for row in rows) and not refused else 1
+
+
+def _say_refused(refused: Sequence[BenchRefusal]) -> None:
+    """Why a board is not in the table, one line for each problem."""
+    for refusal in refused:
+        for problem in refusal.problems:
+            click.echo(f"error: {refusal.board}: {problem}", err=True)
 
 
 def _example(name: str) -> Path:

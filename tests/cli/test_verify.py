@@ -145,6 +145,7 @@ def test_the_demo_leaves_a_verified_program_for_every_board(
     result = run("demo", *boards)
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines()[-1] == "programs: snnstack-demo/<board>"
+    assert "microbit-v1" in (tmp_path / "snnstack-demo" / "report.html").read_text()
     for board in ("microbit-v1", "esp32-c3"):
         assert (tmp_path / "snnstack-demo" / board / "manifest.json").is_file()
         assert (tmp_path / "snnstack-demo" / board / "conversion.json").is_file()
