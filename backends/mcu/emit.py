@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snnstack.backends.mcu.full import dot_form
-from snnstack.backends.mcu.hardware import McuHardware, hardware, memory_bytes
+from snnstack.backends.mcu.hardware import McuHardware, data_region, hardware, memory_bytes
 from snnstack.backends.mcu.layer_text import comment, kinds, layer_view, listed_bits, route_strides
 from snnstack.backends.mcu.layout import CHUNK, Constant, Layout, plan
 from snnstack.backends.mcu.pack import BLOCK_ROWS
@@ -181,13 +181,14 @@ def _golden(program: Program) -> dict[str, Any] | None:
 
 
 def _board_memory(program: Program, board: McuHardware) -> dict[str, Any]:
-    flash, ram = memory_bytes(program.board)
+    flash, _ = memory_bytes(program.board)
+    region = data_region(program.board, program.memory["ram"])
     return {
         "title": f"Memory of {program.board.name}: {program.board.title}",
         "flash_origin": board.flash_origin,
         "flash_bytes": flash,
-        "ram_origin": board.ram_origin,
-        "ram_bytes": ram,
+        "ram_origin": region.origin,
+        "ram_bytes": region.bytes,
         "boot_origin": None,
         "stack_bytes": program.memory["stack"],
     }
@@ -195,7 +196,8 @@ def _board_memory(program: Program, board: McuHardware) -> dict[str, Any]:
 
 def _qemu_memory(program: Program, board: McuHardware) -> dict[str, Any]:
     """Addresses of the QEMU machine; lengths of the board, unless the machine has less."""
-    flash, ram = memory_bytes(program.board)
+    flash, _ = memory_bytes(program.board)
+    ram = data_region(program.board, program.memory["ram"]).bytes
     stand_in = machine(board.qemu_machine)
     return {
         "title": f"QEMU's {stand_in.name} with the memory of {program.board.name}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from snnstack.backends.mcu.hardware import memory_bytes
+from snnstack.backends.mcu.hardware import data_region, memory_bytes
 from snnstack.backends.mcu.program import Program
 from snnstack.board import Board
 from snnstack.errors import Problem
@@ -52,9 +52,9 @@ def flash_holds_weights_and_code(program: Program) -> Iterator[Problem]:
 
 
 def ram_holds_state_and_stack(program: Program) -> Iterator[Problem]:
-    """State and stack fit the board's RAM."""
-    _, available = memory_bytes(program.board)
+    """State and stack fit one of the board's memories."""
     memory = program.memory
+    available = data_region(program.board, memory["ram"]).bytes
     if memory["ram"] > available:
         what = (
             f"needs {memory['ram']} bytes of RAM ({memory['state']} state, "

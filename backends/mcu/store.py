@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from snnstack.backends.mcu.emit import emit as emit_project
+from snnstack.backends.mcu.hardware import data_region
 from snnstack.backends.mcu.packaging import package_files
 from snnstack.backends.mcu.program import (
     ConvTable,
@@ -41,11 +42,12 @@ def load(files: Mapping[str, bytes]) -> Program:
 
 
 def utilization(program: Program) -> dict[str, tuple[int, int]]:
-    """{"flash" | "ram": (bytes used, bytes available)}."""
+    """{"flash" | "ram": (bytes used, bytes available in the memory that was chosen)}."""
     capacity = program.board.capacity
+    region = data_region(program.board, program.memory["ram"])
     return {
         "flash": (program.memory["flash"], int(capacity["flash_bytes"].value)),
-        "ram": (program.memory["ram"], int(capacity["ram_bytes"].value)),
+        "ram": (program.memory["ram"], region.bytes),
     }
 
 
@@ -67,6 +69,7 @@ def _manifest(program: Program, files: Mapping[str, bytes]) -> dict[str, Any]:
         "layers": [_layer(layer) for layer in program.layers],
         "outputs": program.outputs,
         "memory_bytes": program.memory,
+        "memory_region": data_region(program.board, program.memory["ram"]).name,
         "memory_basis": program.memory_basis or "code and stack are upper bounds",
         "files": {name: digest({name: content}) for name, content in sorted(files.items())},
     }

@@ -10,7 +10,7 @@ import numpy as np
 
 from snnstack.backends.mcu.events import fan_outs
 from snnstack.backends.mcu.full import can_be_full, full
-from snnstack.backends.mcu.hardware import hardware, memory_bytes
+from snnstack.backends.mcu.hardware import data_region, hardware, memory_bytes
 from snnstack.backends.mcu.kernels import Kernels, kernels
 from snnstack.backends.mcu.memory import memory_plan
 from snnstack.backends.mcu.program import ConvTable, DenseTable, Form, Layer, Program, Route
@@ -56,9 +56,9 @@ def chosen(program: Program, events: Mapping[str, float]) -> Program:
 
     layers = tuple(replace(x, routes=tuple(map(formed, x.routes))) for x in program.layers)
     changed = replace(program, layers=layers)
-    flash, ram = memory_bytes(program.board)
-    memory = memory_plan(changed)
-    return changed if memory["ram"] <= ram and memory["flash"] <= flash else program
+    memory, (flash, _) = memory_plan(changed), memory_bytes(program.board)
+    held = memory["ram"] <= data_region(program.board, memory["ram"]).bytes
+    return changed if held and memory["flash"] <= flash else program
 
 
 def _wins(route: Route, events: float, family: Kernels) -> bool:

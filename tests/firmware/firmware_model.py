@@ -10,6 +10,7 @@ import shutil
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -77,6 +78,18 @@ def spikes(shape: tuple[int, ...], rate: float, *, batch: int = 2, steps: int = 
         1, most + 1, (batch, steps, *shape)
     )
     return Spikes.from_dense(dense.astype(np.uint8))
+
+
+def without_regions(net: Program, **capacity: int) -> Program:
+    """The network on the same board with nothing but its flash and RAM, `capacity` replaced."""
+    board = net.board
+    fields = {name: getattr(board, name) for name in board.__struct_fields__}
+    fields["hardware"] = {**board.hardware, "regions": []}
+    fields["capacity"] = dict(board.capacity) | {
+        name: msgspec.structs.replace(board.capacity[name], value=value)
+        for name, value in capacity.items()
+    }
+    return replace(net, board=type(board)(**fields))
 
 
 def weights(*shape: int, seed: int = 1) -> NDArray[np.int8]:

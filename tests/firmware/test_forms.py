@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from snnstack.backends.mcu.hardware import hardware, memory_bytes
+from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.kernels import kernels
 from snnstack.backends.mcu.program import DenseTable, Program, Route
 from snnstack.backends.mcu.run import run
 from snnstack.compilers.mcu.forms import chosen, events_cost, full_cost, with_form
-from tests.firmware.firmware_model import conv, layer, port, program, spikes, weights
+from tests.firmware.firmware_model import (
+    conv,
+    layer,
+    port,
+    program,
+    spikes,
+    weights,
+    without_regions,
+)
 from tests.firmware.test_firmware import M4, M55
 
 
@@ -62,19 +68,10 @@ def test_without_counts_everything_goes_by_events() -> None:
 
 
 def test_maps_that_do_not_fit_the_ram_are_not_used() -> None:
-    net = convolution(M55)
-    board = net.board
-    fields = {name: getattr(board, name) for name in board.__struct_fields__}
-    small = dict(board.capacity) | {"ram_bytes": replace_value(board.capacity["ram_bytes"], 12_000)}
-    net = replace(net, board=type(board)(**{**fields, "capacity": small}))
-    assert memory_bytes(net.board)[1] == 12_000
-    assert chosen(net, {"input": 1152.0}) == net
-
-
-def replace_value(figure: object, value: int) -> object:
-    import msgspec
-
-    return msgspec.structs.replace(figure, value=value)  # type: ignore[type-var]
+    small = without_regions(convolution(M55), ram_bytes=12_000)
+    assert chosen(small, {"input": 1152.0}).layers[0].routes[0].form == "events"
+    large = without_regions(convolution(M55), ram_bytes=120_000)
+    assert chosen(large, {"input": 1152.0}).layers[0].routes[0].form == "full"
 
 
 def test_costs_grow_with_events() -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from snnstack.backends.mcu.hardware import hardware, memory_bytes
+from snnstack.backends.mcu.hardware import data_region, hardware, memory_bytes
 from snnstack.backends.mcu.qemu import MACHINES
 from snnstack.board import STATUSES, Board, all_boards, load_board
 from snnstack.errors import TargetError
@@ -31,6 +31,30 @@ def test_the_linkers_memories_are_regions_of_the_board(board: Board) -> None:
     assert regions[known.flash_origin].bytes == flash
     assert regions[known.ram_origin].kind in ("ram", "dtcm")
     assert regions[known.ram_origin].bytes == ram
+
+
+@pytest.mark.parametrize(
+    ("name", "need", "region"),
+    [
+        ("stm32f4-discovery", 65_536, "ccm"),
+        ("stm32f4-discovery", 65_537, "sram"),
+        ("nucleo-h7a3zi-q", 4_096, "dtcm"),
+        ("nucleo-h7a3zi-q", 200_000, "axi"),
+        ("ek-ra8m1", 4_096, "sram"),  # its tightly coupled memory is not certain
+        ("alif-ensemble-e8", 2_000_000, "sram0"),
+        ("rpi-pico", 10**9, "ram"),
+    ],
+)
+def test_data_stand_in_the_closest_memory_that_holds_them(
+    name: str, need: int, region: str
+) -> None:
+    found = data_region(load_board(name), need).name
+    assert found == region or (need == 10**9 and found == main_region(name))
+
+
+def main_region(name: str) -> str:
+    known = hardware(load_board(name))
+    return next(r.name for r in known.regions if r.origin == known.ram_origin)
 
 
 @each
