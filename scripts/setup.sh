@@ -109,6 +109,7 @@ missing_tools() {
     have qemu-system-riscv32 || echo qemu-system-misc
     [ "$level" != test ] || have cmake || echo cmake
     [ "$level" != test ] || have ngspice || echo ngspice
+    [ "$level" != test ] || have openocd || echo openocd
     [ "$level" != test ] || have chromium || echo chromium
 }
 
@@ -135,10 +136,25 @@ install_tools() {
     say "without QEMU no firmware can be run and verified; GCC can be replaced by zig"
 }
 
+# Flashing tools and PlatformIO, in an environment of their own: their dependencies are not ours.
+install_flash_tools() {
+    local sum
+    sum=$(cksum <requirements/tools.txt)
+    if [ -f .venv/tools/.ready ] && [ "$(cat .venv/tools/.ready)" = "$sum" ]; then return; fi
+    say "installing pyocd, esptool, PlatformIO"
+    .venv/bin/python -m venv .venv/tools &&
+        .venv/tools/bin/python -m pip install -qq -r requirements/tools.txt &&
+        printf '%s' "$sum" >.venv/tools/.ready ||
+        say "could not install them: tests that call them are skipped"
+}
+
 make_venv
 install_packages
 case $level in
-test) scripts/install_lava.sh ;;
+test)
+    scripts/install_lava.sh
+    install_flash_tools
+    ;;
 demo) scripts/install_lava.sh || say "no Lava: the Loihi program is compared with the definition" ;;
 esac
 case $level in demo | test) install_tools ;; esac

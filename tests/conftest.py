@@ -16,6 +16,10 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
+TOOLS = ROOT / ".venv" / "tools" / "bin"
+"""pyocd, esptool and PlatformIO, as scripts/setup.sh installs them."""
+if TOOLS.is_dir():
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{TOOLS}"
 DATA = Path(os.environ.get("SNNSTACK_DATA") or ROOT.parent / "shared" / "data")
 
 settings.register_profile("default", deadline=None, print_blob=True)
