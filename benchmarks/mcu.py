@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ import nir
 import numpy as np
 
 from snnstack import api
+from snnstack.backends.mcu.ann import crossing_rate
+from snnstack.backends.mcu.footprint import measured
 from snnstack.backends.mcu.layout import plan
 from snnstack.backends.mcu.run import run
 from snnstack.passes.options import Options
@@ -60,7 +62,19 @@ def lif(n: int, tau: float) -> nir.LIF:
     return nir.LIF(tau=tau * one, r=one, v_leak=0 * one, v_threshold=one, v_reset=0 * one)
 
 
-def dense_rows(boards: Iterable[str], model: Path) -> Iterable[tuple[str, ...]]:
+PEERS = (
+    ("CMSIS-NN, int8 network without spikes", "cortex-m4 / m3 / m0 / m55",
+     "0.198 / 0.349 / 0.627 / 0.050 M", "the same"),
+    ("emlearn, MLP without spikes", "cortex-m4", "0.614 M", "the same"),
+    ("snn2mcu, spiking, from NIR", "cortex-m4", "1.07 M", "3.38 M"),
+    ("dense plain C, spiking", "cortex-m4", "12.98 M", "12.98 M"),
+)  # fmt: skip
+"""Others on the same shape, measured elsewhere with their own tools: instructions."""
+
+
+def dense_rows(
+    boards: Iterable[str], model: Path, weight_bits: int | None = None
+) -> Iterable[tuple[str, ...]]:
     """One line of the table per board."""
     random = np.random.default_rng(1)
     given = [
@@ -68,7 +82,8 @@ def dense_rows(boards: Iterable[str], model: Path) -> Iterable[tuple[str, ...]]:
         for rate in RATES
     ]
     for board in boards:
-        program = api.compile(model, board, options=Options(dt=DT))
+        built = api.compile(model, board, options=Options(dt=DT), weight_bits=weight_bits)
+        program = measured(built)
         traces = [run(program, spikes) for spikes in given]
         counted = [
             np.sum([c.other["instructions"] for c in trace.counts.values()], axis=0).mean()
@@ -77,7 +92,8 @@ def dense_rows(boards: Iterable[str], model: Path) -> Iterable[tuple[str, ...]]:
         rates = [trace.spikes["hidden"].total / (4 * STEPS * 128) for trace in traces]
         state = plan(program).state_bytes
         yield (
-            board, program.board.hardware["core"], *(f"{n / 1e6:.3f} M" for n in counted),
+            board, program.board.hardware["core"], str(program.settings["weight_bits"]),
+            *(f"{n / 1e6:.3f} M" for n in counted),
             " / ".join(f"{rate:.1%}" for rate in rates),
             f"{program.memory['flash'] / 1024:.1f} KB", f"{state / 1024:.2f} KB",
         )  # fmt: skip
@@ -97,8 +113,17 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         model = reference_shape(Path(name))
-        heads = ("board", "core", "5 %", "20 %", "hidden rate", "flash", "RAM of the state")
-        table(heads, dense_rows(options.boards, model))
+        heads = ("board", "core", "bits", "5 %", "20 %", "hidden rate", "flash of the self-test",
+                 "RAM of the state")  # fmt: skip
+        rows = dense_rows(options.boards, model)
+        low = (dense_rows(options.boards[-2:], model, bits) for bits in (4, 2, 1))
+        table(heads, chain(rows, *low))
+        print("\nmeasured elsewhere, the same shape:\n")
+        table(("kernel", "core", "5 %", "20 %"), PEERS)
+        print()
+        for board in options.boards:
+            program = api.compile(model, board, options=Options(dt=DT))
+            print(f"{board}: {crossing_rate(program, STEPS)}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from snnstack.backends.mcu.program import Program
 CODE_BYTES = 2048
 """Start-up, vector table and shared kernels; measured on all supported cores, rounded up."""
 CODE_BYTES_PER_LAYER = 1024
-CODE_BYTES_PER_ROUTE = 1536
+CODE_BYTES_PER_ROUTE = {"sparse": 512, "dense": 1536, "conv": 2048, "full": 2048}
+CODE_BYTES_PER_POOL = 1024
 STACK_BYTES = 1024
 """Deepest call chain of `net_step`, measured with -fstack-usage and rounded up."""
 
@@ -19,8 +20,10 @@ def memory_plan(program: Program) -> dict[str, int]:
     Weights, state and scratch are exact; code and stack are upper bounds.
     """
     layout = plan(program)
-    routes = sum(len(layer.routes) for layer in layout.layers)
-    code = CODE_BYTES + CODE_BYTES_PER_LAYER * len(layout.layers) + CODE_BYTES_PER_ROUTE * routes
+    routes = [route for layer in layout.layers for route in layer.routes]
+    code = CODE_BYTES + CODE_BYTES_PER_LAYER * len(layout.layers)
+    code += sum(CODE_BYTES_PER_ROUTE[route.kind] for route in routes)
+    code += CODE_BYTES_PER_POOL * sum(route.pool is not None for route in routes)
     state = layout.state_bytes
     return {
         "flash": layout.flash_bytes + code,
