@@ -121,7 +121,7 @@ def read_module(
     dt = 1.0 if options is None or options.dt is None else options.dt
     kinds = {"forward": forward, "outputs": outputs, "dt": dt, "name": name}
     traced = trace(module, sample, **kinds)  # type: ignore[arg-type]
-    if levels is not None and traced.graph.inputs()["input"].events == "real":
+    if levels is not None and _is_real(traced.graph):
         sample, traced = _with_levels(sample, traced, levels)
     graph = traced.graph
     found = agreement(module, sample, traced, forward=forward)
@@ -133,6 +133,10 @@ def read_module(
     settings = MappingProxyType(said)
     graph = graph.with_(settings=settings, metadata={**graph.metadata, "agreement": noted})
     return load(graph, options)
+
+
+def _is_real(graph: Graph) -> bool:
+    return any(port.events == "real" for port in graph.inputs().values())
 
 
 def _with_levels(sample: Any, traced: Traced, most: int) -> tuple[Any, Traced]:
@@ -173,7 +177,8 @@ def agreement(
 ) -> Agreement:
     """Run the sample through the framework and through the step graph, and compare."""
     steps = discretised(load(traced.graph))
-    ours = run_steps(steps, as_spikes(traced.x), [(p.name, "v") for p in steps.populations])
+    silent = [(p.name, "v") for p in steps.populations if p.threshold is None]
+    ours = _run(steps, traced.x, silent)
     theirs = run_module(module, sample, traced, forward)
     mine = {name: _dense(events) for name, events in ours.spikes.items()}
     counts, precision = _counted(theirs, mine), "double"
@@ -184,9 +189,23 @@ def agreement(
         single = run_single(steps, traced.x)
         if single is not None and _total(_counted(theirs, single)) < double:
             counts, precision = _counted(theirs, single), "single"
-    differences = _differences(steps, theirs, ours, mine)
+    differences: tuple[Difference, ...] = ()
+    if double:
+        wrong = [(name, "v") for name, (_, count) in _counted(theirs, mine).items() if count]
+        states = _run(steps, traced.x, wrong).states
+        differences = _differences(steps, theirs, states, mine)
     values = _values(steps, theirs, ours)
     return Agreement(MappingProxyType(counts), precision, double, exact, differences, values)
+
+
+def _run(steps: StepGraph, x: Array, probes: Sequence[tuple[str, str]]) -> Trace:
+    """The float network: on the event engine, or for real numbers by the plain definition."""
+    from snnstack.engine.steps import run_step_graph
+
+    given = as_spikes(x)
+    if isinstance(given, Spikes):
+        return run_step_graph(steps, given, probes)
+    return run_steps(steps, given, probes)
 
 
 def _total(counts: Mapping[str, tuple[int, int]]) -> int:
@@ -216,7 +235,10 @@ def _counted(theirs: Mapping[str, Array], mine: Mapping[str, Array]) -> dict[str
 
 
 def _differences(
-    steps: StepGraph, theirs: Mapping[str, Array], ours: Trace, mine: Mapping[str, Array]
+    steps: StepGraph,
+    theirs: Mapping[str, Array],
+    states: Mapping[tuple[str, str], Array],
+    mine: Mapping[str, Array],
 ) -> tuple[Difference, ...]:
     """The first difference of every sample: what follows can be its consequence."""
     first: dict[int, tuple[int, int, Difference]] = {}
@@ -227,7 +249,7 @@ def _differences(
         for b, t, j in np.argwhere(other != (fired != 0)).tolist():
             if b in first and first[b][:2] <= (t, order):
                 continue
-            distance = _distance(p, ours.states[p.name, "v"][b, t, j], bool(fired[b, t, j]), j)
+            distance = _distance(p, states[p.name, "v"][b, t, j], bool(fired[b, t, j]), j)
             at = (p.name, b, t, j, int(other[b, t, j]), int(fired[b, t, j]))
             first[b] = (t, order, Difference(*at, distance))
     return tuple(found for _, _, found in first.values())[:LISTED]

@@ -24,6 +24,8 @@ STATES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "Alpha": (("syn_exc", "syn_inh", "mem"), ("syn_exc", "syn_inh", "mem")),
 }
 """Class: (states that forward takes after the input, states it returns after the spikes)."""
+RESETS = {"subtract": "_base_sub", "zero": "_base_zero", "none": "_base_int"}
+"""The method that computes a step of a neuron made with a reset_mechanism."""
 
 
 def kind(module: Any) -> Kind | None:
@@ -72,6 +74,9 @@ def problems(module: Any) -> Iterator[tuple[str, str]]:
     if fires_at(module.spike_grad) is None:
         yield "has a spike_grad that is no step from 0 to 1", "use one of snntorch.surrogate"
     reset = module.reset_mechanism
+    if module.state_function.__name__ != RESETS[reset]:
+        what = f"had its reset_mechanism changed to {reset!r} after it was made, which half of it"
+        yield f"{what} follows", "give reset_mechanism to the constructor"
     if name == "Alpha" and reset != "none":
         what = f"resets two currents at once (reset_mechanism={reset!r})"
         yield what, "use Synaptic, or Alpha with reset_mechanism='none'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,22 @@ from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.frontends import torch_layers as layers
 from snnstack.frontends.torch_input import Axes
 from snnstack.frontends.torch_modules import said
+from snnstack.frontends.torch_nodes import (
+    flattened,
+    free,
+    inputs,
+    is_map,
+    neuron_shape,
+    plain,
+    spread,
+    tidy,
+)
 from snnstack.frontends.torch_record import Recorder
 from snnstack.frontends.torch_steps import expression_key
 from snnstack.frontends.torch_time import per_step
 from snnstack.frontends.torch_values import Value
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import (
-    AvgPool2d,
-    Conv1d,
-    Conv2d,
     EventKind,
     Flatten,
     Input,
@@ -29,13 +36,10 @@ from snnstack.ir.nodes import (
     Output,
     Scale,
     Shape,
-    SumPool2d,
     Threshold,
 )
 from snnstack.ir.shapes import output_shape
 from snnstack.ir.step import size
-
-INPUT, OUTPUT = "input", "output"
 
 
 @dataclass(frozen=True)
@@ -63,24 +67,27 @@ class Builder:
     made: dict[Any, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
+    port: str = "input"
     membranes: frozenset[str] = frozenset()
 
     def graph(self, results: list[Value]) -> Graph:
         """The network that gives `results`, values of one step."""
-        self.nodes[INPUT] = Input(self._input_shape(), self.events)
+        taken = set(self.recorder.names.values())
+        self.port = free("input", taken)
+        self.nodes[self.port] = Input(self._input_shape(), self.events)
         places = [self.place(value) for value in results]
         while self.waiting:
             self._inputs_of(self.waiting.pop())
         for k, place in enumerate(places):
-            name = OUTPUT if len(places) == 1 else f"{OUTPUT}{k}"
+            name = free("output" if len(places) == 1 else f"output{k}", taken | set(self.nodes))
             self.nodes[name] = Output(place.node)
             self._join(place, name)
         raise_if_any(ModelError, dict.fromkeys(self.problems))
-        return Graph(self.nodes, _tidy(tuple(self.edges)), dt=self.dt, integrator="euler")
+        return Graph(self.nodes, tidy(tuple(self.edges)), dt=self.dt, integrator="euler")
 
     def _input_shape(self) -> Shape:
         """As the network first sees it, if it always sees it so; else as the sample has it."""
-        found = {v.shape for v in self._uses() if _plain(v.data)}
+        found = {v.shape for v in self._uses() if plain(v.data)}
         count = size(self.axes.feature_shape)
         shapes = {shape for shape in found if size(shape) == count}
         shape = shapes.pop() if len(found) == 1 and shapes else self.axes.feature_shape
@@ -88,7 +95,7 @@ class Builder:
 
     def _uses(self) -> Iterator[Value]:
         for calls in self.recorder.calls.values():
-            yield from _inputs(calls[-1])
+            yield from inputs(calls[-1])
 
     # Expressions
 
@@ -120,6 +127,8 @@ class Builder:
                 return self._affine(value)
             case "max":
                 return self._maximum(value)
+            case "mix":
+                return self._mixed(value)
             case "node":
                 return self._chain(self._base(value), self.place(value.args[0]), value)
         return self._impossible(value)
@@ -130,10 +139,11 @@ class Builder:
         return Place((), value.shape or (1,), value.shape or (1,))
 
     def _from_input(self, value: Value) -> Place:
-        node = self.nodes[INPUT]
+        node = self.nodes[self.port]
         assert isinstance(node, Input)
-        whole = Place(((INPUT, 0),), node.shape, node.shape)
-        if _plain(value.data) and size(value.shape) == size(node.shape):
+        ago = 0 if value.key in (None, "all") else self.recorder.reading - value.key
+        whole = Place(((self.port, ago),), node.shape, node.shape)
+        if plain(value.data) and size(value.shape) == size(node.shape):
             return Place(whole.sources, node.shape, value.shape)
         return self._rearranged("pick", [whole], value.data, value.shape)
 
@@ -166,7 +176,7 @@ class Builder:
     def _population(self, name: str, shape: Shape) -> Place:
         if name not in self.nodes:
             self._add_neuron(name, shape)
-        return Place(((name, 0),), _neuron_shape(self.nodes[name]), shape)
+        return Place(((name, 0),), neuron_shape(self.nodes[name]), shape)
 
     def _add_neuron(self, name: str, shape: Shape) -> None:
         module, kind = self.recorder.modules[name]
@@ -179,17 +189,17 @@ class Builder:
         except ValueError as error:
             what = f"has parameters that do not fit its shape {list(shape)}: {error}"
             self.problems.append(Problem(said(name, module), what, "one value, or one per neuron"))
-        keeps = len(shape) == 1 or _is_map(self.recorder.calls[name][-1])
-        self.nodes[name] = node if keeps else _flattened(node)
+        keeps = len(shape) == 1 or is_map(self.recorder.calls[name][-1])
+        self.nodes[name] = node if keeps else flattened(node)
         self.waiting.append(name)
 
     def _inputs_of(self, name: str) -> None:
         """Join a neuron with what its last call was given, and with itself."""
         module, kind = self.recorder.modules[name]
         place = self.place(self.recorder.calls[name][-1])
-        shape = _neuron_shape(self.nodes[name])
+        shape = neuron_shape(self.nodes[name])
         for suffix, node in kind.recurrent(module) if name not in self.membranes else ():
-            self.nodes[f"{name}.{suffix}"] = _spread(node, shape)
+            self.nodes[f"{name}.{suffix}"] = spread(node, shape)
             self.edges[Edge(name, f"{name}.{suffix}", 1)] = None
             self.edges[Edge(f"{name}.{suffix}", name, 0)] = None
         self._join(self._seen_as(place, shape), name, 1 if kind.late else 0)
@@ -294,6 +304,12 @@ class Builder:
             listed = [s for s in listed if s != source] + list(double.sources)
         return Place(tuple(listed), known[0].node, shape)
 
+    def _mixed(self, value: Value) -> Place:
+        made = self._node(
+            self._base(value), Linear(value.data), self._flat(self.place(value.args[0]))
+        )
+        return Place(made.sources, made.node, value.shape)
+
     def _affine(self, value: Value) -> Place:
         """Batch normalisation: folded into the layer before it where there is one."""
         scale, shift = value.data
@@ -316,50 +332,3 @@ class Builder:
         pooled = self._chain(f"{self._base(value)}_sum", given, value, nodes)
         half = np.full(pooled.node, 0.5)
         return self._node(self._base(value), Threshold(half), pooled)
-
-
-def _plain(order: Any) -> bool:
-    return bool(np.array_equal(order, np.arange(len(order))))
-
-
-def _spread(node: Leaf, shape: Shape) -> Leaf:
-    if isinstance(node, Scale):
-        return Scale(np.array(np.broadcast_to(node.scale, shape)))
-    return node
-
-
-def _neuron_shape(node: Any) -> Shape:
-    shape: Shape = node.r.shape
-    return shape
-
-
-def _flattened(node: Any) -> Leaf:
-    arrays = {n: v.ravel() for n, v in vars(node).items() if isinstance(v, np.ndarray)}
-    flat: Leaf = replace(node, **arrays)
-    return flat
-
-
-def _is_map(value: Value) -> bool:
-    """Whether a value has the axes of an image or a sequence, channel first."""
-    if value.op in ("x", "max"):
-        return True
-    if value.op in ("affine", "sum") or (value.op == "node" and value.key[0] in ("scale", "add")):
-        return _is_map(value.args[0])
-    if value.op == "node":
-        made = value.data(value.args[0].shape)
-        return isinstance(made[0][1], (Conv1d, Conv2d, AvgPool2d, SumPool2d))
-    return False
-
-
-def _inputs(value: Value) -> Iterator[Value]:
-    if value.op == "x":
-        yield value
-    for inner in value.args:
-        yield from _inputs(inner)
-
-
-def _tidy(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
-    """Delays are said only where one is not 0: a feed-forward network needs none."""
-    if any(edge.delay for edge in edges):
-        return edges
-    return tuple(Edge(edge.source, edge.target) for edge in edges)

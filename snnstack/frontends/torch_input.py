@@ -14,7 +14,10 @@ from snnstack.ir.nodes import Array, Shape
 MOST = 2**24
 """Element numbers that a float32 can hold."""
 WHERE = "input"
-AXES = "the sample is [step, batch, ...], or whatever the module's forward takes"
+AXES = (
+    "the sample is [step, batch, ...], or whatever the module's forward takes; "
+    "repeat or encode it before"
+)
 
 
 def marks(sample: Any) -> Any:
@@ -24,8 +27,7 @@ def marks(sample: Any) -> Any:
     if sample.numel() > MOST:
         what = f"the sample has {sample.numel()} elements, at most {MOST} to trace a module"
         raise fail(ModelError, WHERE, what, "give fewer samples or steps")
-    tensor = torch.arange(sample.numel(), dtype=torch.float32).reshape(sample.shape)
-    return tensor.to(torch.get_default_dtype())
+    return torch.arange(sample.numel(), dtype=sample.dtype).reshape(sample.shape)
 
 
 def whole(sample: Any) -> Value:

@@ -24,6 +24,7 @@ from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Array, EventKind, Shape
 
 Forward = Callable[[Any, Any], Any]
+FEWEST_STEPS = 2
 TRACED_STEPS = 6
 """Steps of a module that takes one step at a time: enough to see every connection."""
 
@@ -58,9 +59,7 @@ def trace(
     """
     import torch
 
-    sample = torch.as_tensor(sample)
-    if not sample.numel():
-        raise fail(ModelError, "input", "the sample is empty", "give at least one step")
+    sample = as_sample(module, sample)
     binary = bool(((sample == 0) | (sample == 1)).all())
     with at_rest(module), torch.no_grad(), one_thread():
         by_step, first = _how(module, sample, forward)
@@ -71,8 +70,23 @@ def trace(
             out = run(twin, marks(sample), by_step, forward, TRACED_STEPS, tagged=sample)
     finished(recorder)
     raise_if_any(ModelError, steps_agree(recorder))
+    recorder.reading = max((len(calls) for calls in recorder.calls.values()), default=1) - 1
+    if recorder.calls and _steps(recorder, axes, sample) < FEWEST_STEPS:
+        hint = f"give at least {FEWEST_STEPS} steps: a connection over time needs them to be seen"
+        raise fail(ModelError, "input", "the sample has a single step", hint)
     graph, x = _graph(recorder, axes, out, sample, outputs, dt)
     return Traced(graph.with_(metadata={"name": name or type(module).__name__}), x, axes, by_step)
+
+
+def as_sample(module: Any, sample: Any) -> Any:
+    """The sample as a tensor of the module's own number type."""
+    import torch
+
+    tensor = torch.as_tensor(sample)
+    if not tensor.numel():
+        raise fail(ModelError, "input", "the sample is empty", "give at least two steps")
+    kinds = (p.dtype for p in module.parameters() if p.is_floating_point())
+    return tensor.detach().to(next(kinds, torch.get_default_dtype()))
 
 
 def clear(module: Any) -> None:
@@ -226,14 +240,14 @@ def _graph(
     outputs: Sequence[str] | None,
     dt: float,
 ) -> tuple[Graph, Array]:
-    recorder.reading = max(len(calls) for calls in recorder.calls.values()) - 1
     found = results(recorder, out) if outputs is None else named(recorder, outputs)
     x = as_steps(sample, axes, _steps(recorder, axes, sample))
     membranes = frozenset(v.key[0] for v in found if v.op == "state")
     raise_if_any(ModelError, read_membranes(recorder, membranes))
     builder = Builder(recorder, axes, dt, event_kind(x), membranes=membranes)
     graph = builder.graph(found)
-    shape = graph.inputs()["input"].shape
+    ((_, port),) = graph.inputs().items()
+    shape = port.shape
     return graph, x.reshape(*x.shape[:2], *shape)
 
 

@@ -25,9 +25,8 @@ def layer(module: Any) -> Handler | None:
     for kind, handler in _handlers().items():
         if isinstance(module, kind) and type(module).forward is kind.forward:
             return handler
-    if type(module).__module__.startswith("torch.nn") and not isinstance(
-        module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-    ):
+    inside = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.DataParallel)
+    if type(module).__module__.startswith("torch.nn") and not isinstance(module, inside):
         return _refused
     return None
 

@@ -26,7 +26,9 @@ def nothing(recorder: Any, name: str, args: Any, kwargs: Any) -> Value:
     for value in known:
         if value.op == "opaque":
             return replace(value, args=tuple(known))
-    hint = "use sums, scales, reshapes, Linear, Conv, pooling and spiking neurons between spikes"
+    raw = known[0].op == "x" if known else False
+    hint = "do this to the sample, before the module; or " if raw else ""
+    hint += "use sums, scales, reshapes, Linear, Conv, pooling and spiking neurons between spikes"
     what = "is nothing that a network of spikes can do"
     return opaque(f"{name}()", what, hint, *known)
 

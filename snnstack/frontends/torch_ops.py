@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.frontends import torch_functional as functions
 from snnstack.frontends import torch_layers as layers
-from snnstack.frontends.torch_modules import maximum, node
+from snnstack.frontends.torch_modules import node
 from snnstack.frontends.torch_moves import give, joined, moved, nothing
+from snnstack.frontends.torch_rescale import plain_name, rescaled
 from snnstack.frontends.torch_values import (
     Value,
     attach,
@@ -63,6 +65,8 @@ def record(recorder: Any, function: Any, args: Any, kwargs: Any, out: Any) -> No
         for tensor in outs:
             attach(tensor, given[0])
         return
+    if rescaled(plain_name(name), args, kwargs, outs):
+        return
     blocked = any(v is not None and v.op == "opaque" for v in given)
     if recorder.axes is None or blocked:
         give(recorder, outs, nothing(recorder, name, args, kwargs))
@@ -73,9 +77,14 @@ def record(recorder: Any, function: Any, args: Any, kwargs: Any, out: Any) -> No
     elif name in MOVES:
         moved(recorder, function, name, args, kwargs, outs)
     else:
-        handler = HANDLERS.get(name.strip("_").removesuffix("_"))
+        handler = HANDLERS.get(plain_name(name))
         value = handler(recorder, args, kwargs, outs) if handler and len(outs) == 1 else None
         give(recorder, outs, value or nothing(recorder, name, args, kwargs))
+
+
+def affine(value: Value, scale: float, shift: float) -> Value:
+    """`scale * value + shift` with the same numbers for every element."""
+    return _shifted(_scaled(value, scale), np.full(value.shape, shift))
 
 
 def _unchanged(given: Any, out: Any) -> bool:
@@ -119,7 +128,7 @@ def _operands(recorder: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
 def _sum(recorder: Any, args: Any, kwargs: Any, outs: Any, sign: float = 1.0) -> Value | None:
     left, right = _operands(recorder, args, kwargs)
     alpha = float(kwargs.get("alpha", 1.0)) * sign
-    one, two = _read(recorder, left), _read(recorder, right)
+    one, two = functions.read(recorder, left), functions.read(recorder, right)
     if one is not None and two is not None:
         if one.shape != two.shape or one.lead != two.lead:
             return None
@@ -134,11 +143,6 @@ def _sum(recorder: Any, args: Any, kwargs: Any, outs: Any, sign: float = 1.0) ->
     else:
         constant = constant * alpha
     return _shifted(value, constant)
-
-
-def _read(recorder: Any, tensor: Any) -> Value | None:
-    found: Value | None = recorder.used(tensor) if hasattr(tensor, "shape") else None
-    return found
 
 
 def _shifted(value: Value, constant: Any) -> Value:
@@ -173,7 +177,7 @@ def _reversed(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
 
 def _product(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
     left, right = _operands(recorder, args, kwargs)
-    one, two = _read(recorder, left), _read(recorder, right)
+    one, two = functions.read(recorder, left), functions.read(recorder, right)
     if one is not None and two is not None:
         hint = "a synapse's weight is constant: spikes can be added, not multiplied"
         return opaque("mul()", "multiplies two signals", hint, one, two)
@@ -185,94 +189,43 @@ def _product(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
 
 def _quotient(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
     left, right = _operands(recorder, args, kwargs)
-    value = _read(recorder, left)
+    value = functions.read(recorder, left)
     constant = None if value is None else _constant(right, value, outs[0])
     return None if value is None or constant is None else _scaled(value, 1.0 / constant)
 
 
 def _negative(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
-    value = _read(recorder, args[0])
+    value = functions.read(recorder, args[0])
     return None if value is None else _scaled(value, -1.0)
 
 
 def _relu(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
-    value = _read(recorder, args[0])
+    value = functions.read(recorder, args[0])
     return value if value is not None and value.binary else None
 
 
-# Layers as functions
-
-
-def _weighted(recorder: Any, value: Value | None, *parts: Any) -> bool:
-    return value is not None and all(p is None or value_of(p) is None for p in parts)
-
-
-def _linear(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
-    given, weight, bias = _bound(args, kwargs, "input", "weight", "bias")
-    value = _read(recorder, given)
-    if not _weighted(recorder, value, weight, bias) or value is None:
+def _total(recorder: Any, args: Any, kwargs: Any, outs: Any, mean: bool = False) -> Value | None:
+    """A sum or mean over features: synapses that are all alike."""
+    value = functions.read(recorder, args[0])
+    dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
+    if value is None or dims is None:
         return None
-    return _matrix(value, layers.array(weight), None if bias is None else layers.array(bias))
-
-
-def _matrix(value: Value, weight: Any, bias: Any) -> Value:
-    key = ("linear", weight.tobytes(), None if bias is None else bias.tobytes())
-    shape = (*value.shape[:-1], len(weight))
-    return node(value, key, lambda _: [("", layers.dense(weight, bias))], shape)
-
-
-def _matmul(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
-    left, right = _operands(recorder, args, kwargs)
-    value = _read(recorder, left)
-    plain = value is not None and value_of(right) is None and right.ndim == 2
-    return _matrix(value, layers.array(right).T, None) if plain and value is not None else None
-
-
-def _addmm(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
-    bias, given, weight = args[:3]
-    value = _read(recorder, given)
-    if not _weighted(recorder, value, weight, bias) or value is None or bias.ndim != 1:
+    axes = {
+        d % args[0].ndim - value.lead for d in (dims if isinstance(dims, tuple | list) else (dims,))
+    }
+    numbers = np.arange(int(np.prod(value.shape, dtype=np.int64))).reshape(value.shape)
+    if min(axes) < 0 or numbers.size**2 > layers.LARGEST:
         return None
-    return _matrix(value, layers.array(weight).T, layers.array(bias))
+    kept = [n for k, n in enumerate(value.shape) if k not in axes]
+    order = np.moveaxis(numbers, sorted(axes), range(len(axes))).reshape(-1, int(np.prod(kept)))
+    weight = np.zeros((order.shape[1], numbers.size))
+    weight[np.arange(order.shape[1]), order] = 1.0 / len(order) if mean else 1.0
+    key = ("mean" if mean else "sum", weight.tobytes())
+    return Value("mix", (value,), key, (), value.lead, False, weight)
 
 
-def _bound(args: Any, kwargs: Any, *names: str) -> list[Any]:
-    found = dict(zip(names, args, strict=False)) | {k: v for k, v in kwargs.items() if k in names}
-    return [found.get(name) for name in names]
-
-
-def _convolution(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
-    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-    given, weight, bias, stride, padding, dilation, groups = _bound(args, kwargs, *names)
-    value = _read(recorder, given)
-    if not _weighted(recorder, value, weight, bias) or value is None:
-        return None
-    arrays = (layers.array(weight), None if bias is None else layers.array(bias))
-    window = (stride or 1, 0 if padding is None else padding, dilation or 1, groups or 1)
-    key = ("conv", arrays[0].tobytes(), None if bias is None else arrays[1].tobytes(), window)  # type: ignore[union-attr]
-    return node(value, key, lambda _: [("", layers.convolution(*arrays, *window))], ())
-
-
-def _average(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
-    names = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad",
-             "divisor_override")  # fmt: skip
-    given, kernel, stride, padding, ceil, counted, divisor = _bound(args, kwargs, *names)
-    value, padding = _read(recorder, given), padding or 0
-    if value is None or ceil or (counted is False and any(layers.pair(padding))):
-        return None
-    window = (kernel, stride or kernel, padding, divisor)
-    return node(value, ("avg_pool", window), layers.mean_pool(*window), ())
-
-
-def _maximum(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
-    names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
-    given, kernel, stride, padding, dilation, ceil = _bound(args, kwargs, *names)
-    value = _read(recorder, given)
-    if value is None:
-        return None
-    window = (kernel, stride or kernel, padding or 0)
-    fits = not ceil and layers.pair(dilation or 1) == (1, 1)
-    return maximum("max_pool()", ("max_pool", window), value, window, fits)
+def _mean(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
+    return _total(recorder, args, kwargs, outs, mean=True)
 
 
 HANDLERS: Mapping[str, Callable[[Any, Any, Any, Any], Value | None]] = MappingProxyType(
@@ -282,10 +235,13 @@ HANDLERS: Mapping[str, Callable[[Any, Any, Any, Any], Value | None]] = MappingPr
         "mul": _product, "rmul": _product, "imul": _product, "multiply": _product,
         "div": _quotient, "truediv": _quotient, "itruediv": _quotient, "divide": _quotient,
         "true_divide": _quotient, "neg": _negative, "negative": _negative, "relu": _relu,
-        "linear": _linear, "matmul": _matmul, "mm": _matmul, "addmm": _addmm,
-        "conv1d": _convolution, "conv2d": _convolution,
-        "avg_pool1d": _average, "avg_pool2d": _average,
-        "max_pool1d": _maximum, "max_pool2d": _maximum, "boolean_dispatch": _maximum,
+        "sum": _total, "mean": _mean,
+        "linear": functions.linear, "matmul": functions.matmul, "mm": functions.matmul,
+        "addmm": functions.addmm,
+        "conv1d": functions.convolution, "conv2d": functions.convolution,
+        "avg_pool1d": functions.average, "avg_pool2d": functions.average,
+        "max_pool1d": functions.maximum, "max_pool2d": functions.maximum,
+        "boolean_dispatch": functions.maximum,
     }
 )  # fmt: skip
 """Functions by name, without underscores around it."""

@@ -137,7 +137,10 @@ class Recorder:
         if self.axes is None:
             self.seen.append(consumed(tensor, value.data))
             return LATER
-        return self.axes.resolve(tensor, value.data, self.binary)
+        found = self.axes.resolve(tensor, value.data, self.binary)
+        if value.key is None or found.op == "opaque":
+            return found
+        return torch_ops.affine(found, *value.key)
 
     def function_call(self, function: Any, args: Any, kwargs: Any, out: Any) -> None:
         """Remember what a torch function made."""

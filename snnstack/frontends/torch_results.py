@@ -37,7 +37,7 @@ def _frontier(value: Value) -> Iterator[Value]:
     if passing or value.op in ("opaque", "reshape", "sum", "gather"):
         for inner in value.args:
             yield from _frontier(inner)
-    elif value.op in ("spikes", "state", "node", "affine", "max"):
+    elif value.op in ("spikes", "state", "node", "affine", "max", "mix"):
         yield value
 
 

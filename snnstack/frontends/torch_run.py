@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from snnstack.frontends.torch_input import Axes
-from snnstack.frontends.torch_load import Forward, Traced, at_rest, clear, fresh, names_of, run
+from snnstack.frontends.torch_load import (
+    Forward,
+    Traced,
+    as_sample,
+    at_rest,
+    clear,
+    fresh,
+    names_of,
+    run,
+)
 from snnstack.frontends.torch_neurons import kind_of
 from snnstack.frontends.torch_values import tensors
 from snnstack.ir.graph import Graph
@@ -40,7 +49,7 @@ def run_module(
     import torch
     from torch import nn
 
-    sample = torch.as_tensor(sample)
+    sample = as_sample(module, sample)
     sample = sample.double() if double else sample
     module = fresh(module)
     names = names_of(module)

@@ -38,12 +38,15 @@ def steps_agree(recorder: Recorder) -> Iterator[Problem]:
         where = said(name, recorder.modules[name][0])
         keys = [expression_key(value, recorder, k) for k, value in enumerate(calls)]
         late = _longest(keys[-1])
-        if any(key != keys[-1] for key in keys[late:]):
+        if late and late + 1 >= len(keys):
+            what = f"looks back {late} steps of {len(keys)}"
+            yield Problem(where, what, "read sample[t] in step t, or give more steps")
+        elif any(key != keys[-1] for key in keys[late:]):
             what = "is not given the same in every step"
             yield Problem(where, what, "the same layers must run in every step")
-        elif isinstance(_offset(keys[-1]), int) and _offset(keys[-1]):
-            what = "reads the input of another step than its own"
-            yield Problem(where, what, "read sample[t] in step t")
+        elif _offset(keys[-1]) < 0:
+            what = "reads the input of a later step"
+            yield Problem(where, what, "read sample[t], or earlier ones, in step t")
 
 
 def _longest(key: Any) -> int:
@@ -51,15 +54,16 @@ def _longest(key: Any) -> int:
     if isinstance(key, tuple):
         if len(key) > 2 and key[0] in ("spikes", "state"):
             return int(key[2])
+        if len(key) == 4 and key[0] == "x":
+            return key[1] if isinstance(key[1], int) else 0
         return max((_longest(part) for part in key), default=0)
     return 0
 
 
-def _offset(key: Any) -> Any:
-    """How many steps ago the input is read, 0 where it is not."""
+def _offset(key: Any) -> int:
+    """How many steps ago the input is read at the latest; below 0: ahead."""
     if isinstance(key, tuple):
         if len(key) == 4 and key[0] == "x":
             return key[1] if isinstance(key[1], int) else 0
-        found = [_offset(part) for part in key]
-        return next((k for k in found if k), 0)
+        return min((_offset(part) for part in key), default=0)
     return 0

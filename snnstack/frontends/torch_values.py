@@ -17,8 +17,9 @@ class Value:
 
     `op` and `key`:
 
-    * "sample": the whole input, only reshaped so far. "x": key (step, None where it is the same
-      in every step); data: for each element its number in the input.
+    * "sample": the whole input, only reshaped so far; key: (scale, shift) it was multiplied with
+      and moved by, None for neither. "x": key (step, None where it is the same in every step);
+      data: for each element its number in the input.
     * "spikes" (neuron, call), "state" (neuron, call, variable), "zero".
     * "node": key tells equal ones; data(shape) makes the IR nodes, a list of (suffix, node).
     * "affine": data (scale, shift) per channel; "reshape"; "sum"; "gather": data: for each

@@ -119,6 +119,21 @@ class Warm(Reads):
         return torch.stack(out)
 
 
+class Encodes(Reads):
+    def forward(self, x: Any) -> Any:
+        mem, out = self.lif.reset_mem(), []
+        for now in torch.bernoulli(x.clamp(0, 1).unsqueeze(0).repeat(8, 1, 1)):
+            spk, mem = self.lif(self.fc(now), mem)
+            out.append(spk)
+        return torch.stack(out)
+
+
+def changed() -> Any:
+    neuron = lif()
+    neuron.reset_mechanism = "zero"
+    return neuron
+
+
 NOTHING = "is nothing that a network of spikes can do"
 ALL = "Leaky, Lapicque, Synaptic, RLeaky, RSynaptic, Alpha"
 JELLY = "IFNode, LIFNode, ParametricLIFNode, CUBALIFNode"
@@ -194,8 +209,15 @@ PLANTED: dict[str, tuple[Any, Any, str]] = {
         "step)"),
     "warm start": (Warm, X, f"lif (Leaky): starts from a mem that is not zero {OWN}"),
     "backwards": (Reversed, X,
-        "lif (Leaky): is not given the same in every step (the same layers must run in every "
-        "step)"),
+        "lif (Leaky): looks back 7 steps of 8 (read sample[t] in step t, or give more steps)"),
+    "one step": (lambda: dense(lif()), X[:1],
+        "input: the sample has a single step (give at least 2 steps: a connection over time needs "
+        "them to be seen)"),
+    "reset changed": (lambda: dense(changed()), X,
+        "1 (Leaky): had its reset_mechanism changed to 'zero' after it was made, which half of it "
+        "follows (give reset_mechanism to the constructor)"),
+    "encoded inside": (Encodes, torch.rand(5, 12),
+        f"clamp(): {NOTHING} (do this to the sample, before the module; or {BETWEEN[1:]}"),
     "membrane read": (Reads, X,
         "lif (Leaky): gives its membrane as the result, which its own spikes reset (train it with "
         "reset_mechanism='none', or read spikes: outputs=['lif'])"),

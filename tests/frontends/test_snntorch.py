@@ -162,6 +162,55 @@ def one_neuron(neuron: Any, bias: bool = True) -> Any:
     )  # fmt: skip
 
 
+class Delayed(nn.Module):
+    """Spikes and input of earlier steps, used again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.before = nn.Linear(5, 6), nn.Linear(5, 6, bias=False)
+        self.late, self.lif = nn.Linear(6, 6), snn.Leaky(beta=0.5)
+
+    def forward(self, x: Any) -> Any:
+        mem, out = self.lif.reset_mem(), [torch.zeros(x.shape[1], 6)] * 3
+        for t in range(len(x)):
+            current = self.now(x[t]) + self.late(out[-3])
+            if t:
+                current = current + self.before(x[t - 1])
+            spk, mem = self.lif(current, mem)
+            out.append(spk)
+        return {"spikes": out[3:], "membrane": mem}
+
+
+class Pooled(nn.Module):
+    """Modules used twice, global pooling, a mean over groups as the result; awkward names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input, self.output = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 6, 3, padding=1)
+        self.pool, self.drop = nn.AvgPool2d(2), nn.Dropout2d()
+        self.lif1, self.lif2, self.lif3 = (snn.Leaky(beta=b, **HIDDEN) for b in (0.5, 0.6, 0.7))
+        self.fc = nn.Linear(6, 8)
+
+    def forward(self, x: Any) -> Any:
+        x = self.pool(self.lif1(self.drop(self.input(x))))
+        x = self.pool(self.lif2(self.drop(self.output(x)))).mean([2, 3])
+        return self.lif3(self.fc(x)).view(-1, 4, 2).mean(-1)
+
+
+class TimeLast(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.lif, self.read = nn.Linear(6, 8), snn.Leaky(beta=0.5), nn.Linear(8, 3)
+
+    def forward(self, x: Any) -> Any:
+        mem, rec = self.lif.reset_mem(), torch.zeros(len(x), 3, x.shape[-1])
+        x = (x - 0.25) * 2.0
+        for t in range(x.shape[-1]):
+            spk, mem = self.lif(self.fc(x[..., t]), mem)
+            rec[..., t] = self.read(spk)
+        return rec.sum(-1)
+
+
 HIDDEN = {"init_hidden": True}
 CASES: dict[str, tuple[Any, Any]] = {
     "time first": (TimeFirst, spikes(10, 6, 4, 5)),
@@ -171,6 +220,17 @@ CASES: dict[str, tuple[Any, Any]] = {
     "recurrent by hand": (Recurrent, spikes(14, 5, 12)),
     "convolutions": (ConvNet, spikes(8, 4, 2, 8, 8)),
     "convolutions of sequences": (conv1d_net, spikes(8, 4, 3, 16)),
+    "earlier steps": (Delayed, spikes(12, 3, 5)),
+    "used twice": (Pooled, spikes(7, 3, 1, 8, 8)),
+    "time last, layer as result": (TimeLast, spikes(3, 6, 12)),
+    "double precision": (lambda: nn.Sequential(
+        nn.Linear(12, 30), snn.Leaky(beta=0.8, **HIDDEN)).double(),
+        spikes(12, 3, 12).numpy().astype(np.uint8)),
+    "no batch": (lambda: nn.Sequential(nn.Linear(20, 30), snn.Leaky(beta=0.8, **HIDDEN)),
+        spikes(12, 20)),
+    "a neuron alone": (lambda: snn.Leaky(beta=0.5, **HIDDEN), spikes(12, 3, 5) * 2),
+    "parallel": (lambda: nn.DataParallel(one_neuron(snn.Leaky(beta=0.5, **HIDDEN))),
+        spikes(12, 3, 12)),
     "counts": (TimeFirst, (spikes(10, 6, 20) * 3).to(torch.uint8).float()),
     "real numbers": (TimeFirst, torch.randn(10, 6, 20)),
     "learned, per neuron": (lambda: one_neuron(snn.Leaky(

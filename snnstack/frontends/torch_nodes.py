@@ -1,0 +1,72 @@
+"""Small questions about nodes, names and shapes that building a graph asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from snnstack.frontends.torch_values import Value
+from snnstack.ir.graph import Edge
+from snnstack.ir.nodes import AvgPool2d, Conv1d, Conv2d, Leaf, Scale, Shape, SumPool2d
+
+
+def free(name: str, taken: set[str]) -> str:
+    """`name`, or with underscores behind it until nothing else is called so."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def plain(order: Any) -> bool:
+    """Whether elements stand in the order of the input."""
+    return bool(np.array_equal(order, np.arange(len(order))))
+
+
+def spread(node: Leaf, shape: Shape) -> Leaf:
+    """A scale with one factor for every neuron."""
+    if isinstance(node, Scale):
+        return Scale(np.array(np.broadcast_to(node.scale, shape)))
+    return node
+
+
+def neuron_shape(node: Any) -> Shape:
+    """Shape of a neuron node."""
+    shape: Shape = node.r.shape
+    return shape
+
+
+def flattened(node: Any) -> Leaf:
+    """A neuron node of one axis."""
+    arrays = {n: v.ravel() for n, v in vars(node).items() if isinstance(v, np.ndarray)}
+    flat: Leaf = replace(node, **arrays)
+    return flat
+
+
+def is_map(value: Value) -> bool:
+    """Whether a value has the axes of an image or a sequence, channel first."""
+    if value.op in ("x", "max"):
+        return True
+    if value.op in ("affine", "sum") or (value.op == "node" and value.key[0] in ("scale", "add")):
+        return is_map(value.args[0])
+    if value.op == "node":
+        made = value.data(value.args[0].shape)
+        return isinstance(made[0][1], (Conv1d, Conv2d, AvgPool2d, SumPool2d))
+    return False
+
+
+def inputs(value: Value) -> Iterator[Value]:
+    """Every use of the input in an expression."""
+    if value.op == "x":
+        yield value
+    for inner in value.args:
+        yield from inputs(inner)
+
+
+def tidy(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
+    """Delays are said only where one is not 0: a feed-forward network needs none."""
+    if any(edge.delay for edge in edges):
+        return edges
+    return tuple(Edge(edge.source, edge.target) for edge in edges)
