@@ -10,10 +10,13 @@ from snnstack.backends.crossbar.run import describe, run
 from snnstack.backends.crossbar.store import emit, load, utilization
 from snnstack.backends.crossbar.views import views
 
+LATE_RESETS = True
+"""The digital neurons do everything that a `QuantizedPopulation` says about resets."""
 STATISTICAL = True
 """An emulation with a seed is one chip of many."""
 
 __all__ = [
+    "LATE_RESETS",
     "NUMERICS",
     "RULES",
     "STATISTICAL",
