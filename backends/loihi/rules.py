@@ -10,7 +10,7 @@ from snnstack.backends.loihi.formats import parts
 from snnstack.backends.loihi.limits import limits_of
 from snnstack.backends.loihi.network import ChipNetwork, Cuba, SigmaDelta
 from snnstack.backends.loihi.numerics import LARGEST_WEIGHT
-from snnstack.backends.loihi.ranges import REGISTERS
+from snnstack.backends.loihi.ranges import REGISTERS, outside
 from snnstack.backends.loihi.registers import LONGEST_REFRACTORY, WEIGHT_SHIFT, register_problems
 from snnstack.backends.loihi.weights import WEIGHT_LIMIT
 from snnstack.board import Board
@@ -126,6 +126,10 @@ def registers_hold_every_value(network: ChipNetwork) -> Iterator[Problem]:
     for p in network.populations:
         if isinstance(p, Cuba):
             yield from register_problems(p)
+        else:
+            yield from outside(p.name, "vth", p.threshold)
+            yield from outside(p.name, "bias", p.bias)
+            yield from outside(p.name, "state_exp", p.exponent)
 
 
 def weights_are_in_range(network: ChipNetwork) -> Iterator[Problem]:

@@ -9,12 +9,13 @@ import numpy as np
 
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Cuba
 from snnstack.backends.loihi.program import Placement, Program
+from snnstack.backends.loihi.rules import CHIP_RULES
 from snnstack.emulators.loihi.counts import counted
 from snnstack.emulators.loihi.plan import planned
 from snnstack.engine.check import spikes_problems
 from snnstack.engine.graded import GradedEvents
 from snnstack.engine.order import in_c_order, renumbered
-from snnstack.errors import DataError, Problem, raise_if_any
+from snnstack.errors import DataError, ModelError, Problem, raise_if_any
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import size
 from snnstack.trace import Spikes, Trace
@@ -59,6 +60,7 @@ def emulate_network(
     Raises `DataError` for input that does not fit, or that drives a sigma-delta neuron to send
     more than 32 bits, and `ModelError` for registers out of range and for unknown probes.
     """
+    raise_if_any(ModelError, (p for rule in CHIP_RULES for p in rule(network)))
     cores = {p.name: np.zeros(p.n, dtype=np.int64) for p in network.populations}
     return _run(network, _events(network.input, spikes, 0), probes, threads, cores, {})
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from snnstack.trace import Trace
 
 _COUNTS = ("spikes", "synops", "updates")
+CORE = "core "
+"""How targets call the counts of a core: "core 3"."""
+MOST_CORES = 8
+"""Cores that `emulate` shows."""
 REFERENCE_SAMPLES = 2
 """Samples of `verify` that the slow integer reference runs as well."""
 
@@ -174,15 +178,18 @@ def emulate(
         write_trace(joined(kept), output)
         written.append(str(output))
     share = found.accuracy
-    # Some targets also count by core.
-    rows = {k: dict(row) for k, row in found.rows.items() if k in program.fires}
+    # Some targets also count by core, and what enters.
+    rows = {k: {c: row[c] for c in _COUNTS} for k, row in found.rows.items() if k in program.fires}
+    cores = {k: dict(row) for k, row in found.rows.items() if k.startswith(CORE)}
     total = {k: sum(row[k] for row in rows.values()) for k in _COUNTS}
     if as_json:
         head: dict[str, Any] = {"samples": stream.samples, "steps": stream.steps}
         head |= {"seed": seed, "statistical": True} if drawn else {}
         populations = [{"population": name, **row} for name, row in rows.items()]
         file = None if output is None else str(output)
-        print_json({**head, "accuracy": share, **total, "populations": populations, "trace": file})
+        head |= {"accuracy": share, **total, "populations": populations}
+        head |= {"cores": [{"core": name, **row} for name, row in cores.items()]} if cores else {}
+        print_json({**head, "trace": file})
         return
     batch = stream.samples
     title = f"{batch} samples of {stream.steps} steps, accuracy {percent(share)}"
@@ -190,8 +197,21 @@ def emulate(
     rows["total"], rows["per sample"] = total, {k: round(n / batch) for k, n in total.items()}
     shown = [[name, *(str(row[k]) for k in _COUNTS)] for name, row in rows.items()]
     table(title, ["population", *_COUNTS], shown)
+    if cores:
+        _show_cores(cores)
     if output is not None:
         click.echo(f"trace: {output}")
+
+
+def _show_cores(cores: dict[str, dict[str, int]]) -> None:
+    """The busiest cores with all that they count."""
+    busiest = sorted(cores, key=lambda name: -cores[name]["synops"])[:MOST_CORES]
+    columns = list(cores[busiest[0]])
+    rows = [[name, *(str(cores[name].get(c, 0)) for c in columns)] for name in busiest]
+    rest = len(cores) - len(busiest)
+    more = f", the busiest {len(busiest)} ({rest} more with --json)" if rest else ""
+    click.echo()
+    table(f"cores{more}", ["core", *(c.replace("_", " ") for c in columns)], rows)
 
 
 def _probes(texts: tuple[str, ...], known: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:

@@ -39,6 +39,8 @@ def tally(
             row = rows.setdefault(name, dict.fromkeys(COUNTS, 0))
             for count in COUNTS:
                 row[count] += int(getattr(counts, count).sum())
+            for count, values in counts.other.items():
+                row[count] = row.get(count, 0) + int(values.sum())
         if keep is not None:
             keep(trace)
     complete = samples > 0 and labelled == samples

@@ -70,13 +70,13 @@ def cuba(rng: Any, draw: Any, name: str, shape: tuple[int, ...]) -> Cuba:
         return np.broadcast_to(rng.integers(low, high + 1, many), size(shape))
 
     high = draw(st.sampled_from([100, 5000, 2**17 - 1]))
-    biased = draw(st.sampled_from([0, 0, 300, 2**19]))
+    biased = draw(st.sampled_from([0, 0, 300, 4095 << 7]))
     return Cuba(
         name,
         shape,
         i_decay=some(*draw(st.sampled_from([(0, 4096), (4096, 4096), (0, 0), (1, 200)]))),
         v_decay=some(*draw(st.sampled_from([(0, 4096), (4096, 4096), (0, 0), (1, 200)]))),
-        bias=some(-biased, biased),
+        bias=some(-(biased >> 7), biased >> 7) << 7 if biased > 4095 else some(-biased, biased),
         threshold=some(0, high) << 6 if draw(st.integers(0, 5)) else None,
         reset=draw(st.sampled_from(["zero", "zero", "subtract"])),
         refractory=draw(st.sampled_from([1, 1, 2, 7, 64])),
@@ -90,7 +90,7 @@ def sigma_delta(rng: Any, draw: Any, name: str, shape: tuple[int, ...]) -> Sigma
         shape,
         bias=rng.integers(-500, 501, size(shape)),
         threshold=rng.integers(0, high + 1, size(shape)),
-        exponent=draw(st.sampled_from([0, 6, 9])),
+        exponent=draw(st.sampled_from([0, 6, 7])),
         activation=draw(st.sampled_from(["relu", "none"])),
     )
 
@@ -253,7 +253,7 @@ def test_a_biased_neuron_fires_every_fifth_step_and_its_register_reads_128() -> 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_current_wraps_at_24_bits_and_the_voltage_saturates(sign: int) -> None:
-    network = one_neuron(sign * 32767, i_decay=0, v_decay=0, threshold=2**24)
+    network = one_neuron(sign * 32767, i_decay=0, v_decay=0, threshold=None)
     trace = check(network, pulses(*[1] * 12))
     current, voltage = np.array(column(trace, "i")), np.array(column(trace, "v"))
     assert (np.sign(current) == -sign).any()
@@ -308,7 +308,10 @@ def test_input_that_does_not_fit_is_refused() -> None:
 def test_a_register_out_of_range_and_an_unknown_probe_are_refused() -> None:
     with pytest.raises(ModelError) as told:
         emulate_network(one_neuron(i_decay=4097), pulses(1))
-    assert str(told.value) == "n: beta is not within 0..4096"
+    assert str(told.value) == ("n: i_decay is 4097, outside 0..4096 (12 bits and the offset bit)")
+    with pytest.raises(ModelError) as told:
+        emulate_network(one_neuron(threshold=200_000 << 6), pulses(1))
+    assert str(told.value) == "n: vth_mant is 200000, outside 0..131071 (17 bits, unsigned)"
     with pytest.raises(ModelError) as told:
         emulate_network(one_neuron(), pulses(1), [("n", "s")])
     assert str(told.value) == (
