@@ -12,6 +12,7 @@ from snnstack.backends.crossbar.views import views
 
 LATE_RESETS = True
 """The digital neurons do everything that a `QuantizedPopulation` says about resets."""
+LATE_RESETS = True
 STATISTICAL = True
 """An emulation with a seed is one chip of many."""
 
