@@ -1,6 +1,7 @@
 """Microcontrollers: int8 weights, int32 states, C99 firmware, QEMU as the independent run."""
 
 from snnstack.backends.mcu.ann import opponent
+from snnstack.backends.mcu.cycles import worst_step
 from snnstack.backends.mcu.device import describe_on, run_on
 from snnstack.backends.mcu.footprint import measured
 from snnstack.backends.mcu.numerics import NUMERICS, numerics
@@ -30,4 +31,5 @@ __all__ = [
     "run_on",
     "utilization",
     "views",
+    "worst_step",
 ]

@@ -15,6 +15,7 @@ from snnstack.cli.bench import bench, demo
 from snnstack.cli.convert import convert
 from snnstack.cli.device import flash, run
 from snnstack.cli.export import export
+from snnstack.cli.latency import latency
 from snnstack.cli.look import boards, info, targets
 from snnstack.cli.netlist import netlist
 from snnstack.cli.program import compile_, emulate, verify
@@ -42,6 +43,7 @@ for command in (
     netlist,
     flash,
     run,
+    latency,
     bench,
     report,
     sweep,
