@@ -30,6 +30,9 @@ from snnstack.energy import Band, Factor
 from snnstack.errors import TargetError, fail
 from snnstack.trace import Spikes
 
+SKIP_TEST = 32
+"""At most so many instructions test whether input reached a block of neurons, and clear it."""
+
 
 @dataclass(frozen=True)
 class CoreCosts:
@@ -149,7 +152,14 @@ def worst_step(program: Program, *, count: int = 1, toolchain: str | None = None
         for x in program.layers
         for route in x.routes
     )
-    return _cycles(program.board, mixes[1] - mixes[0], synops + _parameter_bytes(program))
+    step = mixes[1] - mixes[0]
+    step = replace(step, instructions=step.instructions + _looking(program))
+    return _cycles(program.board, step, synops + _parameter_bytes(program))
+
+
+def _looking(program: Program) -> int:
+    """Instructions that look for neurons to skip; where all fire, none is looked for."""
+    return sum(SKIP_TEST * (x.n // x.quiet) for x in plan(program).layers if x.quiet)
 
 
 def _cycles(board: Board, mix: Mix, constant_bytes: float) -> Cycles:
