@@ -24,7 +24,8 @@ def show_registers(registers: Mapping[str, Mapping[str, Any]]) -> None:
             change = found.get("cost", {}).get(f"weights {wire}")
             lost = "" if change is None else f", changed by {100 * change:.3g} % (rms)"
             click.echo(f"  {wire}: weights {text}{lost}")
-        cost = {k: v for k, v in found.get("cost", {}).items() if not k.startswith("weights ")}
+        costs = found.get("cost", {}).items()
+        cost = {k: v for k, v in costs if v and not k.startswith("weights ")}
         if cost:
             listed = ", ".join(f"{key} {value:.3g}" for key, value in cost.items())
             click.echo(f"  {name}: changed at most by {listed}")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snnstack.backends.loihi import emit, load, quantise, reference, utilization
+from snnstack.backends.loihi import emit, load, quantise, reference, utilization, views
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Connection, Cuba
 from snnstack.board import load_board
 from snnstack.compilers.loihi import compile, compile_chip
@@ -205,3 +205,24 @@ def test_braille_networks_keep_their_accuracy(data_dir, name, reset, wanted, cal
     net = quantise(steps, LOIHI_2, activity)
     trace = aligned(reference(compile(net, LOIHI_2), net, data.spikes), data.spikes.steps)
     assert accuracy(classes(trace, net.outputs), data.labels) >= wanted
+
+
+def test_cores_are_drawn_where_they_are_and_as_full_as_they_are():
+    rng = np.random.default_rng(0)
+    program = compile_chip(
+        chip(
+            (cuba("a", (3000,)), cuba("b", (10,))),
+            (
+                Connection("x", "a", Dense(rng.integers(1, 9, (3000, 4)))),
+                Connection("a", "b", Dense(rng.integers(1, 9, (10, 3000)))),
+            ),
+        ),
+        LOIHI_1,
+    )
+    (picture,) = views(program)
+    assert (picture.columns, picture.rows) == (16, 8)
+    assert [c.holds for c in picture.cores] == [dict(c.neurons) for c in program.cores]
+    assert len({(c.chip, c.x, c.y) for c in picture.cores}) == len(program.cores) == 3
+    assert all(0 <= c.x < 16 and 0 <= c.y < 8 and 0 < c.load <= 1 for c in picture.cores)
+    used, most = picture.cores[0].used["compartments"]
+    assert (used, most) == (program.cores[0].used["compartments"], 1024)
