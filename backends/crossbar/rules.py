@@ -99,11 +99,22 @@ def blocks_fit_the_arrays(program: Program) -> Iterator[Problem]:
         yield Problem(f"board {program.board.name}", what, HINT)
 
 
+def cells_are_linear(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """The cells are emulated as resistors; a curved current-voltage law is refused."""
+    device = load_device(hardware(board).device)
+    law = device.nonlinearity
+    if law.a2_per_v or law.a3_per_v2:
+        what = f"device {device.name} has a curved law (a2 {law.a2_per_v:g}, a3 {law.a3_per_v2:g})"
+        hint = "at one read voltage it is a common factor: set both to 0; `circuit` solves curves"
+        yield Problem(f"board {board.name}", what, hint)
+
+
 NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
     the_network_has_one_input,
     sources_fire,
     weights_fit_their_cells,
     cells_can_be_programmed,
+    cells_are_linear,
 )
 FIT_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
     an_array_holds_one_weight,

@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from snnstack import api
 from snnstack.backends.crossbar.device import (
     Cells,
     device_names,
@@ -26,7 +28,8 @@ from snnstack.backends.crossbar.device import (
     read_sigma,
     stuck,
 )
-from snnstack.errors import DataError, TargetError
+from snnstack.board import load_board
+from snnstack.errors import DataError, ModelError, TargetError
 
 FOLDER = Path(__file__).resolve().parents[2] / "backends" / "crossbar" / "devices"
 MICRO = 1e-6
@@ -319,3 +322,16 @@ def test_a_device_of_ones_own_is_loaded_from_its_file(tmp_path: Path) -> None:
         load_device(str(other))
     wanted = "name = 'mine', but the file is called other.toml (call it mine.toml)"
     assert str(caught.value) == f"{other}: {wanted}"
+
+
+def test_a_board_with_a_curved_device_is_refused(tmp_path: Path, examples_dir: Path) -> None:
+    text = (FOLDER / "wan2022.toml").read_text().replace('"wan2022"', '"curved"', 1)
+    file = tmp_path / "curved.toml"
+    file.write_text(text.replace("a3_per_v2 = 0.0", "a3_per_v2 = 0.5"))
+    board = load_board("rram-40nm-256kb")
+    bent = msgspec.structs.replace(board, hardware={**board.hardware, "device": str(file)})
+    with pytest.raises(ModelError) as caught:
+        api.build(str(examples_dir / "digits.nir"), bent, str(examples_dir / "digits_train.npz"))
+    assert str(caught.value).startswith(
+        "board rram-40nm-256kb: device curved has a curved law (a2 0, a3 0.5) (at one read voltage"
+    )
