@@ -12,9 +12,12 @@ from snnstack.engine.order import Index, inverse
 from snnstack.engine.plan import Float32Neurons, LayerPlan, NetworkPlan, packed
 from snnstack.engine.tables import Memory, edge, memory_order, unrolled
 from snnstack.errors import ModelError, fail
+from snnstack.ir.matrix import from_matrix
 from snnstack.ir.nodes import Array, Shape
-from snnstack.ir.step import Conv, Dense, Projection, Sparse, size
+from snnstack.ir.step import Conv, Dense, Projection, Sparse, Synapses, size
 
+SPARSE = 0.05
+"""Share of synapses up to which lists are faster than rows."""
 EXACT = 2**24
 """Integers up to this are exact in float32, so their sums are too."""
 
@@ -52,10 +55,21 @@ def plan(network: ChipNetwork, max_count: int = 1) -> tuple[NetworkPlan, Memory]
 
 def _projection(c: Connection, sum_bits: int) -> Projection:
     """A connection as a projection; the step that every hop takes is part of its delay."""
-    synapses = c.synapses
+    synapses = _listed(c.synapses)
     if sum_bits:
         synapses = replace(synapses, weight=packed(synapses.weight, sum_bits))
     return Projection(c.source, c.target, synapses, 1 + c.delay, c.pool)
+
+
+def _listed(synapses: Synapses) -> Synapses:
+    """The synapses, those of a matrix that is nearly empty as lists."""
+    if not isinstance(synapses, Dense) or not synapses.weight.size:
+        return synapses
+    if np.count_nonzero(synapses.weight) > SPARSE * synapses.weight.size:
+        return synapses
+    import scipy.sparse as sp
+
+    return from_matrix(sp.csr_matrix(synapses.weight))
 
 
 def _sum_bits(network: ChipNetwork, p: ChipPopulation, max_count: int) -> int:

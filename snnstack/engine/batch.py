@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from queue import SimpleQueue
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ Events = Spikes | GradedEvents
 Probes = Sequence[tuple[str, str]]
 Progress = Callable[[int], None]
 
+_KEPT: WeakKeyDictionary[NetworkPlan, tuple[Flat, list[NDArray[np.int64]]]] = WeakKeyDictionary()
 LARGEST_GROUP = 2**25
 """Events for which memory is reserved (not used) per thread."""
 GROUPS_PER_THREAD = 4
@@ -55,12 +57,21 @@ def run(
     plan or probe, and `DataError` for input, that does not fit, or that drives a value to be
     sent out of int32.
     """
-    raise_if_any(ModelError, plan_problems(plan))
+    flat, groups = _prepared(plan)
     raise_if_any(DataError, input_problems(plan, inputs))
-    job = _Job(plan, flatten(plan), _groups(plan), [_expanded(spikes) for spikes in inputs], probes)
+    job = _Job(plan, flat, groups, [_expanded(spikes) for spikes in inputs], probes)
     parts = list(_parts(job, _processors() if threads is None else max(threads, 1), progress))
     raise_if_any(DataError, _overflows(job, parts))
     return _joined(job, parts)
+
+
+def _prepared(plan: NetworkPlan) -> tuple[Flat, list[NDArray[np.int64]]]:
+    """What a checked plan becomes, kept for as long as the plan lives."""
+    found = _KEPT.get(plan)
+    if found is None:
+        raise_if_any(ModelError, plan_problems(plan))
+        found = _KEPT[plan] = flatten(plan), _groups(plan)
+    return found
 
 
 def _overflows(job: _Job, parts: list[_Part]) -> Iterator[Problem]:
