@@ -2,13 +2,13 @@
 
 Run: OPENBLAS_NUM_THREADS=1 SNNSTACK_DATA=FOLDER python benchmarks/spinnaker2.py [--rounds N]
 
-Needs `pip install brian2` (compiled by Cython; the first run of each network, which compiles, is
-not counted). Two networks: the neural field of the chip's recording, one run of 400 steps; the
-recurrent Braille network, 20 samples of 256 steps, which Brian2 runs one after the other. Both
-sides run with one thread, interleaved; measured is the time of the processor, so that other
-work on the machine counts for neither side. The table shows the best of all rounds and the
-median ratio; a round is ten runs of the emulator and one of Brian2. Brian2 computes in float64:
-its spikes may differ.
+Needs `pip install -e '.[benchmarks]'`; Brian2 compiles with Cython, and the first run of each
+network, which compiles, is not counted. Two networks: the neural field of the chip's recording,
+one run of 400 steps; the recurrent Braille network, 20 samples of 256 steps, which Brian2 runs
+one after the other. Both sides run with one thread, interleaved; measured is the time of the
+processor, so that other work on the machine counts for neither side. The table shows the best
+of all rounds and the median ratio; a round is ten runs of the emulator and one of Brian2. Brian2
+computes in float64: its spikes may differ.
 """
 
 from __future__ import annotations
