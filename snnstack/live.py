@@ -22,6 +22,8 @@ from snnstack.pipeline import discretised, load
 from snnstack.reference.run import run_steps
 from snnstack.trace import Spikes, Trace
 
+DEFAULT_DT = 1e-3
+"""Seconds of a step: the frameworks count steps only. It changes no spike."""
 LISTED = 10
 """Differences of an agreement that are kept one by one."""
 CLOSE = 1e-4
@@ -118,7 +120,7 @@ def read_module(
     Raises ModelError if a module cannot be expressed, or if any spike differs for another
     reason than single precision; `metadata["agreement"]` tells what was compared.
     """
-    dt = 1.0 if options is None or options.dt is None else options.dt
+    dt = DEFAULT_DT if options is None or options.dt is None else options.dt
     kinds = {"forward": forward, "outputs": outputs, "dt": dt, "name": name}
     traced = trace(module, sample, **kinds)  # type: ignore[arg-type]
     if levels is not None and _is_real(traced.graph):
@@ -128,8 +130,7 @@ def read_module(
     raise_if_any(ModelError, _unlike(found))
     noted = _noted(found, module)
     said = dict.fromkeys(("dt", "integrator", "reset", "reset_time", "compare", "events"), "module")
-    if options is not None and options.dt is not None:
-        said["dt"] = "option"
+    said["dt"] = "default" if options is None or options.dt is None else "option"
     settings = MappingProxyType(said)
     graph = graph.with_(settings=settings, metadata={**graph.metadata, "agreement": noted})
     return load(graph, options)

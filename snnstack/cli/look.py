@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ def info(model: Path, as_json: bool, **choices: Any) -> None:
         click.echo()
         click.echo(describe_steps(steps))
         click.echo(", ".join(f"{count} {name}" for name, count in _totals(steps).items()))
+        if "agreement" in graph.metadata:
+            click.echo(_compared(graph.metadata["agreement"]))
         return
     print_json(
         {
@@ -41,6 +44,7 @@ def info(model: Path, as_json: bool, **choices: Any) -> None:
             "integrator": graph.integrator,
             **{name: steps.settings[name] for name in CHOICES if name in steps.settings},
             "settings": dict(graph.settings),
+            **{k: dict(graph.metadata[k]) for k in ("agreement",) if k in graph.metadata},
             **_totals(steps),
             "nodes": {name: type(node).__name__ for name, node in graph.nodes.items()},
             "edges": [[e.source, e.target, e.delay] for e in graph.edges],
@@ -62,6 +66,12 @@ def info(model: Path, as_json: bool, **choices: Any) -> None:
             "outputs": list(steps.outputs),
         }
     )  # fmt: skip
+
+
+def _compared(told: Mapping[str, Any]) -> str:
+    """What was compared with the framework when the module was loaded."""
+    lines = [f"{told['mismatches']} of {told['slots']} spikes differed from {told['framework']}'s"]
+    return "\n  ".join([*lines, *told.get("differences", ())])
 
 
 def _totals(steps: StepGraph) -> dict[str, int]:

@@ -108,3 +108,18 @@ def test_bands_and_sizes_are_short() -> None:
     assert band(0.00065, 0.00086, 0.00126) == "0.000860 (0.00065-0.0013)"
     assert (percent(0.96371), percent(None)) == ("96.37 %", "-")
     assert (size(1023), size(2**20 - 1), size(2 * 2**20)) == ("1023 bytes", "1024 KiB", "2 MiB")
+
+
+def test_info_tells_what_was_compared_when_a_module_was_loaded(
+    run: Run, model: Path, tmp_path: Path
+) -> None:
+    from snnstack.frontends.nir import read, write
+
+    told = {"framework": "snntorch", "slots": 90000, "mismatches": 1, "differences": ("lif[3]: x",)}
+    graph = read(model)
+    noted = graph.with_(metadata={**graph.metadata, "agreement": told})
+    write(noted, tmp_path / "noted.nir")
+    shown = run("info", tmp_path / "noted.nir").out.splitlines()
+    assert shown[-2:] == ["1 of 90000 spikes differed from snntorch's", "  lif[3]: x"]
+    found = run("info", tmp_path / "noted.nir", "--json").json["agreement"]
+    assert (found["slots"], found["differences"]) == (90000, ["lif[3]: x"])

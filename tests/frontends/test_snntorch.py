@@ -41,7 +41,6 @@ def digits_net(kind: str, reset: str, delay: bool) -> Any:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "reset", "delay"), COMBINATIONS)
 def test_a_trained_digits_network_gives_snntorch_s_spikes(
     kind: str, reset: str, delay: bool
@@ -309,7 +308,8 @@ def test_names_are_those_of_the_module_and_edges_say_their_steps() -> None:
     assert {"into", "back", "lif", "read", "skip", "out", "input", "output"} <= set(graph.nodes)
     delays = {(e.source, e.target): e.delay for e in graph.edges}
     assert (delays["lif", "back"], delays["lif", "read"], delays["into", "lif"]) == (1, 0, 0)
-    assert set(graph.settings.values()) == {"module"}
+    assert (graph.dt, graph.settings["dt"]) == (1e-3, "default")
+    assert {v for k, v in graph.settings.items() if k != "dt"} == {"module"}
 
 
 @pytest.mark.parametrize("case", ["time first", "recurrent by hand", "convolutions", "RSynaptic"])
