@@ -56,7 +56,10 @@ def meeting(curve: list[tuple[float, float, float]]) -> str:
         if e0 <= f0 and e1 > f1:
             share = (f0 - e0) / ((f0 - e0) + (e1 - f1))
             return f"{low + share * (high - low):.1%}"
-    return "none" if curve[-1][1] <= curve[-1][2] else "below the lowest"
+    rate, events, full = curve[-1]
+    if events <= full:
+        return f"never: {events / full:.0%} of it at {rate:.0%}"
+    return f"below {curve[0][0]:.1%}"
 
 
 def row(board: str, steps: Any, graph: Any, digits: Any) -> str:
