@@ -16,7 +16,9 @@ from snnstack.cli.options import (
     json_option,
     model_options,
     options,
+    set_option,
     weight_bits_option,
+    with_figures,
 )
 from snnstack.cli.program import is_new
 from snnstack.cli.show import (
@@ -69,6 +71,7 @@ RESOURCES = ("board", "cores", "fullest", "per s", "uJ, 90 % of draws", "ACs", "
 @click.option("--keep-going", is_flag=True,
               help="A board that cannot take the model becomes a row that says why.",
               )  # fmt: skip
+@set_option
 @granularity_option
 @weight_bits_option
 @model_options
@@ -81,8 +84,9 @@ RESOURCES = ("board", "cores", "fullest", "per s", "uJ, 90 % of draws", "ACs", "
 def bench(
     written: list[str], /, model: Path, boards: tuple[str, ...], data: str,
     calibrate: str | None, samples: int | None, verify_samples: int, period: float | None,
-    seeds: int, ann: bool, keep_going: bool, granularity: Any, weight_bits: int | None,
-    as_json: bool, csv_file: Path | None, html_file: Path | None, **choices: Any,
+    seeds: int, ann: bool, keep_going: bool, figures: tuple[str, ...], granularity: Any,
+    weight_bits: int | None, as_json: bool, csv_file: Path | None, html_file: Path | None,
+    **choices: Any,
 ) -> int:  # fmt: skip
     """Measure MODEL on boards: accuracy, agreement, latency, energy, memory per inference.
 
@@ -94,9 +98,10 @@ def bench(
     refused: list[BenchRefusal] = []
     with progress("emulating") as update:
         rows = api.bench(
-            model, boards, data, calibrate=calibrate, options=options(choices),
-            granularity=granularity, weight_bits=weight_bits, samples=samples,
-            verify_samples=verify_samples, period_s=period, seeds=seeds, ann=ann,
+            model, [with_figures(board, figures) for board in boards], data,
+            calibrate=calibrate, options=options(choices), granularity=granularity,
+            weight_bits=weight_bits, samples=samples, verify_samples=verify_samples,
+            period_s=period, seeds=seeds, ann=ann,
             progress=update,
             figures=as_json or html_file is not None,
             refused=refused.append if keep_going else None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from snnstack.board import Board
     from snnstack.passes.options import Options
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -33,6 +34,38 @@ weight_bits_option = click.option(
     help="Width of the weights: 8, 4, 2, 1 on microcontrollers, from 2 elsewhere. "
     "[default: the target's own]",
 )  # fmt: skip
+
+
+set_option = click.option(
+    "--set", "figures", multiple=True, metavar="NAME=VALUE",
+    help="Another figure for every board: hardware.adc_bits=6, capacity.rows=64, "
+    "coefficients.wire_row_ohm=2; may be repeated.",
+)  # fmt: skip
+
+
+def with_figures(board: str, figures: tuple[str, ...]) -> str | Board:
+    """The board called `board`, with what `--set` says; its name where nothing is said."""
+    from snnstack.board import load_board, with_values
+    from snnstack.errors import Problem, TargetError, raise_if_any
+
+    wrong = [text for text in figures if "=" not in text]
+    hint = "give NAME=VALUE"
+    raise_if_any(TargetError, (Problem(f"--set {t}", "names no value", hint) for t in wrong))
+    pairs = dict(text.split("=", 1) for text in figures)
+    values = {name: _plain_value(value) for name, value in pairs.items()}
+    return with_values(load_board(board), values) if values else board
+
+
+def _plain_value(text: str) -> bool | int | float | str:
+    """What a TOML file would read: true, 6, 2.5, or text."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 class _Positive(click.ParamType):  # type: ignore[type-arg, unused-ignore]

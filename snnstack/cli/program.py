@@ -15,7 +15,9 @@ from snnstack.cli.options import (
     json_option,
     model_options,
     options,
+    set_option,
     weight_bits_option,
+    with_figures,
 )
 from snnstack.cli.registers import show_registers
 from snnstack.cli.show import percent, print_json, progress, settings_line, size, table
@@ -41,6 +43,7 @@ REFERENCE_SAMPLES = 2
 @calibrate_option
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
               help="The new directory of the program.")  # fmt: skip
+@set_option
 @granularity_option
 @weight_bits_option
 @model_options
@@ -48,14 +51,16 @@ REFERENCE_SAMPLES = 2
 @click.pass_obj
 def compile_(
     written: list[str], /, model: Path, board: str, calibrate: str | None, output: Path,
-    granularity: Any, weight_bits: int | None, as_json: bool, **choices: Any,
+    figures: tuple[str, ...], granularity: Any, weight_bits: int | None, as_json: bool,
+    **choices: Any,
 ) -> None:  # fmt: skip
     """Compile MODEL for a board into the new directory DIR."""
     from snnstack.api import build, save
     from snnstack.pipeline import with_measured_memory
 
     is_new(output)
-    built = build(model, board, calibrate, options(choices), granularity, weight_bits)
+    chosen = with_figures(board, figures)
+    built = build(model, chosen, calibrate, options(choices), granularity, weight_bits)
     built = with_measured_memory(built)
     save(built, output)
     written.append(str(output))

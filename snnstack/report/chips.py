@@ -52,8 +52,8 @@ class Chips:
     def __str__(self) -> str:
         n = len(self.accuracies)
         return (
-            f"{n} chip{'s' if n != 1 else ''}: {self.of} {100 * self.mean:.2f} +- "
-            f"{100 * self.spread:.2f} %, worst {100 * self.worst:.2f} %, "
+            f"{n} chip{'s' if n != 1 else ''}, statistical: {self.of} "
+            f"{100 * self.mean:.2f} +- {100 * self.spread:.2f} %, worst {100 * self.worst:.2f} %, "
             f"{100 * self.yield_share:.0f} % within {100 * self.yield_loss:g} points of the "
             f"exact machine ({100 * self.exact:.2f} %)"
         )
