@@ -93,7 +93,7 @@ def _check(program: Program, spikes: Spikes, on: str, way: Way) -> None:
 def _trace(program: Program, spikes: Spikes, found: Mapping[str, Array]) -> Trace:
     steps, fired = spikes.steps + program.drain, {}
     for number, p in enumerate(program.network.populations):
-        if p.threshold is None:
+        if not program.fires.get(p.name, False):  # a result, or a relay
             continue
         indptr, indices = found[f"{number}_indptr"], found[f"{number}_indices"]
         if len(indptr) != spikes.batch * steps + 1 or indices.max(initial=0) >= size(p.shape):

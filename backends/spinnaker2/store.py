@@ -67,8 +67,9 @@ def utilization(program: Program) -> dict[str, tuple[int, int]]:
     elements, tables = program.elements, program.tables
     per_chip = Counter(e.chip for e in elements)
     _, busy = busiest(program, expected(program))
+    chips = {"chips": (len(per_chip), limits.count)} if limits.count > 1 else {}
     return {
-        "chips": (len(per_chip), limits.count),
+        **chips,
         "processing_elements": (len(elements), limits.count * limits.elements),
         "processing_elements_of_fullest_chip": (
             max(per_chip.values(), default=0),

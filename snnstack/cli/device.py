@@ -83,19 +83,19 @@ def _build(program: Any, file: Path) -> None:
 @runner_option
 @json_option
 def run(
-    directory: Path, board: str, data: Path, samples: int, address: str | None, port: str | None,
+    directory: Path, board: str, data: str, samples: int, address: str | None, port: str | None,
     runner: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Run samples of DATA on a real board and compare with the emulator, spike for spike."""
     from snnstack.api import emulate, open_program
-    from snnstack.frontends.data import read_data
+    from snnstack.pipeline import as_stream
     from snnstack.report.equality import compare
     from snnstack.target import Way
 
     program, _ = open_program(directory)
     machine = _with_boards(program)
     way = Way(address, port, runner)
-    spikes = read_data(data, program.port).first(samples).spikes
+    spikes = as_stream(data, program.port).first(samples).read().spikes
     with progress("building") as update:
         found = machine.run_on(
             program, spikes, board, way, probes=program.variables,

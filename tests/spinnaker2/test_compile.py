@@ -225,3 +225,31 @@ def test_nested_entries_route_as_plain_ones() -> None:
     nested = compile_chip(network, machine((3, 3), neurons=3, elements=12, entries=fullest - 1))
     assert max(len(t.key) for t in nested.tables) < fullest
     assert walked(nested) == walked(plain)
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**32 - 1))
+def test_synaptic_events_are_the_words_that_arriving_packets_meet(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network, spikes = random_network(rng, steps=10)
+    program = compile_chip(network, machine((6, 6), neurons=9))
+    trace = emulate(program, spikes)
+    sent = {network.input.name: spikes, **trace.spikes}
+    packets = {
+        e.number: sent[e.population].window(0, spikes.steps - 1).per_neuron()[:, e.neurons]
+        for e in program.elements
+        if e.population in sent
+    }
+    delayed = {c.target for c in program.network.connections if c.delay}
+    for e in program.elements:
+        lengths = np.diff(e.rows.starts.astype(np.int64)).tolist()
+        keys = [divmod(key, 256) for key in e.rows.keys.tolist()]
+        met = np.zeros(2, dtype=np.int64)
+        for (sender, position), length in zip(keys, lengths, strict=True):
+            met += packets[sender][:, position] * length
+        counts = trace.counts[f"element {e.number}"]
+        words = counts.synops - counts.other["macs"]
+        if e.population in delayed:  # words whose weight arrives after the run are not counted
+            assert (words <= met).all()
+        else:
+            np.testing.assert_array_equal(words, met)
