@@ -112,17 +112,22 @@ def measure() -> dict[str, float]:
 
 
 def main() -> None:
-    """A table, then the ratios that are promised."""
+    """Markdown tables: times, ratios that are promised, errors."""
     found = measure()
-    print(f"{ROWS}x{COLS} differential pair, {VECTORS} vectors, {OHM} ohm, 20 kohm minimum")
+    print(f"{ROWS}x{COLS} differential pair, {VECTORS} vectors, {OHM:g} ohm, 20 kohm minimum:\n")
+    print("| one thread | time, s | error, relative |\n| --- | --- | --- |")
     for name, value in found.items():
-        print(f"  {name:28} {value:.3g}" + ("" if name.startswith("error") else " s"))
+        if not name.startswith("error"):
+            error = found.get(f"error of {name.partition(' ')[0].rstrip(',')}", "")
+            shown = f"{error:.1e}" if isinstance(error, float) and "solves" in name else "-"
+            print(f"| {name} | {value:.5f} | {shown} |")
     lu, lines = found["LU solves"], found["lines, solves"]
-    print(f"  lines / LU, factors excluded  1/{lu / lines:.1f}")
     whole, prepared = lu + found["LU factor"], found["lines, factors and solves"]
-    print(f"  lines / LU, factors included  1/{whole / prepared:.1f}")
-    print(f"  lines with / LU without       1/{lu / prepared:.1f}")
-    print(f"  product of {VECTORS} vectors         {found['transfer, product'] * 1e3:.2f} ms")
+    print("\n| sparse LU / lines | x, faster |\n| --- | --- |")
+    print(f"| factors excluded | {lu / lines:.1f}x |")
+    print(f"| factors included | {whole / prepared:.1f}x |")
+    print(f"| included in lines only | {lu / prepared:.1f}x |")
+    print(f"| product of the transfer matrix | {lu / found['transfer, product']:.0f}x |")
 
 
 if __name__ == "__main__":
