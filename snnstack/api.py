@@ -32,6 +32,7 @@ from snnstack.native import native_program, native_target
 from snnstack.passes.options import Options
 from snnstack.pipeline import (
     Build,
+    Quality,
     Refused,
     Samples,
     as_data,
@@ -115,9 +116,10 @@ def compile(
     options: Options | None = None,
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
+    quality: Quality = "fast",
 ) -> Program:
     """The program of a model file or graph on a board (by name or as data)."""
-    return build(model, board, calibrate, options, granularity, weight_bits).program
+    return build(model, board, calibrate, options, granularity, weight_bits, quality).program
 
 
 def emulate(
@@ -198,6 +200,7 @@ def bench(
     options: Options | None = None,
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
+    quality: Quality = "fast",
     samples: int | None = None,
     verify_samples: int = VERIFY_SAMPLES,
     period_s: float | None = None,
@@ -232,7 +235,7 @@ def bench(
     rest = [board for board, one in zip(chosen, found, strict=True) if one is None]
     fitted = test if calibrate is None else calibrate
     quantised = iter(
-        build_each(graph, steps, rest, fitted, granularity, weight_bits)
+        build_each(graph, steps, rest, fitted, granularity, weight_bits, quality)
         if rest and graph is not None and steps is not None
         else ()
     )

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from snnstack.board import Board, load_board
 from snnstack.errors import (
@@ -34,6 +34,7 @@ from snnstack.quant.numerics import Numerics
 from snnstack.quant.quantise import quantise
 from snnstack.quant.reset_now import reset_now
 from snnstack.quant.scales import Granularity
+from snnstack.refine import Quantise, refined
 from snnstack.report.conversion import Conversion, conversion
 from snnstack.report.readout import aligned, output_probes
 from snnstack.serial import from_files, to_files
@@ -46,6 +47,8 @@ Samples = str | Path | Data | Stream | Mapping[str, Any]
 _Made = TypeVar("_Made")
 NETWORK = "network"
 CONVERSION = "conversion.json"
+Quality = Literal["fast", "best"]
+"""How hard the quantiser tries: see docs/quantisation.md."""
 CHOICES = ("reset", "reset_time", "compare", "events")
 RESETS_IN_WORDS = {
     ("subtract", "next"): "subtracts its threshold in the step after a spike",
@@ -179,6 +182,7 @@ def build(
     options: Options | None = None,
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
+    quality: Quality = "fast",
 ) -> Build:
     """The program of `model` on `board`; with `calibrate`, scales fitted to it and a report."""
     board = load_board(board) if isinstance(board, str) else board
@@ -187,7 +191,9 @@ def build(
     if program is not None:
         return Build(*loaded(model, options, needed=False), None, program, None)
     graph = load(model, options, calibrate=calibrate)
-    return build_steps(graph, discretised(graph), board, calibrate, granularity, weight_bits)
+    return build_steps(
+        graph, discretised(graph), board, calibrate, granularity, weight_bits, quality
+    )
 
 
 def loaded(
@@ -213,9 +219,10 @@ def build_steps(
     calibrate: Samples | None = None,
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
+    quality: Quality = "fast",
 ) -> Build:
     """`build` from a graph that is loaded and discretised already."""
-    return build_all(graph, steps, [board], calibrate, granularity, weight_bits)[0]
+    return build_all(graph, steps, [board], calibrate, granularity, weight_bits, quality)[0]
 
 
 def build_all(
@@ -225,13 +232,14 @@ def build_all(
     calibrate: Samples | None = None,
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
+    quality: Quality = "fast",
 ) -> list[Build]:
     """`build` for several boards: those with the same numbers are quantised and explained once.
 
     `weight_bits` None: the width the target has of its own accord. Raises one error with the
     problems of all boards that cannot take the network.
     """
-    found = build_each(graph, steps, boards, calibrate, granularity, weight_bits)
+    found = build_each(graph, steps, boards, calibrate, granularity, weight_bits, quality)
     raise_refused(one for one in found if isinstance(one, Refused))
     return [one for one in found if isinstance(one, Build)]
 
@@ -259,6 +267,7 @@ def build_each(
     calibrate: Samples | None = None,
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
+    quality: Quality = "fast",
 ) -> list[Build | Refused]:
     """As `build_all`, but a board that cannot take the network is an entry of its own."""
     run = _calibration(steps, real_as_spikes(graph, steps, calibrate))
@@ -270,9 +279,13 @@ def build_each(
     def one(board: Board) -> Build:
         key = _numbers(board)
         if key not in networks:
-            networks[key] = _or_error(
-                lambda: quantise_for(source, board, activity, granularity, weight_bits)
-            )
+
+            def quantised(
+                given: StepGraph, like: QuantizedNetwork | None = None
+            ) -> QuantizedNetwork:
+                return quantise_for(given, board, activity, granularity, weight_bits, like)
+
+            networks[key] = _or_error(lambda: _chosen(source, board, run, quality, quantised))
         network = networks[key]
         if isinstance(network, SnnstackError):
             raise network
@@ -319,6 +332,22 @@ def _calibration(steps: StepGraph, calibrate: Samples | None) -> tuple[Data, Tra
         return None
     data = as_stream(calibrate, steps.inputs[0]).first(CALIBRATION_SAMPLES).read()
     return data, run_float(steps, data)
+
+
+def _chosen(
+    steps: StepGraph,
+    board: Board,
+    run: tuple[Data, Trace] | None,
+    quality: Quality,
+    quantised: Quantise,
+) -> QuantizedNetwork:
+    """The integers, quickly or the best that can be found; the latter needs data."""
+    if quality == "fast":
+        return quantised(steps, None)
+    if run is None:
+        hint = "--calibrate DATA names some"
+        raise fail(TargetError, "--quality best", "needs samples to judge by", hint)
+    return refined(steps, board, *run, quantised)
 
 
 def quantise_for(

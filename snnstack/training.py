@@ -28,6 +28,7 @@ from snnstack.program import Program
 from snnstack.quant.calibration import Calibration, measured
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.scales import Granularity
+from snnstack.refine import refined_graph
 from snnstack.report.readout import aligned
 from snnstack.target import compiler, emulator, target_names
 from snnstack.trace import Spikes
@@ -68,8 +69,8 @@ def qat(
     activity. `trained` gives the program.
     """
     steps = _steps(model, options, sample)
-    board, fit = _board(target), _calibration(steps, calibrate)
-    first = quantise_for(steps, board, fit, granularity, weight_bits)
+    board = _board(target)
+    steps, first, fit = _start(steps, board, calibrate, granularity, weight_bits)
     machine = OnTarget(board, fit, granularity, weight_bits, first)
     machine.program(steps)  # what the target refuses is said before any training
     return _module()(steps, machine, surrogate)
@@ -169,11 +170,28 @@ def _room(board: Board) -> float:
     return max((figure.value for figure in board.capacity.values()), default=0.0)
 
 
-def _calibration(steps: StepGraph, calibrate: Samples | None) -> Calibration | None:
+def _start(
+    steps: StepGraph,
+    board: Board,
+    calibrate: Samples | None,
+    granularity: Granularity,
+    weight_bits: int | None,
+) -> tuple[StepGraph, QuantizedNetwork, Calibration | None]:
+    """The graph that training begins with, the network whose scales it keeps, the calibration.
+
+    With samples it begins with the best that quantising without training finds.
+    """
     if calibrate is None:
-        return None
+        return steps, quantise_for(steps, board, None, granularity, weight_bits), None
     data = as_stream(calibrate, steps.inputs[0]).first(CALIBRATION_SAMPLES).read()
-    return measured(steps, data.spikes, run_float(steps, data))
+    real = run_float(steps, data)
+    fit = measured(steps, data.spikes, real)
+
+    def quantised(given: StepGraph, like: QuantizedNetwork | None = None) -> QuantizedNetwork:
+        return quantise_for(given, board, fit, granularity, weight_bits, like)
+
+    graph, _, first = refined_graph(steps, board, data, real, quantised)
+    return graph, first, fit
 
 
 def _module() -> type[StepModule]:

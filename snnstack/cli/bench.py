@@ -16,6 +16,7 @@ from snnstack.cli.options import (
     json_option,
     model_options,
     options,
+    quality_option,
     set_option,
     weight_bits_option,
     with_figures,
@@ -74,6 +75,7 @@ RESOURCES = ("board", "cores", "fullest", "per s", "uJ, 90 % of draws", "ACs", "
 @set_option
 @granularity_option
 @weight_bits_option
+@quality_option
 @model_options
 @json_option
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE",
@@ -85,7 +87,7 @@ def bench(
     written: list[str], /, model: Path, boards: tuple[str, ...], data: str,
     calibrate: str | None, samples: int | None, verify_samples: int, period: float | None,
     seeds: int, ann: bool, keep_going: bool, figures: tuple[str, ...], granularity: Any,
-    weight_bits: int | None, as_json: bool, csv_file: Path | None, html_file: Path | None,
+    weight_bits: int | None, quality: Any, as_json: bool, csv_file: Path | None, html_file: Path | None,
     **choices: Any,
 ) -> int:  # fmt: skip
     """Measure MODEL on boards: accuracy, agreement, latency, energy, memory per inference.
@@ -100,7 +102,7 @@ def bench(
         rows = api.bench(
             model, [with_figures(board, figures) for board in boards], data,
             calibrate=calibrate, options=options(choices), granularity=granularity,
-            weight_bits=weight_bits, samples=samples, verify_samples=verify_samples,
+            weight_bits=weight_bits, quality=quality, samples=samples, verify_samples=verify_samples,
             period_s=period, seeds=seeds, ann=ann,
             progress=update,
             figures=as_json or html_file is not None,

@@ -35,6 +35,11 @@ weight_bits_option = click.option(
     "[default: the target's own]",
 )  # fmt: skip
 
+quality_option = click.option(
+    "--quality", type=click.Choice(["fast", "best"]), default="fast", show_default=True,
+    help="best: roundings, biases and thresholds fitted to --calibrate as well; slower.",
+)  # fmt: skip
+
 
 set_option = click.option(
     "--set", "figures", multiple=True, metavar="NAME=VALUE",

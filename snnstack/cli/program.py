@@ -15,6 +15,7 @@ from snnstack.cli.options import (
     json_option,
     model_options,
     options,
+    quality_option,
     set_option,
     weight_bits_option,
     with_figures,
@@ -46,13 +47,14 @@ REFERENCE_SAMPLES = 2
 @set_option
 @granularity_option
 @weight_bits_option
+@quality_option
 @model_options
 @json_option
 @click.pass_obj
 def compile_(
     written: list[str], /, model: Path, board: str, calibrate: str | None, output: Path,
-    figures: tuple[str, ...], granularity: Any, weight_bits: int | None, as_json: bool,
-    **choices: Any,
+    figures: tuple[str, ...], granularity: Any, weight_bits: int | None, quality: Any,
+    as_json: bool, **choices: Any,
 ) -> None:  # fmt: skip
     """Compile MODEL for a board into the new directory DIR."""
     from snnstack.api import build, save
@@ -60,7 +62,8 @@ def compile_(
 
     is_new(output)
     chosen = with_figures(board, figures)
-    built = build(model, chosen, calibrate, options(choices), granularity, weight_bits)
+    said = options(choices)
+    built = build(model, chosen, calibrate, said, granularity, weight_bits, quality)
     built = with_measured_memory(built)
     save(built, output)
     written.append(str(output))

@@ -83,8 +83,6 @@ class StepModule(nn.Module):  # type: ignore[misc, unused-ignore]
             _parameter(p.bias / unit)
             for p, unit in zip(graph.populations, self.bias_units, strict=True)
         )
-        for bias, p in zip(self.biases, graph.populations, strict=True):
-            bias.requires_grad_(bool(np.any(p.bias != 0)))
         self.masks = [torch.as_tensor(p.synapses.weight != 0) for p in graph.projections]
 
     def step_graph(self) -> StepGraph:
