@@ -120,10 +120,13 @@ def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
     """
     from snnstack.passes.discretise import discretise
     from snnstack.passes.fold_gains import fold_gains
+    from snnstack.passes.prune import KEY as PRUNED
+    from snnstack.passes.prune import as_lists
     from snnstack.passes.split_avgpool import split_avgpool
 
     steps = discretise(split_avgpool(graph))
     steps = fold_gains(steps) if unit_gains else steps
+    steps = as_lists(steps) if PRUNED in graph.metadata else steps
     name = str(graph.metadata.get("name", "network"))
     more = {KEY: dict(graph.metadata[KEY])} if KEY in graph.metadata else {}
     return steps.with_(settings={**steps.settings, **_choices(graph), **more, "name": name})

@@ -54,7 +54,7 @@ def refined(
 def refined_graph(
     steps: StepGraph, board: Board, data: Data, real: Trace, quantise: Quantise
 ) -> tuple[StepGraph, QuantizedNetwork, QuantizedNetwork]:
-    """The float graph that gives the best network, that network, and the one whose scales it has."""
+    """The float graph of the best network, that network, and the one whose scales it has."""
 
     def trial(graph: StepGraph, like: QuantizedNetwork | None) -> _Trial:
         network = quantise(graph, like)

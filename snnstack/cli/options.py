@@ -105,6 +105,9 @@ _MODEL = (
                  help="Fire at v > or >= threshold. [default: the file's, else gt]"),
     click.option("--events", type=click.Choice(["binary", "count"]),
                  help="What the input carries. [default: the file's, else count]"),
+    click.option("--prune", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+                 metavar="SHARE", help="Set this share of every layer's weights to zero, the "
+                 "smallest."),
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from snnstack.errors import ModelError, fail
 from snnstack.ir.graph import Graph, Integrator
 from snnstack.ir.nodes import Compare, EventKind, Input, Reset, ResetTime
+from snnstack.passes.prune import prune
 
 DEFAULT_DT = 1e-4
 """Seconds; what snnTorch's and Norse's exporters assume."""
@@ -19,7 +20,10 @@ DEFAULT_DT_WITHOUT_TAU = 1.0
 
 @dataclass(frozen=True)
 class Options:
-    """What the user says about a model; None leaves it to the file, then to the default."""
+    """What the user says about a model; None leaves it to the file, then to the default.
+
+    `prune`: the share of every layer's weights, the smallest, that become zero.
+    """
 
     dt: float | None = None
     integrator: Integrator | None = None
@@ -28,6 +32,7 @@ class Options:
     compare: Compare | None = None
     events: EventKind | None = None
     written_by: str | None = None
+    prune: float | None = None
 
 
 WRITTEN_BY: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -80,6 +85,7 @@ def apply_options(graph: Graph, options: Options) -> Graph:
         origin[name] = "option" if chosen else said.get(name, "default")
     if options.reset is not None:
         origin["reset_time"] = "option"
+    graph = graph if options.prune is None else prune(graph, options.prune)
     nodes = {name: _with(node, options) for name, node in graph.nodes.items()}
     return replace(graph, nodes=nodes, dt=dt, integrator=integrator, settings=origin)
 
