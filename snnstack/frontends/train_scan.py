@@ -29,13 +29,14 @@ class Told:
     held: Tensor
     passes: Tensor
     delays: tuple[int, ...]
+    subtracts: bool
 
 
 class _Scan(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
     """Spikes of a population for input `x` [batch, step, n]; `recurrent` weights [n, n]."""
 
     @staticmethod
-    def forward(ctx: Any, told: Told, x: Tensor, *recurrent: Tensor) -> Tensor:
+    def forward(ctx: Any, told: Told, x: Tensor, threshold: Tensor, *recurrent: Tensor) -> Tensor:
         total = x.clone()
         for weight, delay in zip(recurrent, told.delays, strict=True):
             total[:, delay:] += told.spikes[:, :-delay] @ weight.T
@@ -52,13 +53,16 @@ class _Scan(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
         told: Told = ctx.told
         slope = DAMPING / (told.threshold * (1 + (torch.pi * (v / told.threshold - 1)) ** 2))
         keep = told.passes * told.alpha
-        dx = torch.zeros_like(v)
+        dx, late = torch.zeros_like(v), torch.zeros_like(v)
+        sums = torch.zeros_like(v)
         dv = di = torch.zeros_like(v[:, 0])
         for t in range(v.shape[1] - 1, -1, -1):
             ds = grad[:, t]
             for weight, delay in zip(recurrent, told.delays, strict=True):
                 if t + delay < v.shape[1]:
                     ds = torch.addmm(ds, dx[:, t + delay], weight)
+            late[:, t] = dv
+            sums[:, t] = ds
             dv = torch.addcmul(ds * slope[:, t], keep[:, t], dv)
             di = dv if told.beta is None else torch.addcmul(dv, told.beta, di)
             dx[:, t] = di
@@ -67,7 +71,10 @@ class _Scan(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
             dx[:, delay:].reshape(-1, flat).T @ told.spikes[:, :-delay].reshape(-1, flat)
             for delay in told.delays
         ]
-        return None, dx, *found
+        moved = -sums * slope * v / told.threshold
+        if told.subtracts:
+            moved = moved - told.spikes * told.alpha * late
+        return None, dx, moved.sum(dim=(0, 1)), *found
 
 
 def _low_pass(x: Tensor, beta: Tensor) -> Tensor:
@@ -79,7 +86,7 @@ def _low_pass(x: Tensor, beta: Tensor) -> Tensor:
     return out
 
 
-def scan(told: Told, x: Tensor, recurrent: list[Tensor]) -> Tensor:
-    """The spikes that were told, with gradients for `x` and the recurrent weights."""
-    found: Tensor = _Scan.apply(told, x, *recurrent)
+def scan(told: Told, x: Tensor, threshold: Tensor, recurrent: list[Tensor]) -> Tensor:
+    """The spikes that were told, with gradients for `x`, thresholds and recurrent weights."""
+    found: Tensor = _Scan.apply(told, x, threshold, *recurrent)
     return found

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnstack.errors import DataError, fail
-from snnstack.frontends.train_scan import Told, scan
+from snnstack.frontends.train_scan import DAMPING, Told, scan
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, Dense, Pool, Population, Projection, Sparse, StepGraph, size
 from snnstack.trace import Spikes
@@ -41,7 +41,7 @@ Machine = Callable[[StepGraph, Spikes], Observed]
 
 
 class _ArcTan(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
-    """A step forward; backward the derivative of arctan (snnTorch's default, alpha 2)."""
+    """A step forward; backward the derivative of arctan (snnTorch's default), damped."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class _ArcTan(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return grad / (1 + (torch.pi * x) ** 2)
+        return grad * DAMPING / (1 + (torch.pi * x) ** 2)
 
 
 def arctan(x: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def arctan(x: Tensor) -> Tensor:
 
 
 class StepModule(nn.Module):  # type: ignore[misc, unused-ignore]
-    """Weights and biases of `graph` as parameters; float64, so that it computes what it says.
+    """Weights and biases of `graph` as parameters, for a machine thresholds as well; float64.
 
     A weight that is 0 is no synapse and stays 0. Parameters are kept near 1 (divided by a power
     of two per projection), so that one learning rate suits all of them.
@@ -83,6 +83,9 @@ class StepModule(nn.Module):  # type: ignore[misc, unused-ignore]
             _parameter(p.bias / unit)
             for p, unit in zip(graph.populations, self.bias_units, strict=True)
         )
+        self.stretches = nn.ParameterList(_parameter(np.zeros(p.n)) for p in graph.populations)
+        for stretch, p in zip(self.stretches, graph.populations, strict=True):
+            stretch.requires_grad_(p.threshold is not None and machine is not None)
         self.masks = [torch.as_tensor(p.synapses.weight != 0) for p in graph.projections]
 
     def step_graph(self) -> StepGraph:
@@ -91,11 +94,19 @@ class StepModule(nn.Module):  # type: ignore[misc, unused-ignore]
             replace(p, synapses=replace(p.synapses, weight=w.detach().numpy().copy()))
             for p, w in zip(self.graph.projections, self._real_weights(), strict=True)
         )
+        triples = zip(self.graph.populations, self.biases, self.bias_units, strict=True)
         populations = tuple(
-            replace(p, bias=b.detach().numpy() * unit)
-            for p, b, unit in zip(self.graph.populations, self.biases, self.bias_units, strict=True)
+            replace(p, bias=b.detach().numpy() * unit, threshold=None if t is None else _array(t))
+            for (p, b, unit), t in zip(triples, self._thresholds(), strict=True)
         )
         return self.graph.with_(projections=projections, populations=populations)
+
+    def _thresholds(self) -> list[Tensor | None]:
+        """By at most a third up or down, so that they stay above 0."""
+        return [
+            None if p.threshold is None else torch.tensor(p.threshold) * (1 + torch.tanh(s) / 3)
+            for p, s in zip(self.graph.populations, self.stretches, strict=True)
+        ]
 
     def _real_weights(self) -> list[Tensor]:
         triples = zip(self.weights, self.units, self.masks, strict=True)
@@ -135,6 +146,10 @@ def _threshold(p: Population) -> Array:
     return np.ones(1) if p.threshold is None else p.threshold
 
 
+def _array(values: Tensor) -> Array:
+    return np.asarray(values.detach().numpy())
+
+
 def _parameter(values: Array) -> Any:
     return nn.Parameter(torch.tensor(np.asarray(values, dtype=np.float64)))
 
@@ -150,14 +165,20 @@ class _Run:
         self.weights, self.x = weights, x
         port = module.graph.inputs[0].name
         self.sent: dict[str, list[Tensor]] = {p.name: [] for p in module.graph.populations}
+        sizes = self.sizes = {p.name: p.n for p in module.graph.populations}
         self.fixed = [
-            _applied(p, w, x.reshape(-1, x.shape[2])).reshape(self.batch, self.steps, -1)
+            _applied(p, w, x.reshape(-1, x.shape[2]), sizes[p.target]).reshape(
+                self.batch, self.steps, -1
+            )
             if p.source == port
             else None
             for p, w in zip(module.graph.projections, weights, strict=True)
         ]
         pairs = zip(module.graph.populations, module.biases, module.bias_units, strict=True)
-        self.neurons = [_Neurons(p, b * unit, self) for p, b, unit in pairs]
+        self.neurons = [
+            _Neurons(p, b * unit, t, self)
+            for (p, b, unit), t in zip(pairs, module._thresholds(), strict=True)
+        ]
 
     def result(self) -> dict[str, Tensor]:
         if all(neurons.fused for neurons in self.neurons) and self._in_order():
@@ -195,7 +216,7 @@ class _Run:
                     delays.append(q.delay)
                 else:
                     total = total + self._whole(k, q, sent)
-            sent[name] = scan(neurons.told(tuple(delays)), total, loops)
+            sent[name] = scan(neurons.told(tuple(delays)), total, neurons.threshold, loops)
         return sent
 
     def _whole(self, k: int, q: Projection, sent: dict[str, Tensor]) -> Tensor:
@@ -203,7 +224,9 @@ class _Run:
         found = self.fixed[k]
         if found is None:
             flat = sent[q.source].reshape(self.batch * self.steps, -1)
-            found = _applied(q, self.weights[k], flat).reshape(self.batch, self.steps, -1)
+            found = _applied(q, self.weights[k], flat, self.sizes[q.target]).reshape(
+                self.batch, self.steps, -1
+            )
         if not q.delay:
             return found
         return functional.pad(found, (0, 0, q.delay, 0))[:, : self.steps]
@@ -215,7 +238,12 @@ class _Run:
                 continue
             seen, fixed = t - projection.delay, self.fixed[k]
             part = (
-                _applied(projection, self.weights[k], self.sent[projection.source][seen])
+                _applied(
+                    projection,
+                    self.weights[k],
+                    self.sent[projection.source][seen],
+                    self.sizes[name],
+                )
                 if fixed is None
                 else fixed[:, seen]
             )
@@ -226,14 +254,15 @@ class _Run:
 class _Neurons:
     """The equations of `snnstack.ir.step`, a population's states over the steps."""
 
-    def __init__(self, p: Population, bias: Tensor, run: _Run) -> None:
+    def __init__(self, p: Population, bias: Tensor, threshold: Tensor | None, run: _Run) -> None:
         def real(values: Array | None) -> Any:
             return None if values is None else torch.tensor(np.asarray(values), dtype=Real)
 
         self.p, self.bias, self.surrogate = p, bias, run.surrogate
         self.alpha, self.beta, self.leak = real(p.alpha), real(p.beta), real(p.leak)
         self.gain, self.gain_in = real(p.gain), real(p.gain_in)
-        self.threshold, self.v_reset = real(p.threshold), real(p.v_reset)
+        self.threshold: Any = threshold
+        self.v_reset = real(p.v_reset)
         self.v = self.i = torch.zeros(run.batch, p.n, dtype=Real)
         self.wait = torch.zeros(run.batch, p.n, dtype=torch.int64)
         seen = run.observed
@@ -249,9 +278,9 @@ class _Neurons:
     def told(self, delays: tuple[int, ...]) -> Told:
         """For a scan; where `fused`."""
         assert self.spikes is not None and self.membranes is not None
-        return Told(
-            self.alpha, self.beta, self.threshold, self.spikes, self.membranes, self.passes, delays
-        )
+        fixed = (self.alpha, self.beta, self.threshold.detach())
+        seen = (self.spikes, self.membranes, self.passes)
+        return Told(*fixed, *seen, delays, self.p.reset == "subtract")
 
     def _simple(self, run: _Run) -> bool:
         """Whether the machine says everything and the equations are the plainest."""
@@ -323,7 +352,7 @@ class _Neurons:
         return v + (held - v).detach()
 
 
-def _applied(projection: Projection, weight: Tensor, sent: Tensor) -> Tensor:
+def _applied(projection: Projection, weight: Tensor, sent: Tensor, targets: int) -> Tensor:
     """[batch, targets] from what the source sends [batch, sources]."""
     if projection.pool is not None:
         sent = _pooled(projection.pool, sent)
@@ -332,18 +361,18 @@ def _applied(projection: Projection, weight: Tensor, sent: Tensor) -> Tensor:
         case Dense():
             return sent @ weight.T
         case Sparse():
-            return _sparse(synapses, weight, sent)
+            return _sparse(synapses, weight, sent, targets)
         case Conv():
             return _convolved(synapses, weight, sent)
 
 
-def _sparse(synapses: Sparse, weight: Tensor, sent: Tensor) -> Tensor:
+def _sparse(synapses: Sparse, weight: Tensor, sent: Tensor, targets: int) -> Tensor:
     count = len(synapses.indptr) - 1
-    source = torch.repeat_interleave(torch.arange(count), torch.as_tensor(np.diff(synapses.indptr)))
+    rows = torch.as_tensor(np.diff(synapses.indptr))
+    source = torch.repeat_interleave(torch.arange(count), rows)
     target = torch.as_tensor(synapses.target.astype(np.int64))
-    n = int(target.max()) + 1 if len(target) else 0
-    matrix = torch.sparse_coo_tensor(torch.stack([target, source]), weight, (n, count))
-    return torch.sparse.mm(matrix, sent.T).T
+    zeros = torch.zeros(len(sent), targets, dtype=sent.dtype)
+    return zeros.index_add(1, target, sent[:, source] * weight)
 
 
 def _padded(x: Tensor, out: tuple[int, int], kernel: tuple[int, int], conv: Conv | Pool) -> Tensor:
