@@ -87,8 +87,8 @@ def bench(
     written: list[str], /, model: Path, boards: tuple[str, ...], data: str,
     calibrate: str | None, samples: int | None, verify_samples: int, period: float | None,
     seeds: int, ann: bool, keep_going: bool, figures: tuple[str, ...], granularity: Any,
-    weight_bits: int | None, quality: Any, as_json: bool, csv_file: Path | None, html_file: Path | None,
-    **choices: Any,
+    weight_bits: int | None, quality: Any, as_json: bool, csv_file: Path | None,
+    html_file: Path | None, **choices: Any,
 ) -> int:  # fmt: skip
     """Measure MODEL on boards: accuracy, agreement, latency, energy, memory per inference.
 
@@ -102,7 +102,8 @@ def bench(
         rows = api.bench(
             model, [with_figures(board, figures) for board in boards], data,
             calibrate=calibrate, options=options(choices), granularity=granularity,
-            weight_bits=weight_bits, quality=quality, samples=samples, verify_samples=verify_samples,
+            weight_bits=weight_bits, quality=quality, samples=samples,
+            verify_samples=verify_samples,
             period_s=period, seeds=seeds, ann=ann,
             progress=update,
             figures=as_json or html_file is not None,
