@@ -16,11 +16,12 @@ from snnstack.frontends.torch_nodes import (
     flattened,
     free,
     inputs,
-    is_map,
+    is_flat,
     neuron_shape,
     plain,
     spread,
     tidy,
+    unrolled,
 )
 from snnstack.frontends.torch_record import Recorder
 from snnstack.frontends.torch_steps import expression_key
@@ -189,8 +190,8 @@ class Builder:
         except ValueError as error:
             what = f"has parameters that do not fit its shape {list(shape)}: {error}"
             self.problems.append(Problem(said(name, module), what, "one value, or one per neuron"))
-        keeps = len(shape) == 1 or is_map(self.recorder.calls[name][-1])
-        self.nodes[name] = node if keeps else flattened(node)
+        flat = len(shape) > 1 and is_flat(name, self.recorder.calls, frozenset())
+        self.nodes[name] = flattened(node) if flat else node
         self.waiting.append(name)
 
     def _inputs_of(self, name: str) -> None:
@@ -268,6 +269,9 @@ class Builder:
             bias = getattr(node, "bias", None)
             full_bias = None if bias is None else np.tile(bias, rows)
             return layers.dense(weight, full_bias), self._flat(place)
+        flat = unrolled(node, place.shape) if len(place.node) == 1 else None
+        if flat is not None:
+            return flat, place
         seen = self._seen_as(place, place.shape)
         return node, Place(seen.sources, seen.node, seen.node)
 

@@ -20,7 +20,7 @@ def layer(module: Any) -> Handler | None:
 
     if isinstance(module, (nn.Flatten, nn.Unflatten)):
         return None
-    if module.__class__.__module__.startswith("spikingjelly"):
+    if type(module).__module__.startswith("spikingjelly.activation_based.layer"):
         return _spikingjelly(module)
     for kind, handler in _handlers().items():
         if isinstance(module, kind) and type(module).forward is kind.forward:
@@ -50,7 +50,7 @@ def _spikingjelly(module: Any) -> Handler | None:
 
 CONTAINERS = frozenset(
     ("MultiStepContainer", "SeqToANNContainer", "StepModeContainer", "WSLinear", "WSConv2d",
-     "ElementWiseRecurrentContainer", "LinearRecurrentContainer", "Flatten")
+     "ElementWiseRecurrentContainer", "LinearRecurrentContainer", "Flatten", "VotingLayer")
 )  # fmt: skip
 """SpikingJelly's modules that are looked into."""
 

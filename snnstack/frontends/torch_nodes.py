@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from snnstack.frontends.torch_layers import LARGEST, dense
 from snnstack.frontends.torch_values import Value
 from snnstack.ir.graph import Edge
+from snnstack.ir.matrix import matrix, pool_matrix
 from snnstack.ir.nodes import AvgPool2d, Conv1d, Conv2d, Leaf, Scale, Shape, SumPool2d
+from snnstack.ir.step import size
+from snnstack.passes.compose import LinearMap, extend, finished
 
 
 def free(name: str, taken: set[str]) -> str:
@@ -70,3 +74,41 @@ def tidy(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
     if any(edge.delay for edge in edges):
         return edges
     return tuple(Edge(edge.source, edge.target) for edge in edges)
+
+
+def is_flat(name: str, calls: Mapping[str, list[Value]], seen: frozenset[str]) -> bool:
+    """Whether a neuron with several axes has one axis in the graph.
+
+    It has if what enters it is no map, or a map that was made of something flat.
+    """
+    value = calls[name][-1]
+    return name not in seen and (not is_map(value) or _was_flat(value, calls, seen | {name}))
+
+
+def _was_flat(value: Value, calls: Mapping[str, list[Value]], seen: frozenset[str]) -> bool:
+    if value.op == "spikes":
+        return len(value.shape) > 1 and is_flat(value.key[0], calls, seen)
+    before = value.args[0] if value.args else None
+    if value.op == "reshape" and before is not None and before.op != "x":
+        return len(value.shape) > 1
+    return any(_was_flat(inner, calls, seen) for inner in value.args)
+
+
+def unrolled(node: Leaf, shape: Shape) -> Leaf | None:
+    """A convolution or pool of a flat population seen as `shape`: a full matrix, or None."""
+    if not isinstance(node, (Conv1d, Conv2d, SumPool2d, AvgPool2d)):
+        return None
+    factor = 1.0
+    if isinstance(node, AvgPool2d):
+        factor = 1.0 / (node.kernel_size[0] * node.kernel_size[1])
+        node = SumPool2d(node.kernel_size, node.stride, node.padding)
+    (made,) = extend(LinearMap(shape, shape), node, None)
+    if size(made.shape) * size(shape) > LARGEST:
+        return None
+    pool, synapses = finished(made)
+    weight = matrix(synapses, size(made.shape))
+    weight = weight if pool is None else weight @ pool_matrix(pool)
+    bias = None
+    if isinstance(node, (Conv1d, Conv2d)) and node.bias.any():
+        bias = np.repeat(node.bias, size(made.shape) // len(node.bias))
+    return dense(np.asarray(weight.toarray()) * factor, bias)

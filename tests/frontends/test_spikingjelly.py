@@ -118,6 +118,10 @@ CASES: dict[str, tuple[Any, Any]] = {
     "repeated first": (RepeatedFirst, torch.rand(5, 1, 8, 8)),
     "containers": (Containers, spikes(7, 5, 1, 8, 8)),
     "residual": (Residual, spikes(7, 5, 2, 6, 6)),
+    "voting, from flat to maps": (lambda: nn.Sequential(
+        layer.Linear(20, 18), neuron.LIFNode(), nn.Unflatten(1, (2, 3, 3)),
+        layer.Conv2d(2, 3, 2, padding=1), layer.AvgPool2d(2), neuron.IFNode(), layer.Flatten(),
+        layer.Linear(12, 20), neuron.LIFNode(), layer.VotingLayer(5)), spikes(9, 4, 20)),
     "linear recurrent": (lambda: nn.Sequential(
         layer.LinearRecurrentContainer(neuron.LIFNode(), 20, 20), nn.Linear(20, 4),
         neuron.IFNode()), spikes(7, 5, 20)),
@@ -134,6 +138,13 @@ CASES: dict[str, tuple[Any, Any]] = {
 def test_networks_as_people_write_them(case: str) -> None:
     make, sample = CASES[case]
     assert agrees(lively(make()), sample).slots > 100
+
+
+def test_a_vote_is_the_result_where_the_module_returns_one() -> None:
+    make, sample = CASES["voting, from flat to maps"]
+    graph = snnstack.load(lively(make()), sample)
+    (result,) = graph.outputs().values()
+    assert result.shape == (4,)
 
 
 def test_membranes_that_meet_the_threshold_fire() -> None:
