@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from snnstack.board import Board, load_board
 from snnstack.errors import (
     CapacityError,
+    DataError,
     ModelError,
     Problem,
     TargetError,
@@ -17,6 +21,7 @@ from snnstack.errors import (
 )
 from snnstack.frontends.data import Data
 from snnstack.frontends.nir import write as write_nir
+from snnstack.frontends.values import checked_values
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput
 from snnstack.measure import (
@@ -52,8 +57,8 @@ from snnstack.program import Program
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.scales import Granularity
 from snnstack.report.bench import BenchRefusal, BenchRow
-from snnstack.report.equality import Equality, joined
-from snnstack.target import Progress, emulator
+from snnstack.report.equality import Equality, compare, joined
+from snnstack.target import Progress, backend, emulator
 from snnstack.trace import Spikes, Trace
 
 VERIFY_SAMPLES = 16
@@ -124,19 +129,37 @@ def compile(
 
 def emulate(
     program: Program,
-    data: Samples | Spikes,
+    data: Samples | Spikes | NDArray[Any],
     *,
     seed: int | None = None,
     probes: Sequence[tuple[str, str]] = (),
 ) -> Trace:
     """What `program` computes on `data`, with event counts.
 
+    A program whose input carries values (`carries_values`) takes an array [sample, step, n].
+
     `seed` None: the exact machine, bit for bit. A number: one physical chip of an analogue
     target (`snnstack.target.statistical`), reproducible; digital targets ignore it.
     `probes`: (population, "v" or "i") pairs, of those in `program.variables`.
     """
+    machine = emulator(program.target)
+    if isinstance(data, np.ndarray):
+        values: Any = _values(program, data)
+        return machine.emulate(program, values, seed=seed, probes=probes)
     spikes = data if isinstance(data, Spikes) else as_data(data, program.port).spikes
-    return emulator(program.target).emulate(program, spikes, seed=seed, probes=probes)
+    return machine.emulate(program, spikes, seed=seed, probes=probes)
+
+
+def carries_values(program: Program) -> bool:
+    """Whether the events of the program's input carry signed integers."""
+    return bool(getattr(program, "graded", False))
+
+
+def _values(program: Program, data: NDArray[Any]) -> NDArray[np.int64]:
+    if not carries_values(program):
+        what = "the input takes spikes, not an array of values"
+        raise fail(DataError, program.port.name, what, 'give {"x": ...} or Spikes')
+    return checked_values(data, program.port, "data")
 
 
 def emulate_batches(
@@ -153,12 +176,18 @@ def emulate_batches(
 
 def verify(
     program: Program,
-    data: Samples | Spikes,
+    data: Samples | Spikes | NDArray[Any],
     samples: int | None = None,
     *,
     progress: Progress | None = None,
 ) -> Equality:
     """Emulator against what was emitted, executed independently: every spike, every state."""
+    if isinstance(data, np.ndarray):
+        machine, values = backend(program.target), _values(program, data)[:samples]
+        given: Any = values
+        run = machine.run(program, given, probes=program.variables, progress=progress)
+        found = emulate(program, values, probes=program.variables)
+        return compare(found, run, machine.describe(program))
     if isinstance(data, Spikes):
         chosen = data if samples is None else data.samples(0, samples)
         return verified(program, chosen, progress)[0]

@@ -82,6 +82,11 @@ class Program:
         return StepInput(self.network.input.name, self.network.input.shape, self.events)
 
     @property
+    def graded(self) -> bool:
+        """Whether the input's events carry signed integers."""
+        return self.network.input.graded
+
+    @property
     def fires(self) -> dict[str, bool]:
         """{population: whether it sends spikes}; sigma-delta neurons send values instead."""
         populations = self.network.populations

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from snnstack.backends.loihi import lava
 from snnstack.backends.loihi.program import Program
 from snnstack.backends.loihi.run_reference import reference
+from snnstack.ir.nodes import Array
 from snnstack.target import Progress
 from snnstack.trace import Spikes, Trace
 
@@ -23,7 +24,7 @@ def describe(program: Program) -> str:
 
 def run(
     program: Program,
-    spikes: Spikes,
+    spikes: Spikes | Array,
     *,
     probes: Sequence[tuple[str, str]] = (),
     progress: Progress | None = None,
@@ -33,5 +34,6 @@ def run(
         return lava.run(program, spikes, probes=probes, progress=progress)
     found = reference(program, None, spikes, probes)
     if progress is not None:
-        progress(spikes.batch, spikes.batch)
+        batch = spikes.batch if isinstance(spikes, Spikes) else len(spikes)
+        progress(batch, batch)
     return found

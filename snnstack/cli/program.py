@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from snnstack.cli.show import percent, print_json, progress, settings_line, size
 
 if TYPE_CHECKING:
     from snnstack.api import Build
+    from snnstack.frontends.data import Data
     from snnstack.report.conversion import Conversion
     from snnstack.report.equality import Equality
     from snnstack.trace import Trace
@@ -169,17 +171,25 @@ def emulate(
     from snnstack import api
     from snnstack.frontends.open_data import open_data
     from snnstack.frontends.trace_file import write_trace
+    from snnstack.frontends.values import read_values
     from snnstack.report.readout import output_probes
     from snnstack.report.tally import tally
     from snnstack.target import statistical
     from snnstack.trace import joined
 
     program, _ = api.open_program(directory)
-    stream = open_data(data, program.port)
     wanted = _probes(probes, program.variables)
     needed = dict.fromkeys([*wanted, *output_probes(program.outputs, program.fires)])
     drawn = seed is not None and statistical(program.target)
-    runs = api.emulate_batches(program, stream, seed=seed, probes=list(needed))
+    runs: Iterable[tuple[Data, Trace]]
+    if api.carries_values(program):
+        values, test = read_values(Path(data), program.port)
+        samples, steps = values.shape[:2]
+        runs = [(test, api.emulate(program, values, seed=seed, probes=list(needed)))]
+    else:
+        stream = open_data(data, program.port)
+        samples, steps = stream.samples, stream.steps
+        runs = api.emulate_batches(program, stream, seed=seed, probes=list(needed))
     kept: list[Trace] = []
     found = tally(runs, program.outputs, None if output is None else kept.append)
     if output is not None:
@@ -191,7 +201,7 @@ def emulate(
     cores = {k: dict(row) for k, row in found.rows.items() if k.startswith(CORE)}
     total = {k: sum(row[k] for row in rows.values()) for k in _COUNTS}
     if as_json:
-        head: dict[str, Any] = {"samples": stream.samples, "steps": stream.steps}
+        head: dict[str, Any] = {"samples": samples, "steps": steps}
         head |= {"seed": seed, "statistical": True} if drawn else {}
         populations = [{"population": name, **row} for name, row in rows.items()]
         file = None if output is None else str(output)
@@ -199,8 +209,8 @@ def emulate(
         head |= {"cores": [{"core": name, **row} for name, row in cores.items()]} if cores else {}
         print_json({**head, "trace": file})
         return
-    batch = stream.samples
-    title = f"{batch} samples of {stream.steps} steps, accuracy {percent(share)}"
+    batch = samples
+    title = f"{batch} samples of {steps} steps, accuracy {percent(share)}"
     title += f" (statistical: chip {seed} of many)" if drawn else ""
     rows["total"], rows["per sample"] = total, {k: round(n / batch) for k, n in total.items()}
     shown = [[name, *(str(row[k]) for k in _COUNTS)] for name, row in rows.items()]
@@ -241,18 +251,28 @@ def verify(directory: Path, data: str, samples: int | None, as_json: bool) -> in
     """Compare the emulator with an independent run of DIR: every spike, every state."""
     from snnstack import api
     from snnstack.frontends.open_data import open_data
+    from snnstack.frontends.values import read_values
     from snnstack.target import backend
 
     program, network = api.open_program(directory)
+    if api.carries_values(program):
+        values, _ = read_values(Path(data), program.port)
+        found = api.verify(program, values, samples)
+        return _verdict([found], as_json)
     test = open_data(data, program.port).first(samples)
     with progress("building") as update:
         found = api.verify(program, test, progress=partial(update, "running"))
     results = [found]
     if network is not None or hasattr(backend(program.target), "reference"):
         results.append(api.verify_reference(program, network, test, REFERENCE_SAMPLES))
+    return _verdict(results, as_json)
+
+
+def _verdict(results: Sequence[Equality], as_json: bool) -> int:
+    """The comparisons, shown; the exit code."""
     if as_json:
         others = [other.to_dict() for other in results[1:]]
-        print_json({**found.to_dict(), "also": others})
+        print_json({**results[0].to_dict(), "also": others})
     else:
         for result in results:
             show_equality(result)
