@@ -12,11 +12,13 @@ import numpy as np
 
 from snnstack.backends.mcu.full import dot_form
 from snnstack.backends.mcu.hardware import McuHardware, data_region, hardware, memory_bytes
-from snnstack.backends.mcu.layer_text import comment, kinds, layer_view, listed_bits, route_strides
-from snnstack.backends.mcu.layout import CHUNK, Constant, Layout, plan
+from snnstack.backends.mcu.layer_text import layer_view
+from snnstack.backends.mcu.layout import CHUNK, Layout, plan
 from snnstack.backends.mcu.pack import BLOCK_ROWS
 from snnstack.backends.mcu.program import ConvTable, Program
 from snnstack.backends.mcu.qemu import machine
+from snnstack.backends.mcu.route_plan import Constant
+from snnstack.backends.mcu.route_text import comment, kinds, listed_bits, route_strides
 from snnstack.ir.nodes import Array
 from snnstack.program import digest
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from snnstack.backends.mcu.layout import Constant, LayerPlan
+from snnstack.backends.mcu.layout import LayerPlan
 from snnstack.backends.mcu.numerics import NUMERICS
+from snnstack.backends.mcu.route_plan import Constant
 
 _LOAD = {"int16_t": "vldrhq_s32", "int32_t": "vldrwq_s32"}
 _WAIT = {"uint8_t": "b", "uint16_t": "h", "uint32_t": "w"}

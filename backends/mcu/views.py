@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from snnstack.backends.mcu.layout import Constant, LayerPlan, plan
+from snnstack.backends.mcu.layout import LayerPlan, plan
 from snnstack.backends.mcu.program import Program
+from snnstack.backends.mcu.route_plan import Constant
 from snnstack.report.views import MemoryMap, Part, View
 
 
