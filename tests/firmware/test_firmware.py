@@ -192,6 +192,11 @@ CASES = {
          layer("out", (8,), Route("hidden", 3, dense(N, 8)), Route("hidden", 0, sparse(N, 8)))),
         port((20,), history=4, max_count=2),
     ),
+    "31 delays": (
+        (lif(*(Route("input", d, sparse(20, N, 0.06, seed=d)) for d in range(31)),
+             Route("hidden", 30, dense(N, N)), history=31, threshold=1500),),
+        port((20,), history=31),
+    ),
     "idle layer with history": (
         (lif(Route("input", 0, dense(20, N)), Route("hidden", 3, sparse(N, N)), history=4,
              alpha=65536, reset="subtract", threshold=20000),), PLAIN,
@@ -275,7 +280,8 @@ def assert_equal(net: Program, given: Spikes, trace: Trace) -> None:
 def test_each_kind_of_layer_equals_the_model(case: str, board: str) -> None:
     layers, entry = CASES[case]
     net = program(board, layers, entry)  # type: ignore[arg-type]
-    given = spikes(net.input.shape, 0.15, most=net.input.max_count)
+    steps = 12 if net.input.history < 12 else 70  # twice around the longest ring
+    given = spikes(net.input.shape, 0.15, most=net.input.max_count, steps=steps)
     assert_equal(net, given, run(net, given, probes=all_states(net), timeout_s=60))
 
 
