@@ -72,6 +72,7 @@ def packed_kinds(bits: int) -> tuple[tuple[Layer, ...], object]:
     narrow = {"accumulator_bits": 16}
     return image(
         layer("whole", whole.out_shape, Route("input", 0, tables[0]), order="hwc", threshold=500),
+        layer("narrow", whole.out_shape, Route("input", 0, tables[0]), order="hwc", **narrow),
         layer("odd", odd.out_shape, Route("input", 0, tables[1]), order="hwc", **narrow),
         layer("few", (21,), Route("input", 0, few), Route("odd", 0, packed(bits, 54, 21))),
         layer("much", (70,), Route("whole", 0, packed(bits, 800, 70)), **narrow),
