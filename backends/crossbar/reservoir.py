@@ -1,114 +1,191 @@
-"""Reservoirs: layers whose weights are not programmed but drawn by the devices of a chip.
+"""Layers whose weights are the conductances that a chip was born with: reservoirs.
 
-A recurrent layer with fixed random weights turns spikes into features, its spike counts; only a
-linear read-out is trained. One step (Lin et al., Nature Computational Science 5, 2025):
-
-    u <- d u (1 - s) + W_in x + W_rec s;    s = u > threshold       s on the right: the last step's
+Nothing is programmed: forming draws the cells, two of them make a signed weight, and only a
+linear read-out behind the layer is trained. Lin et al., Resistive memory-based zero-shot liquid
+state machine for multimodal event data learning, Nature Computational Science 5, 2025.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
+from scipy.special import ndtr
 
-from snnstack.backends.crossbar.device import Device, random_cells
-from snnstack.backends.crossbar.instance import through_wires
-from snnstack.board import Board
-from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
-from snnstack.trace import Spikes
+from snnstack.backends.crossbar.circuit import Array, Circuit, Wires
+from snnstack.backends.crossbar.circuit.array import Reals, Topology
+from snnstack.backends.crossbar.device import Device, Tile, generator, random_cells
+from snnstack.backends.crossbar.device_types import Forming
+from snnstack.errors import DataError, TargetError, fail
+from snnstack.ir.graph import Edge, Graph
+from snnstack.ir.nodes import LI, LIF, Affine, Input, Leaf, Linear, Output
 
-Weights = NDArray[np.float64]
+DECAY, THRESHOLD = 0.9, 5.0
+"""Of the published reservoir for N-MNIST."""
+
+SPREAD = 0.4
+"""Standard deviation of a weight that lets some 5 % of the neurons fire on N-MNIST."""
 
 
 @dataclass(frozen=True)
 class Reservoir:
-    """Size, decay d and threshold; `gain_in`, `gain_rec`: standard deviation of the weights."""
+    """Recurrent neurons on drawn weights: u <- decay u (1 - s_before) + W (x, s_before).
 
-    inputs: int = 256
-    neurons: int = 200
-    decay: float = 0.9
-    threshold: float = 5.0
-    gain_in: float = 1.0
-    gain_rec: float = 0.35
-
-
-def software_weights(shape: Reservoir, seed: int) -> tuple[Weights, Weights]:
-    """(W_in [neurons, inputs], W_rec [neurons, neurons]) of normal numbers."""
-    random = np.random.default_rng(seed)
-    w_in = random.standard_normal((shape.neurons, shape.inputs))
-    w_rec = random.standard_normal((shape.neurons, shape.neurons))
-    return shape.gain_in * w_in, shape.gain_rec * w_rec
-
-
-def chip_weights(
-    shape: Reservoir, device: Device, board: Board, seed: int, volt: float | None = None
-) -> tuple[Weights, Weights]:
-    """The same weights as differences of pairs of conductances that forming drew on chip `seed`.
-
-    Rows are the inputs, then the neurons; columns 2k and 2k + 1 are the pair of neuron k. `volt`:
-    the forming voltage, None: that of the device. Currents are seen through the wires of
-    `board`; of a passive array exactly, of a gated one as far as its rows are concerned. Each of
-    the two parts is scaled to its gain, as one scales a read-out range.
+    s = u > threshold. Rows of `array` are the inputs, then the neurons; columns 2n and 2n + 1
+    are the positive and negative cell of neuron n. `unit` siemens of difference are a weight of
+    1; a driven row has `volt`. `lsb` > 0: the difference of a pair is converted to whole numbers
+    of it, at most `bits` wide with sign.
     """
-    rows = shape.inputs + shape.neurons
-    g = random_cells(device, (rows, 2 * shape.neurons), seed, volt=volt)
-    seen = through_wires(board, g, np.zeros_like(g)).seen
-    weight = (seen[:, 0::2] - seen[:, 1::2]).T
-    parts = weight[:, : shape.inputs], weight[:, shape.inputs :]
-    w_in, w_rec = (
-        gain * part / part.std()
-        for gain, part in zip((shape.gain_in, shape.gain_rec), parts, strict=True)
-    )
-    return w_in, w_rec
+
+    array: Array
+    inputs: int
+    unit: float
+    volt: float = 0.1
+    decay: float = DECAY
+    threshold: float = THRESHOLD
+    lsb: float = 0.0
+    bits: int = 8
+    _circuit: list[Circuit] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons."""
+        return self.array.cols // 2
+
+    @property
+    def weights(self) -> Reals:
+        """Weights [inputs + neurons, neurons] of the cells themselves, without wires."""
+        g = self.array.effective
+        return np.asarray((g[:, 0::2] - g[:, 1::2]) / self.unit)
+
+    def summed(self, driven: npt.ArrayLike) -> Reals:
+        """W times `driven` [batch, inputs + neurons] of 0 and 1, by the currents of the array."""
+        if not self._circuit:
+            self._circuit.append(Circuit(self.array))
+        amperes = self._circuit[0].currents(np.asarray(driven, np.float64) * self.volt)
+        sums: Reals = (amperes[:, 0::2] - amperes[:, 1::2]) / (self.unit * self.volt)
+        if self.lsb == 0:
+            return sums
+        most = 2 ** (self.bits - 1) - 1
+        return np.clip(np.rint(sums / self.lsb), -most, most) * self.lsb
 
 
-def reservoir_graph(shape: Reservoir, weights: tuple[Weights, Weights]) -> StepGraph:
-    """The reservoir as a network: input "x", one recurrent population "reservoir"."""
-    n = shape.neurons
-    zero, one = np.zeros(n), np.ones(n)
-    neurons = Population(
-        name="reservoir",
-        shape=(n,),
-        alpha=np.full(n, shape.decay),
-        beta=None,
-        gain_in=one,
-        gain=one,
-        bias=zero,
-        leak=zero,
-        threshold=np.full(n, shape.threshold),
-        v_reset=zero,
-    )
-    projections = (
-        Projection("x", "reservoir", Dense(weights[0])),
-        Projection("reservoir", "reservoir", Dense(weights[1]), delay=1),
-    )
-    port = StepInput("x", (shape.inputs,), "binary")
-    return StepGraph((port,), (neurons,), projections, ("reservoir",), 1.0)
+def draw_reservoir(
+    device: Device,
+    inputs: int,
+    neurons: int,
+    seed: int,
+    *,
+    spread: float = SPREAD,
+    tile: Tile = (),
+    forming_v: float | None = None,
+    topology: Topology = "gated_bl",
+    wires: Wires | None = None,
+    lsb: float = 0.0,
+    bits: int = 8,
+) -> Reservoir:
+    """The reservoir that chip `seed` is: `spread` is the standard deviation of its weights.
 
-
-def features(shape: Reservoir, weights: tuple[Weights, Weights], spikes: Spikes) -> Weights:
-    """Spike counts [sample, neuron] of the reservoir."""
-    from snnstack.engine.steps import run_step_graph
-
-    trace = run_step_graph(reservoir_graph(shape, weights), spikes)
-    return trace.spikes["reservoir"].per_neuron().astype(np.float64)
-
-
-def read_out(x: Weights, y: NDArray[np.int64], ridge: float = 1.0) -> Weights:
-    """Linear read-out [features + 1, classes] by ridge regression on one-hot labels.
-
-    Features are centred and scaled inside; apply it with `predicted`.
+    The unit follows from the device's law, not from the chip: chips differ. Raises `TargetError`
+    if the device's cells are programmed, not drawn.
     """
-    target = np.eye(int(y.max()) + 1)[y]
-    mean, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9)
-    z = (x - mean) / spread
-    gram = z.T @ z + ridge * len(x) * np.eye(z.shape[1])
-    weight = np.linalg.solve(gram, z.T @ (target - target.mean(axis=0))) / spread[:, None]
-    return np.vstack([weight, target.mean(axis=0) - mean @ weight])
+    shape = (inputs + neurons, 2 * neurons)
+    cells = random_cells(device, shape, seed, tile, volt=forming_v)
+    unit = math.sqrt(2.0) * forming_std(device, forming_v) / spread
+    array = Array(cells, topology, Wires() if wires is None else wires)
+    return Reservoir(array, inputs, unit, lsb=lsb, bits=bits)
 
 
-def predicted(weight: Weights, x: Weights) -> NDArray[np.int64]:
-    """The class of every row of features."""
-    return np.asarray((x @ weight[:-1] + weight[-1]).argmax(axis=1))
+def forming_std(device: Device, volt: float | None = None) -> float:
+    """Standard deviation in siemens of a cell that forming at `volt` draws."""
+    model = device.programming
+    if not isinstance(model, Forming):
+        what = "is programmed to targets; it does not draw conductances"
+        raise fail(TargetError, f"device {device.name}", what)
+    share = float(ndtr(((model.volt if volt is None else volt) - model.v_mean) / model.v_std))
+    mean = share * model.formed_mean + (1 - share) * model.unformed
+    square = share * (model.formed_mean**2 + model.formed_std**2)
+    square += (1 - share) * model.unformed**2
+    return math.sqrt(square - mean**2) * 1e-6
+
+
+def software_reservoir(
+    inputs: int, neurons: int, seed: int, *, spread: float = SPREAD
+) -> Reservoir:
+    """The same with normal weights of standard deviation `spread`: what a computer would draw."""
+    rng = generator(seed, "software reservoir")
+    w = rng.normal(0.0, spread, (inputs + neurons, neurons))
+    cells = np.stack([np.maximum(w, 0.0), np.maximum(-w, 0.0)], axis=2)
+    return Reservoir(Array(cells.reshape(len(w), -1) * 1e-6, "passive"), inputs, 1e-6)
+
+
+def spike_counts(reservoir: Reservoir, spikes: npt.ArrayLike) -> Reals:
+    """How often each neuron fires, [batch, neurons], for `spikes` [batch, steps, inputs]."""
+    x = np.asarray(spikes) != 0
+    if x.ndim != 3 or x.shape[2] != reservoir.inputs:
+        what = f"shape {x.shape}, expected [batch, steps, {reservoir.inputs}]"
+        raise fail(DataError, "spikes of a reservoir", what)
+    u, s = np.zeros((2, len(x), reservoir.neurons))
+    counts = np.zeros_like(u)
+    for t in range(x.shape[1]):
+        driven = np.concatenate([x[:, t], s], axis=1)
+        u = reservoir.decay * u * (1 - s) + reservoir.summed(driven)
+        s = (u > reservoir.threshold).astype(np.float64)
+        counts += s
+    return counts
+
+
+@dataclass(frozen=True)
+class Readout:
+    """The class is the largest of `weight` [classes, neurons] times counts, plus `bias`."""
+
+    weight: Reals
+    bias: Reals
+
+    def classes(self, counts: Reals) -> npt.NDArray[np.int64]:
+        """Class numbers [batch]."""
+        return np.asarray(np.argmax(counts @ self.weight.T + self.bias, axis=1), np.int64)
+
+
+def fit_readout(counts: Reals, labels: npt.ArrayLike, penalty: float = 100.0) -> Readout:
+    """Ridge regression of the classes on standardised counts [batch, neurons]."""
+    known = np.asarray(labels, np.int64)
+    mean, scale = counts.mean(axis=0), counts.std(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    x = (counts - mean) / scale
+    wanted = np.eye(int(known.max()) + 1)[known]
+    offset = wanted.mean(axis=0)
+    inner = x.T @ x + penalty * np.eye(x.shape[1])
+    weight = np.linalg.solve(inner, x.T @ (wanted - offset)).T / scale
+    return Readout(weight, offset - weight @ mean)
+
+
+def reservoir_graph(reservoir: Reservoir, readout: Readout, steps: int, dt: float = 1e-3) -> Graph:
+    """The network of `reservoir` and `readout` for samples of `steps` steps of `dt` seconds.
+
+    Its weights are the chip's (without wires and converters): other boards can run it too.
+    """
+    w, n, classes = reservoir.weights, reservoir.neurons, len(readout.bias)
+    tau, zero = dt / (1 - reservoir.decay), np.zeros(n)
+    lif = LIF(np.full(n, tau), np.full(n, tau / dt), zero, zero, np.full(n, reservoir.threshold))
+    nodes: dict[str, Leaf | Graph] = {
+        "input": Input((reservoir.inputs,), events="binary"),
+        "into": Linear(w[: reservoir.inputs].T.copy()),
+        "again": Linear(w[reservoir.inputs :].T.copy()),
+        "reservoir": lif,
+        "read": Affine(readout.weight, readout.bias / steps),
+        "sum": LI(np.full(classes, dt), np.ones(classes), np.zeros(classes)),
+        "output": Output((classes,)),
+    }
+    edges = (
+        Edge("input", "into"),
+        Edge("into", "reservoir"),
+        Edge("reservoir", "again"),
+        Edge("again", "reservoir", 1),
+        Edge("reservoir", "read"),
+        Edge("read", "sum"),
+        Edge("sum", "output"),
+    )
+    return Graph(nodes, edges, dt=dt, integrator="euler")

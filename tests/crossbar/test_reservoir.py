@@ -1,68 +1,123 @@
-"""Reservoirs of drawn conductances: reproducible, of the right moments, as good as software."""
+"""Reservoirs: weights that a chip was born with, seen through its wires and converters."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from examples.reservoir import compared, recordings
-from snnstack.backends.crossbar.device import load_device
+from snnstack import api
+from snnstack.backends.crossbar.circuit import Wires
+from snnstack.backends.crossbar.device import load_device, random_cells
 from snnstack.backends.crossbar.reservoir import (
-    Reservoir,
-    chip_weights,
-    features,
-    predicted,
-    read_out,
-    software_weights,
+    draw_reservoir,
+    fit_readout,
+    forming_std,
+    reservoir_graph,
+    software_reservoir,
+    spike_counts,
 )
-from snnstack.board import load_board
+from snnstack.engine import run_step_graph
+from snnstack.errors import DataError, TargetError
+from snnstack.pipeline import discretised
 from snnstack.trace import Spikes
 
-BOARD, DEVICE = load_board("rram-40nm-256kb"), load_device("random-forming")
-SMALL = Reservoir(inputs=6, neurons=9, gain_rec=0.8, threshold=1.5)
+DEVICE = load_device("random-forming")
 
 
-def test_a_chip_has_its_own_weights_with_the_asked_spread() -> None:
-    shape = Reservoir()
-    one, again, other = (chip_weights(shape, DEVICE, BOARD, seed) for seed in (1, 1, 2))
-    for k, gain in enumerate((shape.gain_in, shape.gain_rec)):
-        np.testing.assert_array_equal(one[k], again[k])
-        assert abs(float(np.corrcoef(one[k].ravel(), other[k].ravel())[0, 1])) < 0.05
-        assert one[k].std() == pytest.approx(gain)
-        assert abs(float(one[k].mean())) < 0.05 * gain
-    assert one[0].shape == (200, 256)
-    assert one[1].shape == (200, 200)
+def spikes(seed: int = 0, batch: int = 12, steps: int = 20, inputs: int = 40) -> Any:
+    return np.random.default_rng(seed).random((batch, steps, inputs)) < 0.25
 
 
-def test_the_reservoir_obeys_its_equation() -> None:
-    w_in, w_rec = software_weights(SMALL, 3)
-    x = (np.random.default_rng(0).random((2, 12, 6)) < 0.4).astype(np.uint8)
-    counts = features(SMALL, (w_in, w_rec), Spikes.from_dense(x))
-    for sample in range(2):
-        u, s, expected = np.zeros(9), np.zeros(9), np.zeros(9)
-        for t in range(12):
-            u = SMALL.decay * u * (1 - s) + w_in @ x[sample, t] + w_rec @ s
-            s = (u > SMALL.threshold).astype(float)
-            expected += s
-        np.testing.assert_array_equal(counts[sample], expected)
-    assert counts.sum() > 0
+def test_weights_are_the_differences_of_a_chips_cells() -> None:
+    reservoir = draw_reservoir(DEVICE, 40, 30, seed=5)
+    cells = random_cells(DEVICE, (70, 60), 5)
+    difference = cells[:, 0::2] - cells[:, 1::2]
+    np.testing.assert_allclose(reservoir.weights * reservoir.unit, difference, rtol=1e-12)
+    assert reservoir.weights.std() == pytest.approx(0.4, rel=0.05)
+    other = draw_reservoir(DEVICE, 40, 30, seed=6)
+    assert not np.array_equal(other.weights, reservoir.weights) and other.unit == reservoir.unit
 
 
-def test_a_read_out_separates_what_can_be_separated() -> None:
-    random = np.random.default_rng(0)
-    y = np.arange(90) % 3
-    x = random.normal(size=(90, 5)) + 6 * np.eye(3, 5)[y]
-    assert (predicted(read_out(x, y, 0.01), x) == y).all()
+def test_the_spread_of_a_formed_cell_follows_from_the_law() -> None:
+    for volt in (3.3, 3.433, 3.6):
+        cells = random_cells(DEVICE, (300, 300), 1, volt=volt)
+        assert cells.std() == pytest.approx(forming_std(DEVICE, volt), rel=0.02)
 
 
-@pytest.mark.data
-def test_chips_are_as_good_as_software_within_2_points(data_dir: Path) -> None:
-    """600 recordings; the published system, on 60,000, has 89.11 % in software, 89.66 on chip."""
-    spikes, labels = recordings(data_dir / "nmnist" / "train")
-    software, chips = compared(spikes, labels, 3)
-    assert min(software) > 0.75
-    assert min(chips) > 0.75
-    assert abs(np.mean(chips) - np.mean(software)) <= 0.02
-    assert len(set(chips)) > 1
+def test_currents_without_wires_are_products() -> None:
+    driven = np.random.default_rng(1).random((6, 70)) < 0.3
+    for reservoir in (draw_reservoir(DEVICE, 40, 30, 1), software_reservoir(40, 30, 1)):
+        found = reservoir.summed(driven)
+        np.testing.assert_allclose(found, driven @ reservoir.weights, rtol=1e-9, atol=1e-12)
+    coarse = draw_reservoir(DEVICE, 40, 30, 1, lsb=0.5, bits=3).summed(driven)
+    np.testing.assert_allclose(coarse / 0.5, np.rint(coarse / 0.5), atol=1e-12)
+    assert np.abs(coarse).max() == 1.5
+
+
+def test_wires_weaken_what_many_rows_bring() -> None:
+    driven = np.ones((1, 70))
+    ideal = draw_reservoir(DEVICE, 40, 30, 1)
+    wired = draw_reservoir(DEVICE, 40, 30, 1, wires=Wires(col=20.0))
+    plus = [np.abs(r.summed(driven)).sum() for r in (ideal, wired)]
+    assert 0.5 * plus[0] < plus[1] < plus[0]
+
+
+def test_neurons_follow_the_published_equation() -> None:
+    reservoir, x = draw_reservoir(DEVICE, 40, 30, 2), spikes()
+    w_in, w_rec = np.split(reservoir.weights, [40])
+    counts = np.zeros((len(x), 30))
+    for n, sample in enumerate(x):
+        u, s = np.zeros(30), np.zeros(30)
+        for now in sample:
+            u = 0.9 * u * (1 - s) + now @ w_in + s @ w_rec
+            s = (u > 5.0).astype(float)
+            counts[n] += s
+    assert counts.sum() > 100
+    assert np.array_equal(spike_counts(reservoir, x), counts)
+
+
+def test_a_reservoir_is_a_network_of_any_board() -> None:
+    """Its graph makes the same spikes and classes, and compiles for a microcontroller."""
+    reservoir, x = draw_reservoir(DEVICE, 40, 30, 3), spikes(3, batch=40)
+    labels = np.arange(40) % 3
+    counts = spike_counts(reservoir, x)
+    readout = fit_readout(counts, labels, penalty=1.0)
+    graph = reservoir_graph(reservoir, readout, steps=20)
+    trace = run_step_graph(discretised(graph), Spikes.from_dense(x), probes=(("sum", "v"),))
+    assert np.array_equal(trace.spikes["reservoir"].dense().sum(axis=1), counts)
+    found = trace.states["sum", "v"].sum(axis=1)
+    np.testing.assert_allclose(found, counts @ readout.weight.T + readout.bias, atol=1e-9)
+    assert np.array_equal(found.argmax(axis=1), readout.classes(counts))
+    program = api.build(graph, "nucleo-l4r5zi", {"x": x}).program
+    assert api.emulate(program, Spikes.from_dense(x)).spikes["reservoir"].dense().any()
+
+
+def test_the_readout_learns_what_counts_tell() -> None:
+    rng = np.random.default_rng(4)
+    labels = rng.integers(0, 4, 300)
+    counts = rng.poisson(3, (300, 20)).astype(float)
+    counts[np.arange(300), labels] += 12
+    counts[:, 19] = 7
+    readout = fit_readout(counts[:200], labels[:200])
+    assert (readout.classes(counts[200:]) == labels[200:]).mean() > 0.95
+    assert np.isfinite(readout.weight).all()
+
+
+def test_same_chip_same_spikes() -> None:
+    x = spikes(7)
+    one, again = (spike_counts(draw_reservoir(DEVICE, 40, 30, 9), x) for _ in range(2))
+    assert np.array_equal(one, again)
+
+
+def test_what_does_not_fit_is_said() -> None:
+    reservoir = draw_reservoir(DEVICE, 40, 30, 1)
+    with pytest.raises(DataError) as caught:
+        spike_counts(reservoir, spikes(inputs=39))
+    wanted = "spikes of a reservoir: shape (12, 20, 39), expected [batch, steps, 40]"
+    assert str(caught.value) == wanted
+    with pytest.raises(TargetError) as refused:
+        draw_reservoir(load_device("pcm"), 4, 3, 1)
+    wanted = "is programmed to targets; it does not draw conductances (use program_cells)"
+    assert str(refused.value) == f"device pcm: {wanted}"
