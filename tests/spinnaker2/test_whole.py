@@ -7,16 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy import sparse
 
 from snnstack.api import verify, verify_reference
 from snnstack.backends.spinnaker2.builder import ChipBuilder
 from snnstack.backends.spinnaker2.limits import limits_of
+from snnstack.backends.spinnaker2.run_reference import reference
 from snnstack.board import load_board
 from snnstack.compilers.spinnaker2 import compile_chip
+from snnstack.emulators.spinnaker2 import emulate
+from snnstack.errors import ModelError
+from snnstack.ir.graph import Graph
 from snnstack.passes.options import Options
 from snnstack.pipeline import Build, as_data, build_steps, discretised, load
+from snnstack.report.equality import compare
+from tests.conformance.networks import accepted, events, spiking_graphs, steps_of
 from tests.recordings.test_nmnist import binned
+from tests.spinnaker2.interpreter import interpret
 
 BOARD = load_board("spinnaker2-chip")
 
@@ -87,3 +96,21 @@ def test_a_million_neurons_are_mapped_to_boards() -> None:
     assert sum(int(e.rows.starts[-1]) for e in program.elements) == weight.nnz + 9
     assert max(e.data_bytes for e in program.elements) <= limits.data_bytes
     assert max(len(t.key) for t in program.tables) <= limits.entries
+
+
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@given(spiking_graphs(), st.sampled_from(["neuron", "population", "import"]))
+def test_random_networks_are_right_or_refused_with_a_reason(graph: Graph, kind: Any) -> None:
+    graph = accepted(graph, BOARD)
+    try:
+        made = build_steps(graph, steps_of(graph), BOARD, None, kind)
+    except ModelError as error:
+        assert all(problem.hint for problem in error.problems), str(error)
+        return
+    program, spikes = made.program, events(made.program.port, batch=2, steps=8)
+    probes = program.variables
+    trace = emulate(program, spikes, probes=probes)
+    assert made.network is not None
+    expected = reference(program, made.network, spikes, probes)
+    assert compare(trace, expected, "definition").differences == ()
+    assert compare(trace, interpret(program, spikes, probes=probes), "tables").differences == ()
