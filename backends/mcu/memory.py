@@ -17,7 +17,7 @@ STACK_BYTES = 1024
 def memory_plan(program: Program) -> dict[str, int]:
     """{"flash", "weights", "code", "ram", "state", "scratch", "stack"}: bytes.
 
-    Weights, state and scratch are exact; code and stack are upper bounds.
+    All but code and stack are exact; those are upper bounds, which are set aside.
     """
     layout = plan(program)
     routes = [route for layer in layout.layers for route in layer.routes]
@@ -29,7 +29,7 @@ def memory_plan(program: Program) -> dict[str, int]:
         "flash": layout.flash_bytes + code,
         "weights": layout.flash_bytes,
         "code": code,
-        "ram": state + STACK_BYTES,
+        "ram": -(-state // 8) * 8 + STACK_BYTES,  # the linker aligns both to 8
         "state": state,
         "stack": STACK_BYTES,
     }

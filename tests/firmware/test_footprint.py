@@ -84,7 +84,7 @@ def test_the_plan_is_the_linkers_map(name: str, tmp_path: Path) -> None:
     assert from_object(text, "net_weights.c.o", ".rodata") == plan(net).flash_bytes
     assert from_object(text, "selftest.c.o", ".bss") == plan(net).state_bytes
     assert found.memory["flash"] <= net.memory["flash"], "code is bounded from above"
-    assert found.memory["ram"] - net.memory["ram"] in range(8), "only alignment is added"
+    assert found.memory["ram"] == net.memory["ram"], "known without a compiler"
 
 
 @pytest.mark.parametrize("board", [M4, "hifive1-revb"])
