@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.backends.crossbar.check import program_problems
 from snnstack.backends.crossbar.program import Program
 from snnstack.emulators.crossbar.chip import drawn_chip, ideal_chip
 from snnstack.emulators.crossbar.flat import Flat, Room, flatten, ordered_tiles, room
 from snnstack.emulators.crossbar.reads import NUMBERS, Physics, Reads
 from snnstack.emulators.crossbar.sample import Counted, Elements, Events, States
-from snnstack.engine.check import spikes_problems
+from snnstack.engine.check import plan_problems, spikes_problems
 from snnstack.engine.plan import IntegerNeurons, LayerPlan, NetworkPlan
-from snnstack.errors import DataError, ModelError, Problem, raise_if_any
+from snnstack.errors import DataError, ModelError, Problem, TargetError, raise_if_any
 from snnstack.quant.network import QuantizedPopulation
 from snnstack.trace import Counts, Spikes, Trace
 
@@ -45,6 +46,7 @@ def emulate(
     `rows` driven in them, and `array_pw`, the power of all its reads in picowatts, from the
     currents.
     """
+    raise_if_any(TargetError, program_problems(program))
     raise_if_any(DataError, input_problems(program, spikes))
     raise_if_any(ModelError, _probe_problems(program, probes))
     flat = flatten(program)
@@ -103,7 +105,9 @@ def run_chip(
     """All samples on one chip; the result does not depend on `threads`."""
     from snnstack.engine.flat import flatten as engine_flatten
 
-    digital = engine_flatten(NetworkPlan((1,), tuple(_layer(p) for p in program.populations)))
+    plan = NetworkPlan((1,), tuple(_layer(p) for p in program.populations))
+    raise_if_any(TargetError, plan_problems(plan))
+    digital = engine_flatten(plan)
     most = [(2**29 - int(np.abs(p.bias).max(initial=0))) >> p.shift for p in program.populations]
     job = _Job(
         program, flat, chip, room(flat), digital.layers, digital.parameters,

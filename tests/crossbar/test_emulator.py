@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from snnstack.emulators.crossbar.emulate import _Job, _reads
 from snnstack.emulators.crossbar.flat import flatten, ordered_tiles, room
 from snnstack.emulators.crossbar.noise import normal_pair
 from snnstack.emulators.crossbar.reads import drive, finish
+from snnstack.errors import TargetError
 from snnstack.reference import run_quantized
 from snnstack.report.equality import compare
 from snnstack.trace import Trace
@@ -198,3 +200,35 @@ def test_energy_is_broken_down_by_tile_and_counts_agree() -> None:
             total = sum(row["energy_uj"][name] for row in rows)
             assert parts[name] == pytest.approx(total, rel=1e-9)
         assert any("writing the cells once" in note for note in cost.energy.notes)
+
+
+DAMAGED: dict[str, Any] = {
+    "reads outside": lambda b: replace(b, gather=b.gather + 1000),
+    "writes outside": lambda b: replace(b, scatter=b.scatter + 1000),
+    "do not belong to its cells": lambda b: replace(b, levels=b.levels[:, :-1]),
+    "is no place": lambda b: replace(b, array=99),
+    "is empty": lambda b: replace(b, gather=b.gather[:0]),
+    "converter settings": lambda b: replace(b, converter=replace(b.converter, gain=-b.levels[0])),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_damaged_program_is_refused_before_it_runs(what: str) -> None:
+    _, made = program(steps_of(EXAMPLES["dense"]()), board("pairs"))
+    first = made.routes[0]
+    blocks = (DAMAGED[what](first.blocks[0]), *first.blocks[1:])
+    wrong = replace(made, routes=(replace(first, blocks=blocks), *made.routes[1:]))
+    with pytest.raises(TargetError, match=f"tile 0: .*{what}"):
+        emulate(wrong, events(made.port, batch=1, steps=3))
+
+
+def test_a_route_to_nowhere_is_refused() -> None:
+    _, made = program(steps_of(EXAMPLES["recurrent"]()), board("pairs"))
+    wrong = replace(made, routes=(replace(made.routes[0], source="gone"), *made.routes[1:]))
+    with pytest.raises(TargetError, match="gone -> "):
+        emulate(wrong, events(made.port, batch=1, steps=3))
+    late = next(r for r in made.routes if r.delay)
+    early = replace(late, delay=0)
+    wrong = replace(made, routes=tuple(early if r is late else r for r in made.routes))
+    with pytest.raises(TargetError, match="reads a later population"):
+        emulate(wrong, events(made.port, batch=1, steps=3))
