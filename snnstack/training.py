@@ -13,6 +13,7 @@ from snnstack.errors import TargetError, ToolError, fail
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, Dense, Projection, StepGraph
+from snnstack.live import read_module
 from snnstack.passes.options import Options
 from snnstack.pipeline import (
     CALIBRATION_SAMPLES,
@@ -149,8 +150,9 @@ def _in_volts(projection: Projection, population: QuantizedPopulation) -> Array:
 def _steps(model: Model, options: Options | None, sample: Any) -> StepGraph:
     if isinstance(model, StepGraph):
         return model
-    known: dict[str, Any] = {} if sample is None else {"sample": sample}
-    return discretised(load(model, options, **known))
+    if isinstance(model, str | Path | Graph):
+        return discretised(load(model, options))
+    return discretised(load(read_module(model, sample, options)))
 
 
 def _board(target: str | Board) -> Board:

@@ -141,3 +141,31 @@ def test_refusals(digits: Any) -> None:
     with pytest.raises(DataError) as wrong:
         module(torch.zeros(2, 3, 5))
     assert str(wrong.value) == "pixels: x has the shape [2, 3, 5] (needs [batch, step, [64]])"
+
+
+def test_a_snntorch_module_is_taken_as_it_is() -> None:
+    import snntorch as snn
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.lif = nn.Linear(6, 4), snn.Leaky(beta=0.9)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            mem, out = self.lif.init_leaky(), []
+            for step in x:
+                spikes, mem = self.lif(self.fc(step), mem)
+                out.append(spikes)
+            return torch.stack(out)
+
+    torch.manual_seed(0)
+    net = Net()
+    sample = (torch.rand(20, 3, 6) < 0.4).float()
+    module = snnstack.torch_module(net, sample=sample)
+    found = module(sample.transpose(0, 1)).transpose(0, 1)
+    assert torch.equal(found, net(sample).double())
+    assert float(found.detach().sum()) > 5
+    trained = snnstack.trained(snnstack.qat(net, target="mcu", sample=sample, weight_bits=4))
+    assert trained.network is not None
+    assert trained.network.settings["weight_bits"] == 4
