@@ -88,6 +88,9 @@ def load(
     from snnstack.ir.check import check
     from snnstack.passes.inline_subgraphs import inline_subgraphs
 
+    if hasattr(model, "named_modules"):
+        hint = "load it first: graph = snnstack.load(module, sample)"
+        raise fail(ModelError, type(model).__name__, "is a torch module, not a model file", hint)
     graph = (
         model if isinstance(model, Graph) else _read(Path(model), options or Options(), calibrate)
     )

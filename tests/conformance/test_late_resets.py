@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from snnstack.api import verify, verify_reference
 from snnstack.board import all_boards
@@ -14,7 +16,14 @@ from snnstack.errors import ModelError
 from snnstack.ir.nodes import LIF, Affine, CubaLIF, Linear
 from snnstack.pipeline import build_steps
 from snnstack.target import backend, target_names
-from tests.conformance.networks import _neuron, _weight, chain, events, steps_of
+from tests.conformance.networks import (
+    _neuron,
+    _weight,
+    chain,
+    events,
+    spiking_graphs,
+    steps_of,
+)
 
 TIMES = [("subtract", "next"), ("subtract", "recheck"), ("none", "now")]
 SET_LATE = [("zero", "next"), ("v_reset", "next_all")]
@@ -76,3 +85,25 @@ def _at_zero(node: Any) -> Any:
     if not hasattr(node, "v_reset"):
         return node
     return replace(node, v_reset=np.zeros_like(node.v_reset), v_leak=np.zeros_like(node.v_leak))
+
+
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+@pytest.mark.needs_qemu
+@settings(max_examples=8, suppress_health_check=SLOW)
+@given(spiking_graphs(), st.sampled_from(TIMES), st.integers(0, 99))
+def test_firmware_of_random_networks_resets_late(made: Any, kind: Any, seed: int) -> None:
+    """Reference, emulator and the emitted C in QEMU: every spike, every state."""
+    said = {"reset": kind[0], "reset_time": kind[1], "refractory": 0.0}
+    nodes = {n: replace(x, **said) if hasattr(x, "reset") else x for n, x in made.nodes.items()}
+    assume(any(hasattr(node, "reset") for node in nodes.values()))
+    steps = steps_of(made.with_(nodes=nodes))
+    try:
+        built = build_steps(made, steps, BOARDS["mcu"])
+    except ModelError:
+        assume(False)
+    spikes = events(steps.inputs[0], seed, batch=2, steps=12)
+    assert built.network is not None
+    assert verify_reference(built.program, built.network, spikes).mismatches == 0
+    assert verify(built.program, spikes).mismatches == 0

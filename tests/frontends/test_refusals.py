@@ -287,6 +287,15 @@ def test_a_sample_is_needed_and_must_fit() -> None:
     assert list(snnstack.load(net, X, outputs=["1"]).predecessors("output")) == ["1"]
 
 
+def test_a_module_is_loaded_before_it_is_compiled() -> None:
+    with pytest.raises(ModelError) as told:
+        snnstack.compile(dense(lif()), "nucleo-l4r5zi")
+    assert str(told.value) == (
+        "Sequential: is a torch module, not a model file "
+        "(load it first: graph = snnstack.load(module, sample))"
+    )
+
+
 def test_real_input_needs_levels_to_be_compiled() -> None:
     graph = snnstack.load(lively(dense(lif())), torch.rand(8, 5, 12))
     with pytest.raises(ModelError) as told:
