@@ -18,7 +18,7 @@ import snnstack
 from snnstack.pipeline import as_data, discretised, run_float
 from snnstack.report.readout import aligned, classes
 
-BATCH = 32
+BATCH = 48
 GAIN = 0.2
 """From spike counts to logits."""
 
@@ -45,7 +45,7 @@ def train(module: Any, x: Any, y: Any, epochs: int, rate: float) -> Any:
             loss = torch.nn.functional.cross_entropy(counts * GAIN, labels[rows])
             optimiser.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            torch.nn.utils.clip_grad_norm_(parameters, 5.0)
             optimiser.step()
             schedule.step()
         program = snnstack.trained(module).program
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--target", default="mcu")
     parser.add_argument("--weight-bits", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
     given = parser.parse_args()
     torch.manual_seed(0)
     with np.load(given.data) as file:

@@ -271,3 +271,37 @@ def test_the_verb_convert(digits: Any, digits_ann: Path, tmp_path: Path, capsys:
     assert stop.value.code == 0
     assert figure.read_bytes().startswith(b"<?xml")
     assert "accuracy as an ANN" in capsys.readouterr().out
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_mnist_through_onnx(data_dir: Path, tmp_path: Path) -> None:
+    """A dense network trained on 8,000 images of the test set, judged on the other 2,000."""
+    import torch
+    from torch import nn
+
+    from snnstack.frontends.arrays import open_arrays
+
+    arrays = open_arrays(data_dir / "mnist" / "t10k-images-idx3-ubyte.gz")
+    x, y = np.concatenate(list(arrays.rows(1000))), np.asarray(arrays.labels).astype(np.int64)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    images, labels = torch.from_numpy(x / 255.0).float().reshape(-1, 784), torch.from_numpy(y)
+    optimiser = torch.optim.Adam(net.parameters(), 2e-3)
+    for _ in range(4):
+        for rows in torch.randperm(8000).split(64):
+            loss = nn.functional.cross_entropy(net(images[rows]), labels[rows])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    layers = [(m.weight.detach().numpy().T, m.bias.detach().numpy()) for m in (net[0], net[2])]
+    path = mlp(tmp_path / "mnist.onnx", layers)
+    fit, test = {"x": x[:500], "y": y[:500]}, {"x": x[8000:9000], "y": y[8000:9000]}
+    found = snnstack.accuracy_curve(path, fit, test, steps=(4, 16, 32))
+    assert found.accuracy_ann is not None and found.accuracy_ann > 0.92
+    by_steps = {p.steps: p.accuracy or 0 for p in found.points}
+    assert by_steps[16] >= found.accuracy_ann - 0.005
+    rows = snnstack.bench(path, [BOARD], test, calibrate=fit, samples=200, verify_samples=1)
+    assert rows[0].bit_exact
+    assert rows[0].accuracy is not None and rows[0].accuracy_float is not None
+    assert rows[0].accuracy >= rows[0].accuracy_float - 0.01
