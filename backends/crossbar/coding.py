@@ -72,10 +72,15 @@ class Channels(NamedTuple):
     slice: NDArray[np.int32]
 
 
-def coding(hardware: CrossbarHardware) -> Coding:
-    """The coding that a board asks for."""
-    most = 2 ** (hardware.weight_bits - 1) - 1
-    return Coding(hardware.mapping, hardware.subtraction, most, hardware.cell_bits)
+def coding(hardware: CrossbarHardware, weight_bits: int) -> Coding:
+    """The coding that a board asks for, of weights of `weight_bits` bits.
+
+    A cell has no more levels than such a weight: its whole range is used.
+    """
+    most = 2 ** (weight_bits - 1) - 1
+    largest = most if hardware.mapping == "differential" else 2 * most
+    bits = min(hardware.cell_bits, largest.bit_length())
+    return Coding(hardware.mapping, hardware.subtraction, most, bits)
 
 
 def cells(code: Coding, weight: Array) -> NDArray[np.uint8]:

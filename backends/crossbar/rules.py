@@ -10,6 +10,7 @@ from snnstack.backends.crossbar.coding import coding
 from snnstack.backends.crossbar.device import load_device
 from snnstack.backends.crossbar.device_types import Forming
 from snnstack.backends.crossbar.hardware import array_shape, hardware
+from snnstack.backends.crossbar.numerics import MOST
 from snnstack.backends.crossbar.program import Program
 from snnstack.board import Board
 from snnstack.errors import Problem
@@ -36,8 +37,8 @@ def sources_fire(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
 
 
 def weights_fit_their_cells(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
-    """A weight is a symmetric integer of the board's number of bits, 2 to 9."""
-    most = 2 ** (hardware(board).weight_bits - 1) - 1
+    """A weight is a symmetric integer of 2 to 9 bits."""
+    most = 2 ** (min(network.numerics.weight_bits, MOST) - 1) - 1
     for projection in network.projections:
         largest = int(np.abs(projection.synapses.weight).max(initial=0))
         if largest > most:
@@ -49,7 +50,8 @@ def cells_can_be_programmed(network: QuantizedNetwork, board: Board) -> Iterator
     """The memory device can be programmed, to as many levels as a cell shall hold."""
     machine = hardware(board)
     device = load_device(machine.device)
-    where, asked = f"board {board.name}", 2**machine.cell_bits
+    where = f"board {board.name}"
+    asked = coding(machine, network.numerics.weight_bits).levels
     if isinstance(device.programming, Forming):
         what = f"device {device.name} draws its conductances and cannot be programmed"
         yield Problem(where, what, "use such a chip as a reservoir")
@@ -60,7 +62,7 @@ def cells_can_be_programmed(network: QuantizedNetwork, board: Board) -> Iterator
 
 def an_array_holds_one_weight(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """An array has the columns that a single weight takes."""
-    code, columns = coding(hardware(board)), array_shape(board)[1]
+    code, columns = coding(hardware(board), network.numerics.weight_bits), array_shape(board)[1]
     if code.outputs(columns) < 1:
         needed = code.columns(1)
         what = f"a weight needs {needed} columns, {columns} available"
@@ -80,7 +82,10 @@ def neurons_fit_the_chip(network: QuantizedNetwork, board: Board) -> Iterator[Pr
 
 def weights_fit_the_cells_of_the_chip(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """The non-zero weights alone do not need more cells than the chip has."""
-    code, (rows, columns) = coding(hardware(board)), array_shape(board)
+    code, (rows, columns) = (
+        coding(hardware(board), network.numerics.weight_bits),
+        array_shape(board),
+    )
     each = code.columns(2) - code.columns(1)
     needed = sum(each * int(np.count_nonzero(p.synapses.weight)) for p in network.projections)
     available = rows * columns * int(board.capacity["arrays"].value)

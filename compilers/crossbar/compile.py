@@ -39,11 +39,11 @@ def compile(network: QuantizedNetwork, board: Board) -> Program:
 
 def _program(network: QuantizedNetwork, board: Board) -> Program:
     machine = hardware(board)
-    code = coding(machine)
+    code = coding(machine, network.numerics.weight_bits)
     limits = Limits(
         rows_at_once(board), code.outputs(array_shape(board)[1]), machine.convolution
     )  # fmt: skip
-    cell = cell_of(machine)
+    cell = cell_of(machine, code)
     routes = tuple(_route(network, p, limits, code, machine) for p in network.projections)
     routes, arrays = _placed(routes, array_shape(board)[0])
     return Program(
@@ -61,10 +61,10 @@ def _program(network: QuantizedNetwork, board: Board) -> Program:
     )
 
 
-def cell_of(machine: CrossbarHardware) -> Cell:
+def cell_of(machine: CrossbarHardware, code: Coding) -> Cell:
     """What the levels of a board's cells mean."""
     device = load_device(machine.device)
-    return Cell(device.range.low, device.range.high, 2**machine.cell_bits)
+    return Cell(device.range.low, device.range.high, code.levels)
 
 
 def _route(

@@ -16,6 +16,7 @@ from snnstack.backends.crossbar.circuit import Array, Circuit
 from snnstack.backends.crossbar.coding import channels, combined
 from snnstack.backends.crossbar.instance import targets, wires_of
 from snnstack.backends.crossbar.price import tile_breakdown
+from snnstack.compilers.crossbar import compile
 from snnstack.emulators.crossbar import emulate
 from snnstack.emulators.crossbar.chip import drawn_chip
 from snnstack.emulators.crossbar.emulate import _Job, _reads
@@ -23,6 +24,7 @@ from snnstack.emulators.crossbar.flat import flatten, ordered_tiles, room
 from snnstack.emulators.crossbar.noise import normal_pair
 from snnstack.emulators.crossbar.reads import drive, finish
 from snnstack.errors import TargetError
+from snnstack.pipeline import quantise_for
 from snnstack.reference import run_quantized
 from snnstack.report.equality import compare
 from snnstack.trace import Trace
@@ -200,6 +202,25 @@ def test_energy_is_broken_down_by_tile_and_counts_agree() -> None:
             total = sum(row["energy_uj"][name] for row in rows)
             assert parts[name] == pytest.approx(total, rel=1e-9)
         assert any("writing the cells once" in note for note in cost.energy.notes)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 9])
+def test_weights_of_other_widths_use_the_whole_range_of_a_cell(bits: int) -> None:
+    steps = steps_of(EXAMPLES["dense"]())
+    network = quantise_for(steps, board("pairs"), None, weight_bits=bits)
+    made = compile(network, board("pairs"))
+    assert made.coding.weight_max == 2 ** (bits - 1) - 1
+    assert made.cell.levels == min(2**7, 2 ** (bits - 1))
+    highest = max(int(tile.block.levels.max()) for tile in made.tiles)
+    assert highest == made.cell.levels - 1
+    spikes = events(made.port, batch=2, steps=10)
+    reference = run_quantized(network, spikes, made.variables)
+    assert same(emulate(made, spikes, probes=made.variables), reference)
+
+
+def test_a_width_that_no_cell_holds_is_refused() -> None:
+    with pytest.raises(TargetError, match="weights of 12 bits, expected 2 to 9"):
+        quantise_for(steps_of(EXAMPLES["dense"]()), board("pairs"), None, weight_bits=12)
 
 
 DAMAGED: dict[str, Any] = {
