@@ -10,7 +10,7 @@ from snnstack.board import Board
 from snnstack.errors import Problem
 from snnstack.quant.network import QuantizedNetwork
 
-MOST_NEURONS = 1 << 20
+MOST_NEURONS = 1 << 22
 """Beyond this no supported board has the RAM."""
 
 
@@ -32,7 +32,7 @@ def sources_fire(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
 
 
 def populations_are_small_enough(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
-    """A population has at most 2**20 neurons."""
+    """A population has at most 2**22 neurons."""
     for population in network.populations:
         if population.n > MOST_NEURONS:
             what = f"{population.n} neurons, at most {MOST_NEURONS}"
