@@ -179,7 +179,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.lava:
         lava_child()
         return
-    make_job(network(), given(1, 1).astype(np.int64), runtime=True)  # Lava can hold all of it
+    make_job(network(), given(1, 1).astype(np.int64), "runtime")  # Lava can hold all of it
     program = compile_chip(network(), load_board("oheo-gulch"))
     spikes = Spikes.from_dense(given(options.samples, STEPS))
     rounds = []

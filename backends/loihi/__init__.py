@@ -1,6 +1,7 @@
 """Intel's Loihi, generations 1 and 2: chip units, their definition, Lava as the independent run."""
 
 from snnstack.backends.loihi.as_graph import as_graph
+from snnstack.backends.loihi.lava import describe_on, run_on
 from snnstack.backends.loihi.netx import read_netx as read_model
 from snnstack.backends.loihi.numerics import NUMERICS
 from snnstack.backends.loihi.price import price
@@ -22,6 +23,7 @@ __all__ = [
     "Program",
     "as_graph",
     "describe",
+    "describe_on",
     "emit",
     "load",
     "price",
@@ -29,6 +31,7 @@ __all__ = [
     "read_model",
     "reference",
     "run",
+    "run_on",
     "utilization",
     "views",
 ]

@@ -20,9 +20,9 @@ import numpy as np
 
 from snnstack.backends.loihi.lava_job import Arrays, Job, make_job
 from snnstack.backends.loihi.network import ChipNetwork, Cuba
-from snnstack.errors import ToolError, fail
+from snnstack.errors import TargetError, ToolError, fail
 from snnstack.ir.nodes import Array
-from snnstack.target import Progress
+from snnstack.target import Progress, Way
 from snnstack.trace import Spikes, Trace
 
 INSTALL = "pip install --no-deps --ignore-requires-python lava-nc==0.10.0"
@@ -46,22 +46,19 @@ def run(
     *,
     probes: Sequence[tuple[str, str]] = (),
     progress: Progress | None = None,
-    hardware: bool = False,
     timeout_s: float | None = None,
 ) -> Trace:
     """Execute a program or a `ChipNetwork` in Lava's runtime, the samples one after the other.
 
     A program runs for `max(lag)` steps more than `spikes` has, without input; a `ChipNetwork`
     for exactly its steps. `probes` as in `run_chip`; as on the chip, a voltage reads 128 on
-    the step of a spike. `hardware`: on a Loihi 2 board instead.
+    the step of a spike.
 
-    ToolError: Lava or the board is missing, failed, or took longer than `timeout_s`.
+    ToolError: Lava is missing, failed, or took longer than `timeout_s`.
     """
     network, extra = _network(program)
     data = _dense(spikes, extra)
-    if hardware:
-        raise _no_hardware()
-    found = _execute([make_job(network, data, runtime=True)], timeout_s, data.shape[:2])[0]
+    found = _execute([make_job(network, data, "runtime")], timeout_s, data.shape[:2])[0]
     if progress is not None:
         progress(len(data), len(data))
     return _trace(network, found, probes)
@@ -74,13 +71,67 @@ def run_models(
 
     `data`: for each network int64 [batch, step, n]. Traces hold every state that there is.
     """
-    jobs = [make_job(n, d, runtime=False) for n, d in zip(networks, data, strict=True)]
+    jobs = [make_job(n, d, "models") for n, d in zip(networks, data, strict=True)]
     steps = sum(d.shape[0] * d.shape[1] for d in data)
     results = _execute(jobs, timeout_s, (1, steps))
     return [
         _trace(network, found, every_probe(network))
         for network, found in zip(networks, results, strict=True)
     ]
+
+
+def run_own(
+    program: Any,
+    spikes: Spikes | Array,
+    *,
+    board: bool = False,
+    address: str | None = None,
+    timeout_s: float | None = None,
+) -> Trace:
+    """Spikes of a program or a `ChipNetwork` in Lava's own processes, unchanged.
+
+    On this computer's CPU, or with `board` on a Loihi 2 board that lava-loihi reaches, at the
+    host `address` if given. Raises ToolError like `run`, also for what these processes do not
+    have: registers per neuron, refractory periods, reset by subtraction, delays.
+    """
+    if board:
+        _check_board()
+    network, extra = _network(program)
+    data = _dense(spikes, extra)
+    job, arrays = make_job(network, data, "own")
+    allowed = START_S * (1 + len(data)) if timeout_s is None else timeout_s
+    job |= {"board": board, "address": address}
+    found = _execute([(job, arrays)], allowed, data.shape[:2])[0]
+    return _trace(network, found, ())
+
+
+def run_on(
+    program: Any,
+    spikes: Spikes | Array,
+    on: str,
+    way: Way,
+    *,
+    probes: Sequence[tuple[str, str]] = (),
+    progress: Progress | None = None,
+) -> Trace:
+    """Spikes of a real board; states stay on it. `on`: "loihi", or the program's board.
+
+    `way.address`: the board's host; without one Lava uses what it was set up with (SLURM).
+    """
+    if on not in ("loihi", program.board.name):
+        what = f"the program was compiled for {program.board.name}"
+        hint = f"compile the model again with --board {on}"
+        raise fail(TargetError, f"board {on}", what, hint)
+    found = run_own(program, spikes, board=True, address=way.address)
+    if progress is not None:
+        progress(1, 1)
+    return found
+
+
+def describe_on(program: Any, way: Way) -> str:
+    """What `run_on` executes on."""
+    where = "" if way.address is None else f" at {way.address}"
+    return f"{program.board.title}{where}, through lava-loihi"
 
 
 def every_probe(network: ChipNetwork) -> list[tuple[str, str]]:
@@ -147,15 +198,13 @@ def _has(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
-def _no_hardware() -> ToolError:
-    """What is missing to run on a board."""
+def _check_board() -> None:
+    """Lava's part for boards has to be there; it brings the adapters of `lava_board`."""
     _check_installed()
-    if not _has("lava.magma.core.model.nc"):
+    if not all(_has(name) for name in ("lava.utils.loihi2_profiler", "lava.proc.embedded_io")):
         what = "Lava's part for Loihi hardware (lava-loihi) is not installed"
         hint = "Intel gives it to members of the Neuromorphic Research Community"
-        return ToolError(fail(ToolError, "Loihi 2 hardware", what, hint).problems)
-    what = "running on a board is not supported yet"
-    return ToolError(fail(ToolError, "Loihi 2 hardware", what, "leave hardware=False").problems)
+        raise fail(ToolError, "Loihi 2 hardware", what, hint)
 
 
 def _execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -19,6 +19,7 @@ from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, Dense, Pool, Sparse, Synapses, size
 
 Job = dict[str, Any]
+Way = Literal["runtime", "models", "own"]
 Arrays = dict[str, Any]
 NEVER = 2**17
 """A threshold mantissa that no membrane reaches: times 2**6 it is above 2**23 - 1."""
@@ -27,8 +28,12 @@ SPLIT_BITS = 7
 MESSAGE_BITS = 24
 
 
-def make_job(network: ChipNetwork, data: Array, runtime: bool) -> tuple[Job, Arrays]:
-    """(plain description, arrays) of a run. ToolError names what Lava cannot express."""
+def make_job(network: ChipNetwork, data: Array, way: Way) -> tuple[Job, Arrays]:
+    """(plain description, arrays) of a run. ToolError names what Lava cannot express.
+
+    `way`: "runtime", the models of `lava_models` in Lava's runtime; "models", stepped without
+    it; "own", Lava's own processes unchanged, as a board runs them.
+    """
     arrays: Arrays = {"input": np.asarray(data, dtype=np.int32)}
     problems: list[Problem] = []
     populations = [_population(p, arrays, problems) for p in network.populations]
@@ -40,15 +45,30 @@ def make_job(network: ChipNetwork, data: Array, runtime: bool) -> tuple[Job, Arr
         for index, c in enumerate(network.connections)
         for part in _connection(c, f"c{index}", network, c.source in graded, arrays)
     ]
+    if way == "own":
+        problems += _not_its_own(populations, connections)
     raise_if_any(ToolError, problems)
     job = {
-        "runtime": runtime,
+        "way": way,
+        "board": False,
+        "address": None,
         "generation": network.generation,
         "input": network.input.name,
         "populations": populations,
         "connections": connections,
     }
     return job, arrays
+
+
+def _not_its_own(populations: list[Job], connections: list[Job]) -> list[Problem]:
+    """What Lava's own processes do not have."""
+    hint = "Lava's own LIF has neither; `run` without a board computes it"
+    named = [p["name"] for p in populations if p["kind"] == "chip_lif"]
+    what = "has registers per neuron, a refractory period or a reset by subtraction"
+    found = [Problem(name, what, hint) for name in named]
+    late = {f"{c['source']} -> {c['target']}": c["delay"] for c in connections if c["delay"]}
+    hint = "Lava's own Dense and Sparse have no delay"
+    return found + [Problem(name, f"has a delay of {d} steps", hint) for name, d in late.items()]
 
 
 def _population(p: ChipPopulation, arrays: Arrays, problems: list[Problem]) -> Job:

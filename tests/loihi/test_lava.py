@@ -201,7 +201,7 @@ def test_lava_that_takes_too_long_is_ended() -> None:
 @pytest.mark.needs_lava
 def test_without_a_board_hardware_is_refused_with_what_is_missing() -> None:
     with pytest.raises(ToolError) as error:
-        lava.run(soft_reset(), np.zeros((1, 10, 20), dtype=np.int64), hardware=True)
+        lava.run_own(soft_reset(), np.zeros((1, 10, 20), dtype=np.int64), board=True)
     assert str(error.value) == (
         "Loihi 2 hardware: Lava's part for Loihi hardware (lava-loihi) is not installed "
         "(Intel gives it to members of the Neuromorphic Research Community)"
@@ -236,7 +236,7 @@ def test_a_bias_without_a_mantissa_is_named() -> None:
     net = ChipBuilder().input("x", 1).population("n", 1, du=0, dv=0, vth_mant=1).build()
     odd = net.with_(populations=(_with_bias(net, 8193),))
     with pytest.raises(ToolError) as error:
-        make_job(odd, np.zeros((1, 1, 1), dtype=np.int64), runtime=False)
+        make_job(odd, np.zeros((1, 1, 1), dtype=np.int64), "models")
     assert str(error.value) == "n: bias is 8193, no 13-bit mantissa times 2**0..7"
 
 
@@ -254,3 +254,38 @@ def test_the_mnist_network_runs_alike_in_lavas_runtime() -> None:
     ours = replay(net, spikes, probes)
     assert differences(ours, lava.run(net, spikes, probes=probes)) == {}
     assert min(found.total for found in ours.spikes.values()) > 20
+
+
+def plain() -> ChipNetwork:
+    """What Lava's own processes have: one set of registers a population, reset to 0."""
+    rng = RNG(2)
+    return (
+        ChipBuilder()
+        .input("x", 20)
+        .population("a", 30, du=1000, dv=300, vth_mant=400, bias_mant=5, bias_exp=6)
+        .population("b", 5, du=4095, dv=100, vth_mant=90)
+        .connect("x", "a", 2 * rng.integers(-60, 61, (30, 20)))
+        .connect("a", "a", 2 * rng.integers(-60, 61, (30, 30)))
+        .connect("a", "b", 2 * rng.integers(-60, 61, (5, 30)), exponent=2)
+        .build()
+    )
+
+
+@pytest.mark.needs_lava
+def test_lavas_own_processes_which_a_board_runs_have_the_emulators_spikes() -> None:
+    net = plain()
+    spikes = Spikes.from_dense((RNG(3).random((2, 40, 20)) < 0.3).astype(np.uint8))
+    found, expected = lava.run_own(net, spikes), emulate_network(net, spikes)
+    assert expected.spikes["a"].total > 100 and expected.spikes["b"].total > 20
+    assert differences(expected, found) == {}
+
+
+@pytest.mark.needs_lava
+def test_what_lavas_own_processes_do_not_have_is_named() -> None:
+    with pytest.raises(ToolError) as error:
+        lava.run_own(soft_reset(), np.zeros((1, 10, 20), dtype=np.int64))
+    assert str(error.value) == (
+        "b: has registers per neuron, a refractory period or a reset by subtraction "
+        "(Lava's own LIF has neither; `run` without a board computes it)\n"
+        "a -> a: has a delay of 2 steps (Lava's own Dense and Sparse have no delay)"
+    )
