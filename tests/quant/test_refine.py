@@ -12,8 +12,8 @@ from snnstack.board import all_boards
 from snnstack.errors import TargetError
 from snnstack.pipeline import as_data, build
 from snnstack.quant.compensate import compensated
-from snnstack.report.readout import accuracy, aligned, classes, spike_agreement
-from snnstack.target import emulator, target_names
+from snnstack.report.readout import accuracy, aligned, classes
+from snnstack.target import emulator
 
 
 def test_compensated_roundings_have_a_smaller_error_than_nearest_ones() -> None:
@@ -41,8 +41,6 @@ def test_absent_weights_stay_absent() -> None:
 
 @pytest.mark.parametrize("target", ["mcu", "loihi", "spinnaker2"])
 def test_the_best_is_not_worse_than_the_fast_one(examples_dir: Path, target: str) -> None:
-    if target not in target_names():
-        pytest.skip(f"{target} is no target yet")
     board = min((b for b in all_boards() if b.target == target), key=lambda b: b.name)
     model, data = examples_dir / "digits.nir", examples_dir / "digits_train.npz"
     scores = []
@@ -52,9 +50,9 @@ def test_the_best_is_not_worse_than_the_fast_one(examples_dir: Path, target: str
         samples = as_data(data, built.program.port).first(128)
         trace = emulator(target).emulate(built.program, samples.spikes)
         trace = aligned(trace, samples.spikes.steps)
-        right = accuracy(classes(trace, built.program.outputs), samples.labels)
-        scores.append((right, spike_agreement(trace, trace, ["lif2"])))
-    assert scores[1] >= scores[0]
+        scores.append(accuracy(classes(trace, built.program.outputs), samples.labels))
+    fast, best = scores
+    assert fast is not None and best is not None and best >= fast
 
 
 def test_the_best_needs_samples(examples_dir: Path) -> None:
