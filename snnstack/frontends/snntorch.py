@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.frontends.torch_kind import Kind, fires_at
 from snnstack.frontends.torch_layers import Nodes, array, convolution, dense, pair
-from snnstack.frontends.torch_neurons import Kind, fires_at
 from snnstack.frontends.torch_time import per_step
 from snnstack.ir.nodes import Array, Leaf, Reset, ResetTime, Scale, Shape
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from snnstack.frontends.torch_kind import Kind, fires_at
 from snnstack.frontends.torch_layers import array
-from snnstack.frontends.torch_neurons import Kind, fires_at
 from snnstack.frontends.torch_time import per_step
 from snnstack.ir.nodes import Leaf, Shape
 

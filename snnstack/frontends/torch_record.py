@@ -14,8 +14,9 @@ from typing import Any
 from snnstack.errors import ModelError, Problem
 from snnstack.frontends import torch_ops
 from snnstack.frontends.torch_input import Axes, consumed
+from snnstack.frontends.torch_kind import Kind
 from snnstack.frontends.torch_modules import layer, said
-from snnstack.frontends.torch_neurons import Kind, kind_of
+from snnstack.frontends.torch_neurons import kind_of
 from snnstack.frontends.torch_values import Value, attach, detach, opaque, tensors, value_of
 
 LATER = opaque("", "", "")
