@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import msgspec
 
 from snnstack.errors import Problem, TargetError, fail, raise_if_any
+from snnstack.typed_toml import decode, read
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -27,6 +27,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 GROUP = "snnstack.boards"
 """Entry-point group; each value is a package with `.toml` files, or a directory's path."""
 
+_HINTS = {"status": f"one of {', '.join(STATUSES)}"}
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Positive = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -225,62 +226,8 @@ def _plugin_folder(name: str, load: Any) -> Traversable:
 
 
 def _read(file: Traversable) -> Board:
-    where = str(file)
-    try:
-        raw = tomllib.loads(file.read_bytes().decode())
-    except OSError as error:
-        raise fail(TargetError, where, f"cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise fail(TargetError, where, f"is not UTF-8 text: byte {error.start}") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise fail(TargetError, where, f"is not TOML: {error}") from error
-    board = _board(raw, where)
-    if f"{board.name}.toml" != file.name:
-        what = f"name = {board.name!r}, but the file is called {file.name}"
-        raise fail(TargetError, where, what, f"call it {board.name}.toml")
-    return board
+    return read(file, Board, _HINTS)
 
 
 def _board(raw: object, where: str) -> Board:
-    try:
-        return msgspec.convert(raw, Board)
-    except msgspec.ValidationError as error:
-        problems = tuple(_problems(raw, where)) or (Problem(where, _lower(str(error))),)
-        raise TargetError(problems) from error
-
-
-def _problems(raw: object, where: str) -> Iterator[Problem]:
-    """Everything wrong in `raw`, one problem for each key or table."""
-    if not isinstance(raw, Mapping):
-        return
-    fields = {field.name: field for field in msgspec.structs.fields(Board)}
-    for key in sorted(raw.keys() - fields.keys()):
-        yield Problem(where, f"{key}: unknown key", f"known: {', '.join(fields)}")
-    for key, field in fields.items():
-        if key not in raw:
-            if field.required:
-                yield Problem(where, f"{key}: missing")
-        elif key in ("capacity", "coefficients") and isinstance(raw[key], Mapping):
-            kind: type = Figure if key == "capacity" else Coefficient
-            for name, entry in raw[key].items():
-                yield from _problem(entry, kind, where, f"{key}.{name}")
-        else:
-            yield from _problem(raw[key], field.type, where, key)
-
-
-def _problem(value: object, kind: Any, where: str, key: str) -> Iterator[Problem]:
-    """What is wrong with `value`, the entry at `key`, as a `kind`: file, key, value, reason."""
-    try:
-        msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        reason, _, at = str(error).partition(" - at `$")
-        inner = at.strip("`.")
-        if inner and isinstance(value, Mapping):
-            key, value = f"{key}.{inner}", value.get(inner)
-        shown = "" if isinstance(value, Mapping | list) else f" = {value!r}"
-        hint = f"one of {', '.join(STATUSES)}" if key.endswith("status") else ""
-        yield Problem(where, f"{key}{shown}: {_lower(reason)}", hint)
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return decode(raw, Board, where, _HINTS)

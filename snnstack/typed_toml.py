@@ -1,0 +1,92 @@
+"""Strict TOML files as typed data; everything wrong with a file is said at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+
+import msgspec
+
+from snnstack.errors import Problem, TargetError, fail
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+Hints = Mapping[str, str]
+"""{end of a key: hint} for values that are not what they should be."""
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+
+def read(file: Traversable, kind: type[_Struct], hints: Hints | None = None) -> _Struct:
+    """The `kind` in `file`, which must be called as its `name` says.
+
+    Raises `TargetError` with the file's name: unreadable, not TOML, or all that is wrong in it.
+    """
+    where = str(file)
+    try:
+        raw = tomllib.loads(file.read_bytes().decode())
+    except OSError as error:
+        raise fail(TargetError, where, f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise fail(TargetError, where, f"is not UTF-8 text: byte {error.start}") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise fail(TargetError, where, f"is not TOML: {error}") from error
+    found = decode(raw, kind, where, hints)
+    name = getattr(found, "name")  # noqa: B009
+    if f"{name}.toml" != file.name:
+        what = f"name = {name!r}, but the file is called {file.name}"
+        raise fail(TargetError, where, what, f"call it {name}.toml")
+    return found
+
+
+def decode(raw: object, kind: type[_Struct], where: str, hints: Hints | None = None) -> _Struct:
+    """The `kind` in the plain data `raw`; `TargetError` names `where` and all that is wrong."""
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        found = tuple(_problems(raw, kind, where, hints or {}))
+        raise TargetError(found or (Problem(where, _lower(str(error))),)) from error
+
+
+def _problems(raw: object, kind: Any, where: str, hints: Hints) -> Iterator[Problem]:
+    """Everything wrong in `raw`, one problem for each key or entry of a table."""
+    if not isinstance(raw, Mapping):
+        return
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    for key in sorted(raw.keys() - fields.keys()):
+        yield Problem(where, f"{key}: unknown key", f"known: {', '.join(fields)}")
+    for key, field in fields.items():
+        if key not in raw:
+            if field.required:
+                yield Problem(where, f"{key}: missing")
+        elif (entry := _entry_of(field.type)) and isinstance(raw[key], Mapping):
+            for name, value in raw[key].items():
+                yield from _problem(value, entry, where, f"{key}.{name}", hints)
+        else:
+            yield from _problem(raw[key], field.type, where, key, hints)
+
+
+def _entry_of(kind: Any) -> Any:
+    """What a table of structures holds, None for other types."""
+    inner = get_args(kind)[1:] if get_origin(kind) is dict else ()
+    structures = [k for k in inner if isinstance(k, type) and issubclass(k, msgspec.Struct)]
+    return structures[0] if structures else None
+
+
+def _problem(value: object, kind: Any, where: str, key: str, hints: Hints) -> Iterator[Problem]:
+    """What is wrong with `value`, the entry at `key`, as a `kind`: file, key, value, reason."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        reason, _, at = str(error).partition(" - at `$")
+        inner = at.strip("`.")
+        if inner and isinstance(value, Mapping):
+            key, value = f"{key}.{inner}", value.get(inner)
+        shown = "" if isinstance(value, Mapping | list) else f" = {value!r}"
+        hint = next((text for end, text in hints.items() if key.endswith(end)), "")
+        yield Problem(where, f"{key}{shown}: {_lower(reason)}", hint)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
