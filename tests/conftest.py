@@ -6,11 +6,13 @@ it. SNNSTACK_REQUIRE=qemu,data turns the skip into an error: CI must not pass by
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -52,6 +54,12 @@ def _unicorn() -> str:
     return f"not found: {', '.join(gone)}" if gone else ""
 
 
+def _torch() -> str:
+    names = ("torch", "snntorch", "spikingjelly")
+    gone = [name for name in names if not importlib.util.find_spec(name)]
+    return f"not found: pip install {' '.join(gone)}" if gone else ""
+
+
 def _ngspice() -> str:
     return "" if shutil.which("ngspice") else "ngspice not found: apt-get install ngspice"
 
@@ -76,6 +84,7 @@ NEEDS: dict[str, Callable[[], str]] = {
     "needs_zig": _zig,
     "needs_lava": _lava,
     "needs_ngspice": _ngspice,
+    "needs_torch": _torch,
     "needs_unicorn": _unicorn,
     "needs_neurobench": _neurobench,
     "needs_chromium": _chromium,
@@ -94,6 +103,14 @@ def required() -> set[str]:
         wanted = ", ".join(sorted(known))
         raise pytest.UsageError(f"SNNSTACK_REQUIRE: unknown {unknown}; known: {wanted}")
     return {known[name] for name in names}
+
+
+def needed(name: str) -> ModuleType:
+    """A framework's module; skips the tests that ask, or fails them where torch is required."""
+    if "needs_torch" in required():
+        return importlib.import_module(name)
+    found: ModuleType = pytest.importorskip(name)
+    return found
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

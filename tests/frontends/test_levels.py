@@ -13,9 +13,10 @@ import snnstack
 from snnstack.errors import DataError
 from snnstack.frontends.levels import Levels, levels_of
 from snnstack.pipeline import discretised
+from tests.conftest import needed
 from tests.frontends.nets import lively
 
-snn = pytest.importorskip("snntorch")
+snn = needed("snntorch")
 
 
 def net() -> Any:

@@ -15,6 +15,7 @@ from snnstack.passes.options import WRITTEN_BY, Options
 from snnstack.pipeline import discretised, load
 from snnstack.reference import run_steps
 from snnstack.trace import Spikes
+from tests.conftest import needed
 
 
 def model(**neuron: Any) -> Any:
@@ -64,8 +65,8 @@ def test_an_unknown_writer_is_refused() -> None:
 
 def test_a_file_of_snntorch_s_defaults_computes_what_snntorch_does() -> None:
     """Its export drops the reset and its delay: `written_by` brings them back."""
-    torch = pytest.importorskip("torch")
-    snn = pytest.importorskip("snntorch")
+    torch = needed("torch")
+    snn = needed("snntorch")
     graph = load(from_nir(model()), Options(written_by="snntorch"))
     x = (np.random.default_rng(1).random((4, 30, 5)) < 0.4).astype(np.uint8)
     found = run_steps(discretised(graph), Spikes.from_dense(x)).spikes["lif"].dense()

@@ -11,10 +11,11 @@ from torch.nn import functional
 
 import snnstack
 from snnstack.errors import ModelError
+from tests.conftest import needed
 from tests.frontends.nets import lively, spikes
 
-snn = pytest.importorskip("snntorch")
-pytest.importorskip("spikingjelly")
+snn = needed("snntorch")
+needed("spikingjelly")
 from spikingjelly.activation_based import layer, neuron, surrogate  # noqa: E402
 
 HIDDEN = {"init_hidden": True}

@@ -20,9 +20,10 @@ from snnstack.live import agreement
 from snnstack.pipeline import discretised, load
 from snnstack.reference import run_steps
 from snnstack.trace import Spikes
+from tests.conftest import needed
 from tests.frontends.nets import digits, lively, spikes, trained_on_digits
 
-snn = pytest.importorskip("snntorch")
+snn = needed("snntorch")
 
 COMBINATIONS = list(product(("Leaky", "Synaptic", "RLeaky"), ("subtract", "zero"), (True, False)))
 

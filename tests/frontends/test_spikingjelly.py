@@ -12,10 +12,11 @@ from torch import nn
 import snnstack
 from snnstack.frontends.torch_load import trace
 from snnstack.live import agreement
+from tests.conftest import needed
 from tests.frontends.nets import digits, lively, spikes
 
-pytest.importorskip("spikingjelly")
-from spikingjelly.activation_based import functional, layer, neuron, surrogate
+needed("spikingjelly")
+from spikingjelly.activation_based import functional, layer, neuron, surrogate  # noqa: E402
 
 NEURONS: dict[str, Any] = {
     "IF": lambda v: neuron.IFNode(v_reset=v),

@@ -18,6 +18,7 @@ from snnstack.errors import DataError, ModelError
 from snnstack.frontends.onnx_convert import ann_data, read_ann, session
 from snnstack.pipeline import build, discretised, load, real_as_spikes, run_float
 from snnstack.report.readout import accuracy, classes, output_probes, scores
+from tests.conftest import needed
 from tests.onnx.ann_models import mlp, save
 
 BOARD = "nucleo-l4r5zi"
@@ -265,7 +266,7 @@ def test_the_verb_convert(digits: Any, digits_ann: Path, tmp_path: Path, capsys:
     assert found["accuracy_ann"] > 0.9
     again = load(out)
     assert again.metadata["encoding"]["kind"] == "even"
-    pytest.importorskip("matplotlib")
+    needed("matplotlib")
     with pytest.raises(SystemExit) as stop:
         main([*arguments, "--plot", str(figure)])
     assert stop.value.code == 0

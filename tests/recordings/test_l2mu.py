@@ -12,6 +12,7 @@ import pytest
 import snnstack
 from snnstack.frontends.nir import read, write
 from snnstack.pipeline import as_data, run_float
+from tests.conftest import needed
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 OUT = "l2mu_cell.spk_output"
@@ -33,8 +34,8 @@ def right(trace: Any, y: Any) -> float:
 def test_the_checkpoint_is_expressed_compiled_and_verified(
     data_dir: Path, examples_dir: Path, tmp_path: Path
 ) -> None:
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("snntorch")
+    torch = needed("torch")
+    needed("snntorch")
     torch.set_num_threads(1)
     with np.load(data_dir / "braille" / "braille_validation.npz") as file:
         x, y = file["x"], file["y"]

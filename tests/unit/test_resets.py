@@ -18,6 +18,7 @@ from snnstack.pipeline import quantise_for
 from snnstack.quant.reset_now import reset_now
 from snnstack.reference import run_steps
 from snnstack.trace import Spikes
+from tests.conftest import needed
 
 N, STEPS, BATCH = 16, 12, 8
 HALF = np.full(N, 0.5)
@@ -61,7 +62,7 @@ def network(p: Population, recurrent: bool = False) -> StepGraph:
 
 
 def module(kind: str, reset: str, delay: bool) -> Any:
-    snn = pytest.importorskip("snntorch")
+    snn = needed("snntorch")
     said: dict[str, Any] = {"reset_mechanism": reset, "init_hidden": True, "output": True}
     if kind == "Lapicque":
         return snn.Lapicque(R=1.0, C=2.0, **said)

@@ -23,6 +23,7 @@ from snnstack.ir.nodes import (
     SumPool2d,
 )
 from snnstack.ir.shapes import conv_output, conv_padding, output_shapes, with_shapes
+from tests.conftest import needed
 
 
 def chain(*nodes: Leaf | Graph) -> Graph:
@@ -201,7 +202,7 @@ def test_shapes_that_disagree_are_named(graph: Graph, message: str) -> None:
 @pytest.mark.parametrize("kind", ["conv1d", "conv2d"])
 def test_padding_and_output_are_those_of_torch(kind: str) -> None:
     functional = pytest.importorskip("torch.nn.functional")
-    torch = pytest.importorskip("torch")
+    torch = needed("torch")
     axes = int(kind[-2])
     for kernel, dilation, padding in [(3, 1, "same"), (4, 2, "same"), (3, 2, "valid"), (2, 1, 1)]:
         weight = torch.ones((1, 1, *[kernel] * axes))
