@@ -15,7 +15,12 @@ def views(program: Program) -> tuple[View, ...]:
     weights = [Part(f"weights {p.layer.name}", _weights(p)) for p in layout.layers]
     constants = memory["weights"] - sum(part.bytes for part in weights)
     flash = (Part("code", memory["code"]), Part("neuron constants", constants), *weights)
-    ram = (Part("state and events", memory["state"]), Part("stack", memory["stack"]))
+    between = memory["ram"] - memory["state"] - memory["stack"]
+    ram = (
+        Part("state and events", memory["state"]),
+        Part("alignment", between),
+        Part("stack", memory["stack"]),
+    )
     return (
         _map("flash", int(capacity["flash_bytes"].value), flash),
         _map("RAM", int(capacity["ram_bytes"].value), ram),
