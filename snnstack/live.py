@@ -12,7 +12,8 @@ import numpy as np
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.frontends.levels import levels_of, with_levels
 from snnstack.frontends.torch_load import Forward, Traced, trace
-from snnstack.frontends.torch_run import run_module
+from snnstack.frontends.torch_membranes import Apart, apart, firing, samples
+from snnstack.frontends.torch_run import Run, run_module
 from snnstack.frontends.torch_single import run_single
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Array
@@ -59,7 +60,8 @@ class Agreement:
     framework's own products and order of sums. `double`: mismatches of the graph in double
     precision, and `exact` of both in double precision (None: not needed, or it cannot).
     `differences`: the first of each sample. `values`: largest relative difference of results
-    that do not fire.
+    that do not fire. `membranes`: the first of each sample that is apart, also where both
+    compute in double precision.
     """
 
     populations: Mapping[str, tuple[int, int]]
@@ -68,6 +70,7 @@ class Agreement:
     exact: int | None
     differences: tuple[Difference, ...]
     values: float
+    membranes: tuple[Apart, ...] = ()
 
     @property
     def slots(self) -> int:
@@ -87,7 +90,8 @@ class Agreement:
         membrane that meets its threshold to within rounding.
         """
         near = all(abs(d.distance) < CLOSE for d in self.differences)
-        return not self.mismatches or self.exact == 0 or (self.exact is None and near)
+        spikes = not self.mismatches or self.exact == 0 or (self.exact is None and near)
+        return spikes and not self.membranes
 
     def __str__(self) -> str:
         found = f"{self.mismatches} of {self.slots} spikes differ from the framework's"
@@ -95,7 +99,7 @@ class Agreement:
             found += f" in single precision, {self.double} in double"
         if self.exact is not None:
             found += f", {self.exact} where both compute in double precision"
-        return "\n  ".join([found, *map(str, self.differences)])
+        return "\n  ".join([found, *map(str, self.differences), *map(str, self.membranes)])
 
 
 def read_module(
@@ -117,8 +121,8 @@ def read_module(
     as well (`snnstack.encode` does it to data). Options replace what the module says, after the
     comparison.
 
-    Raises ModelError if a module cannot be expressed, or if any spike differs for another
-    reason than single precision; `metadata["agreement"]` tells what was compared.
+    Raises ModelError if a module cannot be expressed, or if any spike or membrane differs for
+    another reason than single precision; `metadata["agreement"]` tells what was compared.
     """
     dt = DEFAULT_DT if options is None or options.dt is None else options.dt
     kinds = {"forward": forward, "outputs": outputs, "dt": dt, "name": name}
@@ -167,10 +171,12 @@ def _noted(found: Agreement, module: Any) -> dict[str, Any]:
 
 
 def _unlike(found: Agreement) -> list[Problem]:
-    if not found.mismatches or found.by_rounding:
+    if found.by_rounding:
         return []
     hint = "this is a fault of the import: the network is not what the module computes"
-    return [Problem(d.population, str(d), hint) for d in found.differences]
+    listed = [Problem(d.population, str(d), hint) for d in found.differences]
+    hint += "; if it differs in the first steps, let the same layers run in them as in all others"
+    return listed + [Problem(d.population, str(d), hint) for d in found.membranes]
 
 
 def agreement(
@@ -180,13 +186,19 @@ def agreement(
     steps = discretised(load(traced.graph))
     silent = [(p.name, "v") for p in steps.populations if p.threshold is None]
     ours = _run(steps, traced.x, silent)
-    theirs = run_module(module, sample, traced, forward)
+    few = samples(steps, traced.x.shape[1])
+    run = run_module(module, sample, traced, forward, membranes=few)
+    theirs = run.spikes
     mine = {name: _dense(events) for name, events in ours.spikes.items()}
     counts, precision = _counted(theirs, mine), "double"
     double, exact = _total(counts), None
+    probed = _run(steps, traced.x[:few], [(p.name, "v") for p in firing(steps)]).states
+    far = apart(steps, (theirs, mine), run.membranes, probed)
+    twin = _in_double(module, sample, traced, forward, few) if double or far else None
+    if far and twin is not None:
+        far = apart(steps, (twin.spikes, mine), twin.membranes, probed)
     if double:
-        twin = _in_double(module, sample, traced, forward)
-        exact = None if twin is None else _total(_counted(twin, mine))
+        exact = None if twin is None else _total(_counted(twin.spikes, mine))
         single = run_single(steps, traced.x)
         if single is not None and _total(_counted(theirs, single)) < double:
             counts, precision = _counted(theirs, single), "single"
@@ -196,7 +208,8 @@ def agreement(
         states = _run(steps, traced.x, wrong).states
         differences = _differences(steps, theirs, states, mine)
     values = _values(steps, theirs, ours)
-    return Agreement(MappingProxyType(counts), precision, double, exact, differences, values)
+    found = (precision, double, exact, differences, values, far[:LISTED])
+    return Agreement(MappingProxyType(counts), *found)
 
 
 def _run(steps: StepGraph, x: Array, probes: Sequence[tuple[str, str]]) -> Trace:
@@ -267,7 +280,7 @@ def _distance(p: Population, v: float, fired: bool, j: int) -> float:
     return (float(v) - threshold) / max(abs(threshold), 1e-30)
 
 
-def _values(steps: StepGraph, theirs: dict[str, Array], ours: Trace) -> float:
+def _values(steps: StepGraph, theirs: Mapping[str, Array], ours: Trace) -> float:
     worst = 0.0
     for p in steps.populations:
         if p.threshold is None and p.name in theirs:
@@ -278,13 +291,13 @@ def _values(steps: StepGraph, theirs: dict[str, Array], ours: Trace) -> float:
 
 
 def _in_double(
-    module: Any, sample: Any, traced: Traced, forward: Callable[..., Any] | None
-) -> dict[str, Array] | None:
+    module: Any, sample: Any, traced: Traced, forward: Callable[..., Any] | None, membranes: int
+) -> Run | None:
     """The framework's run in double precision; None where it cannot."""
     from snnstack.frontends.torch_double import double_precision
 
     try:
         with double_precision(module) as twin:
-            return run_module(twin, sample, traced, forward, double=True)
+            return run_module(twin, sample, traced, forward, double=True, membranes=membranes)
     except Exception:  # whatever a user's forward raises with other numbers
         return None

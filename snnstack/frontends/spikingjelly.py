@@ -23,7 +23,7 @@ def kind(module: Any) -> Kind | None:
     package = type(module).__mro__
     if not any(k.__module__.startswith("spikingjelly.activation_based.neuron") for k in package):
         return None
-    return Kind((), (), problems, neuron, clear, sequence=sequence)
+    return Kind((), (), problems, neuron, clear, sequence=sequence, membrane=membrane)
 
 
 def class_name(module: Any) -> str:
@@ -44,6 +44,11 @@ def class_name(module: Any) -> str:
 def sequence(module: Any) -> bool:
     """Whether it takes all steps at once."""
     return str(getattr(module, "step_mode", "s")) == "m"
+
+
+def membrane(module: Any) -> Any:
+    """The membrane after a step, counted from `v_reset`; None after many steps at once."""
+    return None if sequence(module) else module.v - (module.v_reset or 0.0)
 
 
 def clear(module: Any) -> None:

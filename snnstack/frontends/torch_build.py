@@ -10,6 +10,7 @@ import numpy as np
 
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.frontends import torch_layers as layers
+from snnstack.frontends.torch_begin import beginnings, constants
 from snnstack.frontends.torch_input import Axes
 from snnstack.frontends.torch_modules import said
 from snnstack.frontends.torch_nodes import (
@@ -204,6 +205,30 @@ class Builder:
             self.edges[Edge(name, f"{name}.{suffix}", 1)] = None
             self.edges[Edge(f"{name}.{suffix}", name, 0)] = None
         self._join(self._seen_as(place, shape), name, 1 if kind.late else 0)
+        self._begin(name, shape)
+
+    def _begin(self, name: str, shape: Shape) -> None:
+        """Take away from the first steps of a neuron the biases that are not there yet."""
+        found = beginnings(constants(self.recorder, name) or [np.zeros(1)])
+        if found and len(shape) > 1:
+            what = "is given the bias of a layer only from a later step on"
+            hint = "bias=False for layers whose output waits for a later step, or use it at once"
+            self.problems.append(Problem(said(name, self.recorder.modules[name][0]), what, hint))
+            return
+        for delay, node in found:
+            late = self._node(f"{name}_begin", node, Place(((self._always(), delay),), (1,), (1,)))
+            self._join(late, name)
+
+    def _always(self) -> str:
+        """A neuron that fires in every step."""
+        if "always" not in self.made:
+            port = self.nodes[self.port]
+            assert isinstance(port, Input)
+            given = self._flat(Place(((self.port, 0),), port.shape, port.shape))
+            drive = layers.dense(np.zeros((1, size(port.shape))), np.ones(1))
+            driven = self._node("always_drive", drive, given)
+            self.made["always"] = self._node("always", Threshold(np.array([0.5])), driven)
+        return self.made["always"].sources[0][0]
 
     def _join(self, place: Place, name: str, more: int = 0) -> None:
         for source, delay in place.sources:

@@ -19,7 +19,7 @@ class Kind:
     shape, dt, fires)`: the IR node. `recurrent(module)`: connections of the neuron to itself
     one step later. `clear(module)`: back to the start. `sequence(module)`: takes all steps at
     once. `factor(module)`: what a spike is worth, or None for 1. `late`: its input acts one step
-    later.
+    later. `membrane(module)`: that of the step it has just done, or None.
     """
 
     states: tuple[str, ...]
@@ -31,6 +31,7 @@ class Kind:
     sequence: Callable[[Any], bool] = lambda module: False
     factor: Callable[[Any], Any] = lambda module: None
     late: bool = False
+    membrane: Callable[[Any], Any] = lambda module: getattr(module, "mem", None)
 
     def graded(self, module: Any) -> bool:
         """Whether its spikes are worth something else than 1."""

@@ -6,6 +6,7 @@ seen. Nothing is guessed from source text: what is recorded is what ran.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -91,9 +92,18 @@ class Recorder:
             self.sequences[name] = tuple(first.shape[:2])
         if value is None:
             value = opaque(said(name, module), "gets no input that depends on the sample", "")
+            value = replace(value, data=self._constant(given[0] if given else None))
         calls.append(value)
         self._tag_outputs(name, module, kind, out, lead, len(calls) - 1)
         return out
+
+    def _constant(self, tensor: Any) -> Any:
+        """The elements of a tensor that nothing is known of; None if samples differ."""
+        lead = 0 if self.axes is None else self.axes.lead
+        if not hasattr(tensor, "detach") or tensor.ndim < lead:
+            return None
+        rows = tensor.detach().cpu().double().numpy().reshape(math.prod(tensor.shape[:lead]), -1)
+        return rows[0].copy() if len(rows) and (rows == rows[:1]).all() else None
 
     def _tag_outputs(
         self, name: str, module: Any, kind: Kind, out: Any, lead: int, call: int

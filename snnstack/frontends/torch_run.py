@@ -31,7 +31,16 @@ class Monitor:
 
     names: Mapping[int, str]
     spikes: dict[str, list[Any]]
+    membranes: dict[str, list[Any]]
     inside: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """{neuron: [sample, step, n]}. `membranes`: of the first samples, where there are any."""
+
+    spikes: Mapping[str, Array]
+    membranes: Mapping[str, Array]
 
 
 def run_module(
@@ -41,10 +50,12 @@ def run_module(
     forward: Forward | None = None,
     *,
     double: bool = False,
-) -> dict[str, Array]:
-    """The framework's own run: {neuron: spikes [sample, step, n]}, and results that do not fire.
+    membranes: int = 0,
+) -> Run:
+    """The framework's own run: every neuron's spikes, and results that do not fire.
 
-    The value of a spike, `graded_spikes_factor`, is taken out.
+    `membranes`: of how many samples they are kept, where neurons do a step at a time. The value
+    of a spike, `graded_spikes_factor`, is taken out.
     """
     import torch
     from torch import nn
@@ -53,7 +64,7 @@ def run_module(
     sample = sample.double() if double else sample
     module = fresh(module)
     names = names_of(module)
-    monitor = Monitor(names, {})
+    monitor = Monitor(names, {}, {})
     plain = nn.Module.__call__
 
     def call(inner: Any, *args: Any, **kwargs: Any) -> Any:
@@ -69,6 +80,10 @@ def run_module(
         listed = list(tensors(out))
         kept = listed[-1] if name in _silent(traced.graph) else listed[0]
         monitor.spikes.setdefault(name, []).append(kept.detach().cpu().numpy().copy())
+        state = found.membrane(inner) if membranes and not traced.axes.sequence else None
+        if isinstance(state, torch.Tensor):
+            first = state if traced.axes.batch is None else state[:membranes]
+            monitor.membranes.setdefault(name, []).append(first.detach().cpu().numpy().copy())
         return out
 
     with at_rest(module), torch.no_grad():
@@ -78,7 +93,8 @@ def run_module(
         finally:
             nn.Module.__call__ = plain
     clear(module)
-    return {n: _stacked(parts, traced.axes) for n, parts in monitor.spikes.items()}
+    kept = (monitor.spikes, monitor.membranes)
+    return Run(*({n: _stacked(parts, traced.axes) for n, parts in k.items()} for k in kept))
 
 
 def _silent(graph: Graph) -> set[str]:
