@@ -97,13 +97,14 @@ def load(
 
     A module of snnTorch or SpikingJelly is traced, and every spike of the sample is compared
     with the module's own: see `snnstack.live.read_module` for `sample`, `forward`, `outputs` and
-    `levels`. An ANN in ONNX is converted, its thresholds balanced on `calibrate`. `options`
+    `levels`. An ANN in ONNX is converted, its thresholds balanced on `calibrate`; one step
+    of a spiking network is compared with onnxruntime on `sample`, [step, sample, ...]. `options`
     replace what the model says. Raises ModelError with all problems, each naming its node.
     """
     if isinstance(sample, Options):
         sample, options = None, sample
     if not hasattr(model, "named_modules"):
-        return load_file(model, options, calibrate=calibrate)
+        return load_file(model, options, calibrate=calibrate, sample=sample)
     if sample is None:
         hint = "load(module, sample): what its forward takes, or [step, sample, ...]"
         raise fail(ModelError, type(model).__name__, "is a module without a sample to run", hint)

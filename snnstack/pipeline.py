@@ -79,11 +79,13 @@ def load(
     options: Options | None = None,
     *,
     calibrate: Samples | None = None,
+    sample: Any = None,
 ) -> Graph:
     """The network in a model file, with `options` applied and every rule checked.
 
     An ANN in ONNX is converted; its thresholds are balanced on `calibrate`, real samples that
-    the ANN takes. Raises ModelError with all problems, each naming its node.
+    the ANN takes. A spiking step in ONNX is compared with onnxruntime on `sample`, [step, sample,
+    ...], else on random spikes. Raises ModelError with all problems, each naming its node.
     """
     from snnstack.ir.check import check
     from snnstack.passes.inline_subgraphs import inline_subgraphs
@@ -91,22 +93,24 @@ def load(
     if hasattr(model, "named_modules"):
         hint = "load it first: graph = snnstack.load(module, sample)"
         raise fail(ModelError, type(model).__name__, "is a torch module, not a model file", hint)
-    graph = (
-        model if isinstance(model, Graph) else _read(Path(model), options or Options(), calibrate)
-    )
+    if isinstance(model, Graph):
+        graph = model
+    else:
+        graph = _read(Path(model), options or Options(), calibrate, sample)
     graph = apply_options(graph, options or Options())
     check(graph)
     return inline_subgraphs(graph)
 
 
-def _read(path: Path, options: Options, calibrate: Samples | None) -> Graph:
+def _read(path: Path, options: Options, calibrate: Samples | None, sample: Any = None) -> Graph:
     target = native_target(path)
     if target is not None:
         return native_graph(path, target, options)
     if path.suffix == ".onnx":
         from snnstack.frontends import onnx
 
-        return onnx.read(path, calibrate)
+        found = onnx.read(path, options, calibrate)
+        return found if isinstance(found, Graph) else _proved(found, sample)
     if path.is_file() and path.suffix not in (".nir", ".h5", ".hdf5"):
         what = f"unknown kind of model file {path.suffix!r}"
         raise fail(ModelError, str(path), what, "give a .nir or .onnx file")
@@ -114,6 +118,14 @@ def _read(path: Path, options: Options, calibrate: Samples | None) -> Graph:
 
     graph = nir.read(path)
     return replace(graph, metadata={"name": path.stem, **graph.metadata})
+
+
+def _proved(file: Any, sample: Any) -> Graph:
+    from snnstack.agreement import proved
+    from snnstack.ir.check import check
+
+    check(file.graph)
+    return proved(file, discretised(file.graph), sample)
 
 
 def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:

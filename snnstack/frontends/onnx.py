@@ -1,4 +1,4 @@
-"""ONNX, the door: an ANN is converted, a spiking network refused with what would do."""
+"""ONNX, the door: an ANN is converted, one step of a spiking network read as it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 from snnstack.errors import ModelError, Problem, fail, raise_if_any
 from snnstack.frontends.onnx_convert import ann_data, convert, read_ann
 from snnstack.frontends.onnx_file import OnnxGraph, parsed, read_model
+from snnstack.frontends.onnx_step import StepFile, read_step
 from snnstack.ir.graph import Graph
+from snnstack.passes.options import Options
 
 CONVERT = "--calibrate DATA, or calibrate=: real samples that the ANN takes"
 
@@ -18,10 +20,13 @@ SPIKES = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign", "Heaviside
 MODULE = "give the trained module itself: snnstack.load(module, sample)"
 
 
-def read(path: Path, calibrate: Any = None) -> Graph:
-    """The graph of the model in `path`; an ANN needs real samples to be balanced on."""
+def read(path: Path, options: Options, calibrate: Any = None) -> Graph | StepFile:
+    """The graph of the ANN in `path`, balanced on real samples; a spiking step still unproved."""
     model = read_model(path)
-    raise_if_any(ModelError, spiking_problems(parsed(model, path.stem), str(path)))
+    graph = parsed(model, path.stem)
+    raise_if_any(ModelError, _lost(graph, str(path)))
+    if any(node.op in SPIKES for node in graph.nodes) or _is_ours(graph):
+        return read_step(model, graph, options)
     ann = read_ann(path)
     if calibrate is None:
         what = "is an ANN: its thresholds are balanced on samples"
@@ -29,22 +34,22 @@ def read(path: Path, calibrate: Any = None) -> Graph:
     return convert(ann, ann_data(calibrate))
 
 
-def spiking_problems(graph: OnnxGraph, where: str) -> list[Problem]:
-    """Why a file with neurons that fire is not taken: most of all, a state that it lost.
+def _is_ours(graph: OnnxGraph) -> bool:
+    return "snnstack.dt" in graph.about
+
+
+def _lost(graph: OnnxGraph, where: str) -> list[Problem]:
+    """A spiking network whose state the export lost.
 
     Neurons whose membrane is kept inside the module (snnTorch's `init_hidden=True`) are exported
     without it: what is left starts from the same membrane in every step.
     """
     firing = [node for node in graph.nodes if node.op in SPIKES]
-    if not firing:
+    if not firing or len(graph.inputs) > 1:
         return []
-    if len(graph.inputs) == 1:
-        what = (
-            f"has neurons that fire ({firing[0].name}) but no state as input: exporting lost it, "
-            "so every step starts anew"
-        )
-        hint = f"export one step with explicit state (init_hidden=False); better, {MODULE}"
-        return [Problem(where, what, hint)]
-    states = ", ".join(graph.inputs[1:])
-    what = f"is one step of a spiking network with the states {states}; such files are not read"
-    return [Problem(where, what, MODULE)]
+    what = (
+        f"has neurons that fire ({firing[0].name}) but no state as input: exporting lost it, "
+        "so every step starts anew"
+    )
+    hint = f"export one step with explicit state (init_hidden=False); better, {MODULE}"
+    return [Problem(where, what, hint)]

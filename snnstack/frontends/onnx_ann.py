@@ -217,7 +217,7 @@ def _conv(c: _Converter, node: OnnxNode, data: list[str]) -> Value:
         raise fail(ModelError, node.name, what, "one or two axes are supported")
     stride = tuple(node.attributes.get("strides", [1] * axes))
     dilation = tuple(node.attributes.get("dilations", [1] * axes))
-    padding = _padding(node, axes)
+    padding = padding_of(node, axes)
     bias = np.zeros(len(weight)) if bias is None else bias
     groups = int(node.attributes.get("group", 1))
     made = convolution(weight, bias, value.shape[1:], groups, stride, padding, dilation)
@@ -241,7 +241,8 @@ def _length(n: int, kernel: int, stride: int, padding: Any, dilation: int) -> in
     return conv_output(n, kernel, stride, padding, dilation)
 
 
-def _padding(node: OnnxNode, axes: int) -> Any:
+def padding_of(node: OnnxNode, axes: int) -> Any:
+    """Padding of a convolution or pool: "same", or one number per axis."""
     auto = node.attributes.get("auto_pad", "NOTSET")
     strides = node.attributes.get("strides", [1] * axes)
     if auto == "SAME_UPPER" and all(s == 1 for s in strides):
@@ -352,7 +353,7 @@ def _pool(c: _Converter, node: OnnxNode, data: list[str]) -> Value:
     else:
         kernel = tuple(node.attributes["kernel_shape"])
         stride = tuple(node.attributes.get("strides", (1, 1)))
-        padding = _padding(node, 2)
+        padding = padding_of(node, 2)
         if node.attributes.get("ceil_mode", 0):
             raise fail(ModelError, node.name, "ceil_mode is 1", "use ceil_mode = 0")
         if any(padding) and not node.attributes.get("count_include_pad", 0):

@@ -8,6 +8,7 @@ step; the batch may vary. States are `<population>.v`, `.i`, `.wait` (refractory
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,7 @@ class _Writer:
     constants: list[Any] = field(default_factory=list)
     states: list[tuple[str, int]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    convolutions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def fresh(self, name: str) -> str:
         """`name`, made unique."""
@@ -133,7 +135,7 @@ def _dense(synapses: Sparse, targets: int) -> Array:
     return np.asarray(matrix(synapses, targets).toarray())
 
 
-def _taps(conv: Conv) -> Array:
+def taps(conv: Conv) -> Array:
     """For every output place, the inputs under the kernel: int64 [groups, taps, places].
 
     What lies outside the image is input number `size(in_shape)`, a zero.
@@ -155,13 +157,16 @@ def _taps(conv: Conv) -> Array:
 
 def _convolved(w: _Writer, conv: Conv, source: str, name: str) -> str:
     """Gather and MatMul: onnxruntime has no convolution of float64."""
-    taps = _taps(conv)
+    found_at = taps(conv)
     extra = w.constant([0, 0, 0, 1], f"{name}.one", np.int64)
     padded = w.op("Pad", [source, extra, w.constant(0.0, f"{name}.zero")], f"{name}.padded")
-    index = w.constant(taps, f"{name}.taps", np.int64)
+    index = w.constant(found_at, f"{name}.taps", np.int64)
     columns = w.op("Gather", [padded, index], f"{name}.columns", axis=1)
-    weight = conv.weight.reshape(conv.groups, -1, taps.shape[1])
+    weight = conv.weight.reshape(conv.groups, -1, found_at.shape[1])
     found = w.op("MatMul", [w.constant(weight, f"{name}.weight"), columns], f"{name}.map")
+    windows = ("in_shape", "out_shape", "stride", "padding", "dilation", "groups")
+    said = {key: getattr(conv, key) for key in windows}
+    w.convolutions[found] = {**said, "weight": conv.weight.shape}
     shape = w.constant([0, -1], f"{name}.flat", np.int64)
     return w.op("Reshape", [found, shape], name)
 
@@ -302,7 +307,10 @@ def _model(onnx: Any, w: _Writer, graph: StepGraph, sent: dict[str, str]) -> Any
     model = helper.make_model(
         made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9, producer_name="snnstack"
     )
-    about = {"dt": graph.dt, "events": port.events, "outputs": ",".join(graph.outputs)}
+    about: dict[str, Any] = {"dt": graph.dt, "events": port.events}
+    about["outputs"] = ",".join(graph.outputs)
+    about["shapes"] = json.dumps({p.name: p.shape for p in graph.populations})
+    about["convolutions"] = json.dumps(w.convolutions)
     helper.set_model_props(model, {f"snnstack.{k}": str(v) for k, v in about.items()})
     onnx.checker.check_model(model)
     return model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class OnnxGraph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...] | None]
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def producer(self, tensor: str) -> OnnxNode | None:
         """The node that computes `tensor` (None: an input or a constant)."""
@@ -95,7 +96,9 @@ def parsed(model: Any, name: str) -> OnnxGraph:
     infos = (*graph.input, *graph.output, *graph.value_info)
     shapes = {info.name: _shape(info) for info in infos}
     outputs = tuple(o.name for o in graph.output)
-    return _folded(onnx, OnnxGraph(name, tuple(nodes), constants, inputs, outputs, shapes))
+    about = {prop.key: prop.value for prop in model.metadata_props}
+    read = OnnxGraph(name, tuple(nodes), constants, inputs, outputs, shapes, about)
+    return _folded(onnx, read)
 
 
 def _attribute(onnx: Any, attribute: Any) -> Any:
@@ -129,7 +132,7 @@ def _folded(onnx: Any, graph: OnnxGraph) -> OnnxGraph:
             renamed[node.outputs[0]] = inputs[0]
         else:
             left.append(node)
-    return OnnxGraph(graph.name, tuple(left), constants, graph.inputs, graph.outputs, graph.shapes)
+    return replace(graph, nodes=tuple(left), constants=constants)
 
 
 def _evaluated(onnx: Any, node: OnnxNode, constants: Mapping[str, Array]) -> dict[str, Array]:
