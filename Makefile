@@ -27,6 +27,7 @@ check:   ## format, lint, types, import order
 
 bench:   ## all benchmarks beside their peers, and what changed; BENCH_ARGS="--only NAME" for some
 	@scripts/setup.sh test
+	@scripts/setup.sh bench
 	@.venv/bin/python benchmarks/run.py $(BENCH_ARGS)
 
 docs:    ## build the documentation site into build/site; warnings are errors

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Make .venv ready: scripts/setup.sh demo|test|check|docs. Quick when nothing has changed.
+# Make .venv ready: scripts/setup.sh demo|test|check|docs|bench. Quick when nothing has changed.
 #   demo   the package, Lava, a C cross-compiler      (no torch)
 #   test   demo, and what the tests need             (torch, CPU build; ngspice)
 #   check  the package, ruff, mypy, import-linter
 #   docs   the package, MkDocs
+#   bench  peers of the benchmarks, on top of test
 # PYTHON names another interpreter. Nothing outside .venv changes, except that missing Debian
 # packages are installed where apt-get is there and the user is root.
 set -euo pipefail
@@ -15,9 +16,9 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 level=${1:-}
 case $level in
-demo | test | check | docs) ;;
+demo | test | check | docs | bench) ;;
 *)
-    say "usage: scripts/setup.sh demo|test|check|docs"
+    say "usage: scripts/setup.sh demo|test|check|docs|bench"
     exit 2
     ;;
 esac
@@ -93,6 +94,7 @@ install_packages() {
     test) extras='[test,firmware,spinnaker2]' && install_torch ;;
     check) extras='[dev]' ;;
     docs) extras='[docs]' ;;
+    bench) extras='[benchmarks]' ;;
     esac
     pip_install -e ".$extras"
     # A peer that counts operations as we do; its data loaders are not needed.
