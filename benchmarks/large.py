@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from snnstack.board import load_board
+from snnstack.building import Build, build_each
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import Population, Projection, Sparse, StepGraph, StepInput
-from snnstack.pipeline import Build, build_each
 from snnstack.target import backend, emulator
 from snnstack.trace import Spikes, Trace
 

@@ -21,9 +21,11 @@ import numpy as np
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.run import run
 from snnstack.board import load_board
+from snnstack.building import build_steps
 from snnstack.compilers.mcu import with_form
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import as_data, build_steps, discretised, load
+from snnstack.samples import as_data
 from snnstack.trace import Spikes
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -28,9 +28,10 @@ from snnstack.backends.spinnaker2.network import ChipNetwork, ChipPopulation
 from snnstack.board import load_board
 from snnstack.compilers.spinnaker2 import compile
 from snnstack.emulators.spinnaker2 import emulate_network
+from snnstack.integers import quantise_for
 from snnstack.ir.matrix import matrix
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import discretised, load, quantise_for
 from snnstack.trace import Spikes
 
 DATA = Path(os.environ.get("SNNSTACK_DATA") or "../shared/data")

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 import snnstack
-from snnstack.pipeline import as_data, discretised, run_float
+from snnstack.loading import discretised
 from snnstack.report.readout import aligned, classes
+from snnstack.samples import as_data, run_float
 
 BATCH = 48
 GAIN = 0.2

@@ -22,6 +22,7 @@ import numpy as np
 
 from snnstack.backends.mcu.mlperf import ROWS, predict
 from snnstack.board import load_board
+from snnstack.building import Build, build_each
 from snnstack.energy.model import Band
 from snnstack.engine.steps import run_step_graph
 from snnstack.ir.graph import Graph
@@ -35,7 +36,6 @@ from snnstack.ir.step import (
     Synapses,
     size,
 )
-from snnstack.pipeline import Build, build_each
 from snnstack.report.charts import log_axis, short
 from snnstack.target import backend, emulator
 from snnstack.trace import Spikes

@@ -19,9 +19,9 @@ REFERENCE = {
         "compile", "emulate", "emulate_batches", "verify", "verify_reference", "bench",
         "bench_program",
     )),
-    "loading": ("Loading and saving", "snnstack.pipeline", (
-        "load", "build", "build_all", "save", "save_all", "open_program", "Build",
-    )),
+    "loading": ("Loading", "snnstack.loading", ("load", "discretised")),
+    "building": ("Building", "snnstack.building", ("build", "build_all", "Build")),
+    "saving": ("Saving", "snnstack.saving", ("save", "save_all", "open_program")),
     "data": ("Samples and traces", "snnstack.trace", ("Spikes", "Trace", "Counts")),
     "model": ("Models", "snnstack.ir.step", (
         "StepGraph", "Population", "Projection", "Dense", "Sparse", "Conv", "Pool",

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from snnstack.frontends.onnx_convert import PERCENTILE, AnnData, ann_data, read_ann
 from snnstack.frontends.onnx_convert import convert as convert_ann
 from snnstack.ir.graph import Graph
-from snnstack.pipeline import discretised, load, run_float
+from snnstack.loading import discretised, load
 from snnstack.report.curve import STEPS, Curve, curve
 from snnstack.report.readout import classes
+from snnstack.samples import run_float
 
 
 def convert(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.board import Board, load_board
+from snnstack.building import Build, Quality, Refused, build, build_each, raise_refused
 from snnstack.errors import (
     CapacityError,
     DataError,
@@ -24,6 +25,8 @@ from snnstack.frontends.nir import write as write_nir
 from snnstack.frontends.values import checked_values
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput
+from snnstack.loading import load as load_file
+from snnstack.loading import loaded
 from snnstack.measure import (
     Choices,
     Subject,
@@ -35,29 +38,13 @@ from snnstack.measure import (
 )
 from snnstack.native import native_program, native_target
 from snnstack.passes.options import Options
-from snnstack.pipeline import (
-    Build,
-    Quality,
-    Refused,
-    Samples,
-    as_data,
-    as_stream,
-    build,
-    build_each,
-    loaded,
-    open_program,
-    raise_refused,
-    real_as_spikes,
-    save,
-    save_all,
-    saved_conversion,
-)
-from snnstack.pipeline import load as load_file
 from snnstack.program import Program
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.scales import Granularity
 from snnstack.report.bench import BenchRefusal, BenchRow
 from snnstack.report.equality import Equality, compare, joined
+from snnstack.samples import Samples, as_data, as_stream, real_as_spikes
+from snnstack.saving import open_program, save, save_all, saved_conversion
 from snnstack.target import Progress, backend, emulator
 from snnstack.trace import Spikes, Trace
 

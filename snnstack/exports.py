@@ -9,8 +9,9 @@ from snnstack.files import write_file
 from snnstack.frontends import onnx_export
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import Samples, discretised, load
+from snnstack.samples import Samples
 
 
 def to_onnx(

@@ -29,8 +29,8 @@ from snnstack.frontends.torch_membranes import apart, firing, samples
 from snnstack.frontends.torch_run import Run, run_module
 from snnstack.frontends.torch_single import run_single
 from snnstack.ir.graph import Graph
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import discretised, load
 
 DEFAULT_DT = 1e-3
 """Seconds of a step: the frameworks count steps only. It changes no spike."""

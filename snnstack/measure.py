@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.building import Build, Refused
 from snnstack.energy.performance import Performance
 from snnstack.errors import SnnstackError, TargetError, ToolError, fail
 from snnstack.frontends.data import Data
 from snnstack.frontends.stream import Stream
 from snnstack.ir.step import StepGraph
-from snnstack.pipeline import Build, Refused, run_float
 from snnstack.program import Program
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.reference import run_quantized
@@ -24,6 +24,7 @@ from snnstack.report.equality import Equality, compare, joined
 from snnstack.report.example import example, probes
 from snnstack.report.operations import OperationCounter
 from snnstack.report.readout import aligned, classes, differing_slots, output_probes
+from snnstack.samples import run_float
 from snnstack.target import Progress, backend, emulator, statistical
 from snnstack.trace import Counts, Spikes, Trace
 

@@ -154,6 +154,15 @@ def emulator(target: str) -> Emulator:
     return cast(Emulator, _module(EMULATORS, target))
 
 
+def offered(module: Any, name: str) -> Callable[..., Any] | None:
+    """The function `name` of a target's module, None if there is none.
+
+    A package also has its submodules as attributes; a file of that name is no function.
+    """
+    found = getattr(module, name, None)
+    return found if callable(found) else None
+
+
 def _module(group: str, target: str) -> Any:
     points = _found(group)
     if target not in points:

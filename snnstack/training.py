@@ -9,28 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snnstack.board import Board, all_boards, load_board
+from snnstack.building import Build
 from snnstack.errors import TargetError, ToolError, fail
+from snnstack.integers import quantise_for
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, Dense, Projection, StepGraph
 from snnstack.live import read_module
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import (
-    CALIBRATION_SAMPLES,
-    Build,
-    Samples,
-    as_stream,
-    discretised,
-    load,
-    quantise_for,
-    run_float,
-)
 from snnstack.program import Program
 from snnstack.quant.calibration import Calibration, measured
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.scales import Granularity
 from snnstack.refine import refined_graph
 from snnstack.report.readout import aligned
+from snnstack.samples import CALIBRATION_SAMPLES, Samples, as_stream, run_float
 from snnstack.target import compiler, emulator, target_names
 from snnstack.trace import Spikes
 

@@ -62,7 +62,7 @@ def quantise(
     Raises ModelError with everything that cannot be represented.
     """
     raise_if_any(ModelError, (p for rule in GRAPH_RULES for p in rule(graph, board)))
-    bits = weight_bits or 8
+    bits = 8 if weight_bits is None else weight_bits
     if bits not in WIDTHS:
         what = f"weights of {bits} bits, the chip stores {', '.join(map(str, WIDTHS))}"
         raise fail(TargetError, board.target, what, "choose one of them")

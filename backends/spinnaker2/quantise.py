@@ -49,10 +49,13 @@ def quantise(
     `like`: keep the scales of this network, and round every weight to the nearest integer.
     `weight_bits` (2..8, the sign is one of them) narrows the weights further than the words do.
     `graph` has unit gains, or with `granularity` "import" those of the model. Raises ModelError
-    with everything that the chip cannot represent.
+    with everything that the chip cannot represent, TargetError for a width it cannot be asked for.
     """
     raise_if_any(ModelError, (p for rule in GRAPH_RULES for p in rule(graph, board)))
     known = calibration or assumed(graph)
+    if granularity == "import" and weight_bits is not None:
+        what = f"weights of {weight_bits} bits, the rules of import know no width"
+        raise fail(TargetError, "spinnaker2", what, "leave out the width or the rules of import")
     limits = {} if granularity == "import" else narrowed(weight_limits(graph), weight_bits)
     populations: list[QuantizedPopulation] = []
     projections: list[Projection] = []

@@ -88,8 +88,8 @@ def run(
 ) -> int:  # fmt: skip
     """Run samples of DATA on a real board and compare with the emulator, spike for spike."""
     from snnstack.api import emulate, open_program
-    from snnstack.pipeline import as_stream
     from snnstack.report.equality import compare
+    from snnstack.samples import as_stream
     from snnstack.target import Way
 
     program, _ = open_program(directory)

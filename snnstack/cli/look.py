@@ -25,7 +25,7 @@ def info(model: Path, as_json: bool, **choices: Any) -> None:
     First as it is in the file, then as it is computed in every time step.
     """
     from snnstack.ir.text import describe, describe_steps
-    from snnstack.pipeline import CHOICES, discretised, load
+    from snnstack.loading import CHOICES, discretised, load
 
     graph = load(model, options(choices))
     steps = discretised(graph)

@@ -60,7 +60,7 @@ def compile_(
 ) -> None:  # fmt: skip
     """Compile MODEL for a board into the new directory DIR."""
     from snnstack.api import build, save
-    from snnstack.pipeline import with_measured_memory
+    from snnstack.building import with_measured_memory
 
     is_new(output)
     chosen = with_figures(board, figures)

@@ -11,16 +11,18 @@ from typing import Any
 import msgspec
 
 from snnstack.board import Board, Status, load_board, worst
+from snnstack.building import Build, build_each
 from snnstack.errors import DataError, SnnstackError, fail
 from snnstack.frontends.data import Data
 from snnstack.frontends.stream import Stream
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
+from snnstack.loading import discretised, load
 from snnstack.measure import Choices, measure
 from snnstack.passes.options import Options
-from snnstack.pipeline import Build, as_stream, build_each, discretised, load
 from snnstack.report.bench import BenchRow
 from snnstack.report.flat import flat
+from snnstack.samples import as_stream
 
 LEFT_OUT = ("board", "target", "notes", "verified_against", "coefficients", "period_s")
 """Columns of a row that repeat the point, or say the same in every row."""

@@ -316,7 +316,7 @@ def test_a_mistake_of_ours_is_said_to_be_ours(
     def broken(*arguments: object) -> None:
         raise KeyError("tau")
 
-    monkeypatch.setattr("snnstack.pipeline.load", broken)
+    monkeypatch.setattr("snnstack.loading.load", broken)
     assert refused("info", model) == (
         "error: snnstack itself failed: KeyError: 'tau' (--debug shows where; please report it)"
     )

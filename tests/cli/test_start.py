@@ -126,7 +126,7 @@ def test_ctrl_c_writes_nothing(
     def interrupted(*arguments: object, **more: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("snnstack.pipeline.quantise", interrupted)
+    monkeypatch.setattr("snnstack.integers.quantise", interrupted)
     monkeypatch.setattr("snnstack.api.emulator", interrupted)
     before = sorted(tmp_path.rglob("*"))
     arguments = {

@@ -36,8 +36,8 @@ from snnstack.ir.nodes import (
 )
 from snnstack.ir.shapes import output_shape
 from snnstack.ir.step import StepGraph, StepInput
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import discretised, load
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.trace import Spikes
 from tests.strategies import DT, Draw, Maker

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from snnstack.board import Board, all_boards
+from snnstack.building import Build, build_steps
 from snnstack.errors import CapacityError
-from snnstack.pipeline import Build, build_steps
 from snnstack.program import MANIFEST, digest
 from snnstack.reference import run_quantized
 from snnstack.report.equality import compare

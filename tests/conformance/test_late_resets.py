@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from snnstack.api import verify, verify_reference
 from snnstack.board import all_boards
+from snnstack.building import build_steps
 from snnstack.errors import ModelError
 from snnstack.ir.nodes import LIF, Affine, CubaLIF, Linear
-from snnstack.pipeline import build_steps
 from snnstack.target import backend, target_names
 from tests.conformance.networks import (
     _neuron,

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from snnstack.building import build
 from snnstack.energy.performance import Performance
 from snnstack.measure import joined_counts
-from snnstack.pipeline import build
 from snnstack.report.bench import CORES
 from snnstack.report.views import CoreMap, MemoryMap
 from snnstack.target import backend, target_names

@@ -8,8 +8,8 @@ from typing import Any
 from snnstack.backends.crossbar import Program
 from snnstack.board import Board, load_board, with_values
 from snnstack.compilers.crossbar import compile
+from snnstack.integers import quantise_for
 from snnstack.ir.step import StepGraph
-from snnstack.pipeline import quantise_for
 from snnstack.quant.network import QuantizedNetwork
 
 WAYS: dict[str, dict[str, Any]] = {

@@ -24,7 +24,7 @@ from snnstack.emulators.crossbar.flat import flatten, ordered_tiles, room
 from snnstack.emulators.crossbar.noise import normal_pair
 from snnstack.emulators.crossbar.reads import drive, finish
 from snnstack.errors import TargetError
-from snnstack.pipeline import quantise_for
+from snnstack.integers import quantise_for
 from snnstack.reference import run_quantized
 from snnstack.report.equality import compare
 from snnstack.trace import Trace

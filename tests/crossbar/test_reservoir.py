@@ -20,7 +20,7 @@ from snnstack.backends.crossbar.reservoir import (
 )
 from snnstack.engine import run_step_graph
 from snnstack.errors import DataError, TargetError
-from snnstack.pipeline import discretised
+from snnstack.loading import discretised
 from snnstack.trace import Spikes
 
 DEVICE = load_device("random-forming")

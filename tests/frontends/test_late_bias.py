@@ -15,7 +15,7 @@ from snnstack.errors import ModelError
 from snnstack.frontends.nir import read, write
 from snnstack.frontends.torch_load import trace
 from snnstack.live import agreement
-from snnstack.pipeline import discretised, load
+from snnstack.loading import discretised, load
 from snnstack.reference.run import run_steps
 from snnstack.trace import Spikes
 from tests.conftest import needed

@@ -12,7 +12,7 @@ from torch import nn
 import snnstack
 from snnstack.errors import DataError
 from snnstack.frontends.levels import Levels, levels_of
-from snnstack.pipeline import discretised
+from snnstack.loading import discretised
 from tests.conftest import needed
 from tests.frontends.nets import lively
 

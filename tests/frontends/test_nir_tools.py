@@ -11,8 +11,8 @@ import pytest
 import snnstack
 from snnstack.errors import ModelError
 from snnstack.frontends.nir import from_nir
+from snnstack.loading import discretised, load
 from snnstack.passes.options import WRITTEN_BY, Options
-from snnstack.pipeline import discretised, load
 from snnstack.reference import run_steps
 from snnstack.trace import Spikes
 from tests.conftest import needed

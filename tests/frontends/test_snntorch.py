@@ -17,7 +17,7 @@ from snnstack.frontends.nir import read, write
 from snnstack.frontends.torch_load import trace
 from snnstack.ir.graph import Graph
 from snnstack.live import agreement
-from snnstack.pipeline import discretised, load
+from snnstack.loading import discretised, load
 from snnstack.reference import run_steps
 from snnstack.trace import Spikes
 from tests.conftest import needed

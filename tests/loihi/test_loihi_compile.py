@@ -15,11 +15,12 @@ from snnstack.compilers.loihi.timing import retime
 from snnstack.errors import CapacityError, ModelError
 from snnstack.frontends.data import make_data
 from snnstack.ir.step import Conv, Dense, Projection, Sparse
+from snnstack.loading import discretised
+from snnstack.loading import load as load_graph
 from snnstack.passes.options import Options
-from snnstack.pipeline import discretised, run_float
-from snnstack.pipeline import load as load_graph
 from snnstack.reference import run_quantized
 from snnstack.report.readout import accuracy, aligned, classes
+from snnstack.samples import run_float
 from snnstack.trace import Spikes
 from tests.loihi.test_quantise import graph, population
 

@@ -14,10 +14,10 @@ from snnstack.board import load_board
 from snnstack.compilers.loihi import compile
 from snnstack.emulators.loihi import emulate
 from snnstack.errors import ModelError
+from snnstack.integers import quantise_for
 from snnstack.ir.graph import Graph
 from snnstack.ir.matrix import matrix, pool_matrix
 from snnstack.ir.step import size
-from snnstack.pipeline import quantise_for
 from snnstack.reference import run_quantized
 from snnstack.report.equality import compare
 from snnstack.report.readout import aligned

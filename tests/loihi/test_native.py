@@ -16,8 +16,8 @@ from snnstack.backends.loihi.netx_write import write_netx
 from snnstack.board import load_board
 from snnstack.compilers.loihi import compile_chip
 from snnstack.errors import ModelError
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import discretised, load
 from snnstack.reference import run_steps
 from snnstack.report.equality import compare
 from snnstack.report.readout import aligned

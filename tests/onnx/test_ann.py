@@ -13,11 +13,13 @@ from onnx import helper
 
 import snnstack
 from snnstack.api import emulate, verify_reference
+from snnstack.building import build
 from snnstack.cli import main
 from snnstack.errors import DataError, ModelError
 from snnstack.frontends.onnx_convert import ann_data, read_ann, session
-from snnstack.pipeline import build, discretised, load, real_as_spikes, run_float
+from snnstack.loading import discretised, load
 from snnstack.report.readout import accuracy, classes, output_probes, scores
+from snnstack.samples import real_as_spikes, run_float
 from tests.conftest import needed
 from tests.onnx.ann_models import mlp, save
 

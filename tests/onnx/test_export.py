@@ -19,9 +19,10 @@ from snnstack.errors import ModelError
 from snnstack.frontends.onnx_export import run_onnx, to_model
 from snnstack.ir.nodes import LIF, Affine
 from snnstack.ir.step import StepGraph
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import as_data, discretised, load
 from snnstack.reference import run_steps
+from snnstack.samples import as_data
 from tests.conformance.networks import chain, events, spiking_graphs, steps_of
 
 

@@ -21,8 +21,8 @@ from snnstack.frontends.onnx import read
 from snnstack.frontends.onnx_export import to_model
 from snnstack.frontends.onnx_step import StepFile
 from snnstack.ir.nodes import LIF, Affine, Conv2d
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import discretised, load
 from snnstack.reference import run_steps
 from tests.conformance.networks import chain, events, spiking_graphs, steps_of
 

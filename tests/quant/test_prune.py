@@ -11,11 +11,13 @@ import pytest
 import snnstack
 from snnstack.api import emulate, verify_reference
 from snnstack.board import all_boards
+from snnstack.building import build
 from snnstack.errors import ModelError
 from snnstack.ir.step import Sparse
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
 from snnstack.passes.prune import smallest_to_zero
-from snnstack.pipeline import as_stream, build, discretised, load
+from snnstack.samples import as_stream
 from snnstack.target import target_names
 
 SHARE = 0.8

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from snnstack.board import all_boards
+from snnstack.building import build
 from snnstack.errors import TargetError
-from snnstack.pipeline import as_data, build
 from snnstack.quant.compensate import compensated
 from snnstack.report.readout import accuracy, aligned, classes
+from snnstack.samples import as_data
 from snnstack.target import emulator
 
 

@@ -15,10 +15,11 @@ from snnstack.api import emulate, verify_reference
 from snnstack.errors import DataError, TargetError
 from snnstack.frontends import train_steps
 from snnstack.ir.nodes import LIF, Affine
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import as_data, discretised, load
 from snnstack.reference import run_steps
 from snnstack.report.readout import aligned
+from snnstack.samples import as_data
 from tests.conformance.networks import chain, events, spiking_graphs, steps_of
 
 

@@ -11,10 +11,12 @@ import pytest
 
 from snnstack.api import emulate, verify, verify_reference
 from snnstack.board import load_board
+from snnstack.building import Build, build_steps
 from snnstack.frontends.data import Data
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import Build, as_data, build_steps, discretised, load, run_float
 from snnstack.report.readout import accuracy, classes
+from snnstack.samples import as_data, run_float
 
 pytestmark = pytest.mark.data
 

@@ -11,7 +11,7 @@ import pytest
 
 import snnstack
 from snnstack.frontends.nir import read, write
-from snnstack.pipeline import as_data, run_float
+from snnstack.samples import as_data, run_float
 from tests.conftest import needed
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]

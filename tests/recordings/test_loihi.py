@@ -11,9 +11,11 @@ import pytest
 
 from snnstack.api import build, emulate, verify, verify_reference
 from snnstack.board import load_board
+from snnstack.building import Build, build_steps
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import Build, as_data, build_steps, discretised, load, run_float
 from snnstack.report.readout import accuracy, aligned, classes
+from snnstack.samples import as_data, run_float
 from tests.loihi.test_netx import gray_to_spikes
 from tests.recordings.test_nmnist import digits, network  # noqa: F401 (fixtures)
 

@@ -12,13 +12,15 @@ from snnstack.api import emulate
 from snnstack.backends.spinnaker2.numerics import NUMERICS
 from snnstack.backends.spinnaker2.reference import run_chip
 from snnstack.board import load_board
+from snnstack.building import build_steps
 from snnstack.compilers.spinnaker2.network import settled, start_of
 from snnstack.errors import ModelError, TargetError
 from snnstack.ir.nodes import IF, LIF, Affine, Conv2d, CubaLIF, Delay, Linear
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import as_data, build_steps, discretised, load
 from snnstack.quant.network import QuantizedPopulation
 from snnstack.report.readout import accuracy, aligned, classes
+from snnstack.samples import as_data
 from snnstack.trace import Spikes
 from tests.conformance.networks import _neuron, _weight, chain
 from tests.strategies import DT

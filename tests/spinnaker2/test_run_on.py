@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from snnstack.board import load_board
+from snnstack.building import build_steps
 from snnstack.cli import main
-from snnstack.pipeline import build_steps, save
+from snnstack.saving import save
 from tests.conformance.networks import EXAMPLES, accepted, events, steps_of
 from tests.conftest import ROOT
 

@@ -16,13 +16,15 @@ from snnstack.backends.spinnaker2.builder import ChipBuilder
 from snnstack.backends.spinnaker2.limits import limits_of
 from snnstack.backends.spinnaker2.run_reference import reference
 from snnstack.board import load_board
+from snnstack.building import Build, build_steps
 from snnstack.compilers.spinnaker2 import compile_chip
 from snnstack.emulators.spinnaker2 import emulate
 from snnstack.errors import ModelError
 from snnstack.ir.graph import Graph
+from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.pipeline import Build, as_data, build_steps, discretised, load
 from snnstack.report.equality import compare
+from snnstack.samples import as_data
 from tests.conformance.networks import accepted, events, spiking_graphs, steps_of
 from tests.recordings.test_nmnist import binned
 from tests.spinnaker2.interpreter import interpret

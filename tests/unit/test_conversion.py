@@ -10,12 +10,12 @@ import numpy as np
 from snnstack.backends.mcu import NUMERICS
 from snnstack.frontends.data import Data
 from snnstack.ir.step import StepGraph
-from snnstack.pipeline import run_float
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.quantise import quantise
 from snnstack.reference import run_quantized, run_steps
 from snnstack.report.conversion import Conversion, conversion, replace_by_quantised
 from snnstack.report.readout import classes, output_probes
+from snnstack.samples import run_float
 from snnstack.trace import Spikes
 from tests.conformance.networks import EXAMPLES, equal, events, steps_of
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from snnstack.board import load_board
 from snnstack.errors import ModelError
+from snnstack.integers import quantise_for
 from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
-from snnstack.pipeline import quantise_for
 from snnstack.quant.reset_now import reset_now
 from snnstack.reference import run_steps
 from snnstack.trace import Spikes

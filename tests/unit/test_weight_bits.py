@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 import pytest
 
 from snnstack.backends.mcu import numerics
 from snnstack.backends.mcu.numerics import WEIGHT_BITS
-from snnstack.board import load_board
+from snnstack.board import all_boards, load_board
 from snnstack.compilers.mcu import compile
 from snnstack.errors import TargetError
+from snnstack.integers import numerics_of, quantise_for
 from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
-from snnstack.pipeline import numerics_of
 from snnstack.quant.quantise import quantise
+from snnstack.target import target_names
 
 
 def graph(zeros: float = 0.0, n: int = 200) -> StepGraph:
@@ -66,6 +69,47 @@ def test_fewer_bits_take_less_flash() -> None:
     board = load_board("nucleo-l4r5zi")
     sizes = [compile(quantise(graph(), numerics(b)), board).memory["weights"] for b in WEIGHT_BITS]
     assert sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[1] > sizes[2]
+
+
+@pytest.mark.parametrize("target", target_names())
+def test_every_target_takes_a_width_or_says_that_it_cannot(target: str) -> None:
+    board = next(board for board in all_boards() if board.target == target)
+    levels = {}
+    for bits in range(17):
+        try:
+            network = quantise_for(graph(), board, None, "population", weight_bits=bits)
+        except TargetError as error:
+            assert f": weights of {bits} bits, " in f"{error} ".replace(" (", ", ")
+            continue
+        levels[bits] = len(np.unique(network.projections[0].synapses.weight))
+        assert levels[bits] <= 2 ** (bits + 1)  # Loihi keeps the sign of a synapse group apart
+    assert {2, 4, 8} <= levels.keys() and 16 not in levels
+    assert list(levels.values()) == sorted(set(levels.values()))
+    usual = quantise_for(graph(), board, None, "population")
+    assert len(np.unique(usual.projections[0].synapses.weight)) in levels.values()
+
+
+def test_a_file_named_like_a_function_is_no_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target package with `numerics.py` and `quantise.py` that offers neither function."""
+    folder = ModuleType("folder")
+    for name in ("numerics", "quantise"):
+        setattr(folder, name, ModuleType(f"folder.{name}"))
+    folder.NUMERICS = numerics(8)  # type: ignore[attr-defined]
+    monkeypatch.setattr("snnstack.integers.backend", lambda target: folder)
+    board = load_board("nucleo-l4r5zi")
+    assert quantise_for(graph(), board, None, weight_bits=8).numerics == numerics(8)
+    with pytest.raises(TargetError) as error:
+        quantise_for(graph(), board, None, weight_bits=4)
+    assert str(error.value) == "mcu: weights of 4 bits, it has 8 (leave the width out)"
+
+
+def test_rules_of_import_know_no_width() -> None:
+    with pytest.raises(TargetError) as error:
+        quantise_for(graph(), load_board("spinnaker2-chip"), None, "import", weight_bits=4)
+    assert str(error.value) == (
+        "spinnaker2: weights of 4 bits, the rules of import know no width "
+        "(leave out the width or the rules of import)"
+    )
 
 
 def test_other_widths_are_refused() -> None:

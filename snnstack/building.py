@@ -1,0 +1,221 @@
+"""From a model to the programs of boards: load, calibrate, quantise, compile, explain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeVar, cast
+
+from snnstack.board import Board, load_board
+from snnstack.errors import SnnstackError, TargetError, fail, raise_if_any
+from snnstack.frontends.data import Data
+from snnstack.integers import quantise_for
+from snnstack.ir.graph import Graph
+from snnstack.ir.step import StepGraph
+from snnstack.loading import discretised, load, loaded
+from snnstack.native import native_program
+from snnstack.passes.options import Options
+from snnstack.program import Program
+from snnstack.quant.calibration import measured
+from snnstack.quant.network import QuantizedNetwork
+from snnstack.quant.scales import Granularity
+from snnstack.refine import Quantise, refined
+from snnstack.report.conversion import Conversion, conversion
+from snnstack.report.readout import aligned, output_probes
+from snnstack.samples import Samples, calibration_run, real_as_spikes
+from snnstack.target import backend, compiler, emulator, offered
+from snnstack.trace import Trace
+
+_Made = TypeVar("_Made")
+
+Quality = Literal["fast", "best"]
+"""How hard the quantiser tries: see docs/quantisation.md."""
+
+
+@dataclass(frozen=True, eq=False)
+class Build:
+    """Everything on the way from a model to one board.
+
+    `network` is None for a model in the target's own units, where nothing is quantised; `graph`
+    and `steps` then are None if no graph can say what it computes.
+    """
+
+    graph: Graph | None
+    steps: StepGraph | None
+    network: QuantizedNetwork | None
+    program: Program
+    conversion: Conversion | None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A board that cannot take the network, and why."""
+
+    board: Board
+    error: SnnstackError
+
+
+def build(
+    model: str | Path | Graph,
+    board: str | Board,
+    calibrate: Samples | None = None,
+    options: Options | None = None,
+    granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
+    quality: Quality = "fast",
+) -> Build:
+    """The program of `model` on `board`; with `calibrate`, scales fitted to it and a report."""
+    board = load_board(board) if isinstance(board, str) else board
+    fixed = {"calibrate": calibrate, "weight-bits": weight_bits}
+    program = native_program(model, board, options, fixed)
+    if program is not None:
+        return Build(*loaded(model, options, needed=False), None, program, None)
+    graph = load(model, options, calibrate=calibrate)
+    return build_steps(
+        graph, discretised(graph), board, calibrate, granularity, weight_bits, quality
+    )
+
+
+def build_steps(
+    graph: Graph,
+    steps: StepGraph,
+    board: Board,
+    calibrate: Samples | None = None,
+    granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
+    quality: Quality = "fast",
+) -> Build:
+    """`build` from a graph that is loaded and discretised already."""
+    return build_all(graph, steps, [board], calibrate, granularity, weight_bits, quality)[0]
+
+
+def build_all(
+    graph: Graph,
+    steps: StepGraph,
+    boards: Sequence[Board],
+    calibrate: Samples | None = None,
+    granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
+    quality: Quality = "fast",
+) -> list[Build]:
+    """`build` for several boards: those with the same numbers are quantised and explained once.
+
+    `weight_bits` None: the width the target has of its own accord. Raises one error with the
+    problems of all boards that cannot take the network.
+    """
+    found = build_each(graph, steps, boards, calibrate, granularity, weight_bits, quality)
+    raise_refused(one for one in found if isinstance(one, Refused))
+    return [one for one in found if isinstance(one, Build)]
+
+
+def raise_refused(refused: Iterable[Refused]) -> None:
+    """All problems as one error; CapacityError if every one of them is; else nothing."""
+    errors = [one.error for one in refused]
+    kinds = {type(error) for error in errors}
+    kind = kinds.pop() if len(kinds) == 1 else TargetError
+    raise_if_any(kind, dict.fromkeys(p for error in errors for p in error.problems))
+
+
+def build_each(
+    graph: Graph,
+    steps: StepGraph,
+    boards: Sequence[Board],
+    calibrate: Samples | None = None,
+    granularity: Granularity = "neuron",
+    weight_bits: int | None = None,
+    quality: Quality = "fast",
+) -> list[Build | Refused]:
+    """As `build_all`, but a board that cannot take the network is an entry of its own."""
+    run = calibration_run(steps, real_as_spikes(graph, steps, calibrate))
+    activity = None if run is None else measured(steps, run[0].spikes, run[1])
+    source = discretised(graph, unit_gains=False) if granularity == "import" else steps
+    networks: dict[str, QuantizedNetwork | SnnstackError] = {}
+    reports: dict[str, Conversion | None] = {}
+
+    def one(board: Board) -> Build:
+        key = _numbers(board)
+        if key not in networks:
+
+            def quantised(
+                given: StepGraph, like: QuantizedNetwork | None = None
+            ) -> QuantizedNetwork:
+                return quantise_for(given, board, activity, granularity, weight_bits, like)
+
+            networks[key] = _or_error(lambda: _chosen(source, board, run, quality, quantised))
+        network = networks[key]
+        if isinstance(network, SnnstackError):
+            raise network
+        program = _calibrated(steps, compiler(board.target).compile(network, board), run)
+        return Build(graph, steps, network, program, None)
+
+    def explained(built: Build | SnnstackError, board: Board) -> Build | Refused:
+        if isinstance(built, SnnstackError):
+            return Refused(board, built)
+        key = _numbers(board)
+        if key not in reports and built.network is not None:
+            reports[key] = _explain(steps, built.network, built.program, run)
+        return replace(built, conversion=reports.get(key))
+
+    found = [_or_error(lambda board=board: one(board)) for board in boards]  # type: ignore[misc]
+    return [explained(built, board) for built, board in zip(found, boards, strict=True)]
+
+
+def _or_error(make: Callable[[], _Made]) -> _Made | SnnstackError:
+    try:
+        return make()
+    except SnnstackError as error:
+        return error
+
+
+def _numbers(board: Board) -> str:
+    """Boards with the same answer share an integer network: those of the general quantiser."""
+    own = offered(backend(board.target), "quantise")
+    return board.target if own is None else f"{board.target}/{board.name}"
+
+
+def _calibrated(steps: StepGraph, program: Program, run: tuple[Data, Trace] | None) -> Program:
+    """`program` with what its compiler fits to the spikes of every source, if there is such."""
+    own = offered(compiler(program.target), "calibrate")
+    if own is None or run is None:
+        return program
+    sources = {steps.inputs[0].name: run[0].spikes, **run[1].spikes}
+    return cast(Program, own(program, sources))
+
+
+def _chosen(
+    steps: StepGraph,
+    board: Board,
+    run: tuple[Data, Trace] | None,
+    quality: Quality,
+    quantised: Quantise,
+) -> QuantizedNetwork:
+    """The integers, quickly or the best that can be found; the latter needs data."""
+    if quality == "fast":
+        return quantised(steps, None)
+    if run is None:
+        hint = "--calibrate DATA names some"
+        raise fail(TargetError, "--quality best", "needs samples to judge by", hint)
+    return refined(steps, board, *run, quantised)
+
+
+def _explain(
+    steps: StepGraph,
+    network: QuantizedNetwork,
+    program: Program,
+    run: tuple[Data, Trace] | None,
+) -> Conversion | None:
+    from snnstack.engine.steps import run_step_graph
+
+    if run is None:
+        return None
+    probes = output_probes(program.outputs, program.fires)
+    spikes = run[0].spikes
+    emulated = emulator(program.target).emulate(program, spikes, probes=probes)
+    return conversion(steps, network, *run, aligned(emulated, spikes.steps), run_step_graph)
+
+
+def with_measured_memory(built: Build) -> Build:
+    """The same with the memory that the target's own tools make of it, where they are there."""
+    measure = offered(backend(built.program.target), "measured")
+    return built if measure is None else replace(built, program=measure(built.program))

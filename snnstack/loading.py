@@ -1,0 +1,114 @@
+"""From a model file to a checked graph and its network per time step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from snnstack.errors import ModelError, fail
+from snnstack.frontends.levels import KEY
+from snnstack.ir.graph import Graph
+from snnstack.ir.step import StepGraph
+from snnstack.native import native_graph, native_target
+from snnstack.passes.options import Options, apply_options
+from snnstack.samples import Samples
+
+CHOICES = ("reset", "reset_time", "compare", "events")
+"""What a graph's nodes have chosen; `discretised` keeps it in the settings."""
+
+
+def load(
+    model: str | Path | Graph,
+    options: Options | None = None,
+    *,
+    calibrate: Samples | None = None,
+    sample: Any = None,
+) -> Graph:
+    """The network in a model file, with `options` applied and every rule checked.
+
+    An ANN in ONNX is converted; its thresholds are balanced on `calibrate`, real samples that
+    the ANN takes. A spiking step in ONNX is compared with onnxruntime on `sample`, [step, sample,
+    ...], else on random spikes. Raises ModelError with all problems, each naming its node.
+    """
+    from snnstack.ir.check import check
+    from snnstack.passes.inline_subgraphs import inline_subgraphs
+
+    if hasattr(model, "named_modules"):
+        hint = "load it first: graph = snnstack.load(module, sample)"
+        raise fail(ModelError, type(model).__name__, "is a torch module, not a model file", hint)
+    if isinstance(model, Graph):
+        graph = model
+    else:
+        graph = _read(Path(model), options or Options(), calibrate, sample)
+    graph = apply_options(graph, options or Options())
+    check(graph)
+    return inline_subgraphs(graph)
+
+
+def _read(path: Path, options: Options, calibrate: Samples | None, sample: Any = None) -> Graph:
+    target = native_target(path)
+    if target is not None:
+        return native_graph(path, target, options)
+    if path.suffix == ".onnx":
+        from snnstack.frontends import onnx
+
+        found = onnx.read(path, options, calibrate)
+        return found if isinstance(found, Graph) else _proved(found, sample)
+    if path.is_file() and path.suffix not in (".nir", ".h5", ".hdf5"):
+        what = f"unknown kind of model file {path.suffix!r}"
+        raise fail(ModelError, str(path), what, "give a .nir or .onnx file")
+    from snnstack.frontends import nir
+
+    graph = nir.read(path)
+    return replace(graph, metadata={"name": path.stem, **graph.metadata})
+
+
+def _proved(file: Any, sample: Any) -> Graph:
+    from snnstack.agreement import proved
+    from snnstack.ir.check import check
+
+    check(file.graph)
+    return proved(file, discretised(file.graph), sample)
+
+
+def loaded(
+    model: str | Path | Graph,
+    options: Options | None,
+    needed: bool,
+    calibrate: Samples | None = None,
+) -> tuple[Graph | None, StepGraph | None]:
+    """The graph of `model` and its steps; (None, None) if it can be none and none is needed."""
+    try:
+        graph = load(model, options, calibrate=calibrate)
+    except ModelError:
+        if needed or native_target(model) is None:
+            raise
+        return None, None
+    return graph, discretised(graph)
+
+
+def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
+    """The per-step network of a loaded graph, with unit gains: what quantisation starts from.
+
+    `unit_gains` False: weights and gains as in the model, for a target's rules of import.
+    """
+    from snnstack.passes.discretise import discretise
+    from snnstack.passes.fold_gains import fold_gains
+    from snnstack.passes.prune import KEY as PRUNED
+    from snnstack.passes.prune import as_lists
+    from snnstack.passes.split_avgpool import split_avgpool
+
+    steps = discretise(split_avgpool(graph))
+    steps = fold_gains(steps) if unit_gains else steps
+    steps = as_lists(steps) if PRUNED in graph.metadata else steps
+    name = str(graph.metadata.get("name", "network"))
+    more = {KEY: dict(graph.metadata[KEY])} if KEY in graph.metadata else {}
+    return steps.with_(settings={**steps.settings, **_choices(graph), **more, "name": name})
+
+
+def _choices(graph: Graph) -> dict[str, str]:
+    """Reset, comparison and input events as the nodes have them; several are joined by commas."""
+    nodes = graph.nodes.values()
+    found = {k: {str(getattr(n, k)) for n in nodes if hasattr(n, k)} for k in CHOICES}
+    return {name: ", ".join(sorted(values)) for name, values in found.items() if values}
