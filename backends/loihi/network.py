@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from snnstack.ir.nodes import Array, Shape, node
-from snnstack.ir.step import Pool, Synapses, size
+from snnstack.ir.step import Conv, Dense, Pool, Synapses, size
 
 ChipReset = Literal["zero", "subtract"]
 """`zero` is the CUBA neuron of both generations; `subtract` needs generation 2's microcode."""
@@ -125,6 +125,22 @@ class ChipNetwork:
     def with_(self, **changes: Any) -> ChipNetwork:
         """A copy with some fields replaced."""
         return replace(self, **changes)
+
+
+def same_place(a: Connection, b: Connection) -> bool:
+    """Whether the two differ in weights only, so that those can be added entry by entry."""
+    if a is b:
+        return True
+    if (a.source, a.target, a.delay, a.pool) != (b.source, b.target, b.delay, b.pool):
+        return False
+    match a.synapses, b.synapses:
+        case Dense(), Dense():
+            return True
+        case Conv() as left, Conv() as right:
+            shape = left.weight.shape == right.weight.shape
+            names = ("in_shape", "out_shape", "stride", "padding", "dilation", "groups")
+            return shape and all(getattr(left, n) == getattr(right, n) for n in names)
+    return False
 
 
 def depths(network: ChipNetwork) -> dict[str, int]:

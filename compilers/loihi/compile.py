@@ -10,7 +10,7 @@ import numpy as np
 
 from snnstack.backends.loihi.as_graph import DT
 from snnstack.backends.loihi.limits import Limits, limits_of
-from snnstack.backends.loihi.network import ChipNetwork, Connection, Cuba, depths
+from snnstack.backends.loihi.network import ChipNetwork, Connection, Cuba, depths, same_place
 from snnstack.backends.loihi.program import Program
 from snnstack.backends.loihi.report import chip_registers
 from snnstack.backends.loihi.rules import CHIP_RULES, NETWORK_RULES
@@ -21,7 +21,7 @@ from snnstack.compilers.loihi.network import chip_network
 from snnstack.errors import ModelError, raise_if_any
 from snnstack.ir.matrix import from_matrix, matrix
 from snnstack.ir.nodes import Array, EventKind, Shape
-from snnstack.ir.step import Conv, Dense, Projection, size
+from snnstack.ir.step import Conv, Projection, size
 from snnstack.mapping.partition import Wire
 from snnstack.quant.network import QuantizedNetwork
 
@@ -127,7 +127,7 @@ def _wires(
         if stored:
             found.append(wire(_in_plane(projection, planes), stored, limits))
     while rest:
-        group = [c for c in rest if _same_geometry(c, rest[0])]
+        group = [c for c in rest if same_place(c, rest[0])]
         rest = [c for c in rest if not any(c is g for g in group)]
         found.append(wire(_in_plane(_together(group), planes), group, limits))
     return tuple(found)
@@ -145,21 +145,6 @@ def _in_plane(projection: Projection, planes: Mapping[str, Shape]) -> Projection
 def _holds(c: Connection, p: Projection) -> bool:
     same = (c.source, c.target, type(c.synapses)) == (p.source, p.target, type(p.synapses))
     return same and c.pool is p.pool
-
-
-def _same_geometry(a: Connection, b: Connection) -> bool:
-    if a is b:
-        return True
-    if (a.source, a.target, a.delay, a.pool) != (b.source, b.target, b.delay, b.pool):
-        return False
-    match a.synapses, b.synapses:
-        case Dense(), Dense():
-            return True
-        case Conv() as left, Conv() as right:
-            shape = left.weight.shape == right.weight.shape
-            names = ("in_shape", "out_shape", "stride", "padding", "dilation", "groups")
-            return shape and all(getattr(left, n) == getattr(right, n) for n in names)
-    return False
 
 
 def _together(group: Sequence[Connection]) -> Projection:

@@ -14,10 +14,10 @@ from snnstack.backends.loihi.network import Connection, Cuba
 from snnstack.backends.loihi.ranges import REGISTERS
 from snnstack.backends.loihi.registers import DECAY_ONE, THRESHOLD_SHIFT, WEIGHT_SHIFT
 from snnstack.backends.loihi.weights import Signs
-from snnstack.compilers.loihi.timing import Timing
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Sparse
+from snnstack.mapping.retime import Timing
 from snnstack.quant.network import QuantizedNetwork
 
 NAME = "constant"

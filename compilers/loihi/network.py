@@ -12,9 +12,9 @@ from snnstack.backends.loihi.limits import Limits
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Connection, Cuba
 from snnstack.backends.loihi.registers import DECAY_ONE
 from snnstack.compilers.loihi.constants import constants
-from snnstack.compilers.loihi.timing import Timing, retime
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Projection, Sparse, Synapses
+from snnstack.mapping.retime import Timing, retime
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 
 

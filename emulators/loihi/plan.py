@@ -8,13 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation, Connection, Cuba
+from snnstack.backends.loihi.network import (
+    ChipNetwork,
+    ChipPopulation,
+    Connection,
+    Cuba,
+    same_place,
+)
 from snnstack.backends.loihi.reference import DECAY_BITS, READS_ON_SPIKE, WEIGHT_SHIFT
 from snnstack.engine import plan as engine
 from snnstack.engine.order import Index
 from snnstack.engine.tables import Memory, edge, memory_order, unrolled
 from snnstack.ir.nodes import Array, Shape
-from snnstack.ir.step import Conv, Dense, Projection, Synapses, size
+from snnstack.ir.step import Projection, Synapses, size
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,24 +65,11 @@ def projections(connections: Sequence[Connection]) -> Iterator[Projection]:
     rest = list(connections)
     while rest:
         first = rest.pop(0)
-        same = [c for c in rest if _adds_up(first, c)]
+        same = [c for c in rest if same_place(first, c)]
         rest = [c for c in rest if not any(c is s for s in same)]
         weight = np.sum([c.synapses.weight for c in (first, *same)], axis=0)
         synapses: Synapses = replace(first.synapses, weight=weight)
         yield Projection(first.source, first.target, synapses, first.delay + 1, first.pool)
-
-
-def _adds_up(a: Connection, b: Connection) -> bool:
-    if (a.source, a.target, a.delay, a.pool) != (b.source, b.target, b.delay, b.pool):
-        return False
-    match a.synapses, b.synapses:
-        case Dense(), Dense():
-            return True
-        case Conv() as left, Conv() as right:
-            names = ("in_shape", "out_shape", "stride", "padding", "dilation", "groups")
-            shape = left.weight.shape == right.weight.shape
-            return shape and all(getattr(left, n) == getattr(right, n) for n in names)
-    return False
 
 
 def _narrowest(projection: Projection) -> Any:

@@ -11,12 +11,12 @@ from snnstack.backends.loihi import emit, load, quantise, reference, utilization
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Connection, Cuba
 from snnstack.board import load_board
 from snnstack.compilers.loihi import compile, compile_chip
-from snnstack.compilers.loihi.timing import retime
 from snnstack.errors import CapacityError, ModelError
 from snnstack.frontends.data import make_data
 from snnstack.ir.step import Conv, Dense, Projection, Sparse
 from snnstack.loading import discretised
 from snnstack.loading import load as load_graph
+from snnstack.mapping.retime import retime
 from snnstack.passes.options import Options
 from snnstack.reference import run_quantized
 from snnstack.report.readout import accuracy, aligned, classes
