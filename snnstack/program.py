@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -58,6 +59,30 @@ def digest(files: Mapping[str, bytes]) -> str:
         total.update(f"{name}\0{len(files[name])}\0".encode())
         total.update(files[name])
     return total.hexdigest()
+
+
+def with_manifest(
+    program: Program, files: Mapping[str, bytes], form: int, **more: Any
+) -> dict[str, bytes]:
+    """`files` of a program and their manifest: target, `form` of the directory, digests.
+
+    `more`: what a target adds, plain values, mappings or arrays.
+    """
+    manifest = {
+        "format": form,
+        "target": program.target,
+        "name": program.name,
+        "board": program.board.name,
+        "digest": digest(files),
+        "files": {name: digest({name: content}) for name, content in sorted(files.items())},
+        **more,
+    }
+    text = json.dumps(manifest, indent=2, sort_keys=True, default=_plain)
+    return {**files, MANIFEST: f"{text}\n".encode()}
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value.tolist()
 
 
 def read_directory(path: Path) -> dict[str, bytes]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from snnstack.board import Board
 from snnstack.ir.nodes import Metadata, node
 from snnstack.ir.step import Conv, Dense, Pool, Projection, Sparse, StepInput
-from snnstack.program import MANIFEST, digest
+from snnstack.program import with_manifest
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
 from snnstack.reference import run_quantized
@@ -78,14 +77,7 @@ class NetworkProgram:
 def emit(program: NetworkProgram) -> dict[str, bytes]:
     """Manifest, structure and arrays: {relative path: content}, a target's `emit`."""
     files = to_files(program, STEM)
-    manifest = {
-        "format": FORMAT,
-        "target": program.target,
-        "name": program.name,
-        "board": program.board.name,
-        "digest": digest(files),
-    }
-    return files | {MANIFEST: f"{json.dumps(manifest, indent=2, sort_keys=True)}\n".encode()}
+    return with_manifest(program, files, FORMAT)
 
 
 def load(files: Mapping[str, bytes]) -> NetworkProgram:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,7 +10,7 @@ from snnstack.backends.crossbar.coding import Coding
 from snnstack.backends.crossbar.program import Block, Cell, Converter, Program, Route
 from snnstack.backends.crossbar.programming import programming_files
 from snnstack.ir.step import Pool, StepInput
-from snnstack.program import MANIFEST, digest
+from snnstack.program import with_manifest
 from snnstack.quant.network import QuantizedPopulation
 from snnstack.serial import from_files, to_files
 
@@ -23,15 +22,7 @@ KINDS = (Program, Block, Cell, Coding, Converter, Route, Pool, StepInput, Quanti
 def emit(program: Program) -> dict[str, bytes]:
     """The programming file, the program's data and the manifest: {relative path: content}."""
     files = programming_files(program) | to_files(program, STEM)
-    manifest = {
-        "format": FORMAT,
-        "target": program.target,
-        "name": program.name,
-        "board": program.board.name,
-        "digest": digest(files),
-        "files": {name: digest({name: content}) for name, content in sorted(files.items())},
-    }
-    return files | {MANIFEST: f"{json.dumps(manifest, indent=2, sort_keys=True)}\n".encode()}
+    return with_manifest(program, files, FORMAT)
 
 
 def load(files: Mapping[str, bytes]) -> Program:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from snnstack.backends.loihi.limits import limits_of
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Connection, Cuba, SigmaDelta
 from snnstack.backends.loihi.program import CoreImage, Placement, Program
 from snnstack.ir.step import Conv, Dense, Pool, Sparse
-from snnstack.program import MANIFEST, digest
+from snnstack.program import with_manifest
 from snnstack.serial import from_files, to_files
 
 FORMAT = 1
@@ -34,7 +33,7 @@ KINDS = (
 def emit(program: Program) -> dict[str, bytes]:
     """The program's data and the manifest: {relative path: content}."""
     files = to_files(program, STEM)
-    return files | {MANIFEST: _json(_manifest(program, files))}
+    return with_manifest(program, files, FORMAT, **_about(program))
 
 
 def load(files: Mapping[str, bytes]) -> Program:
@@ -61,15 +60,10 @@ def utilization(program: Program) -> dict[str, tuple[int, int]]:
     return {"cores": (len(program.cores), limits.cores), **fullest}
 
 
-def _manifest(program: Program, files: Mapping[str, bytes]) -> dict[str, Any]:
+def _about(program: Program) -> dict[str, Any]:
     network = program.network
     return {
-        "format": FORMAT,
-        "target": program.target,
-        "name": program.name,
-        "board": program.board.name,
         "generation": network.generation,
-        "digest": digest(files),
         "dt_s": program.dt,
         "settings": program.settings,
         "input": {"name": network.input.name, "shape": network.input.shape},
@@ -77,14 +71,4 @@ def _manifest(program: Program, files: Mapping[str, bytes]) -> dict[str, Any]:
         "outputs": program.outputs,
         "lag": dict(program.lag),
         "cores": len(program.cores),
-        "files": {name: digest({name: content}) for name, content in sorted(files.items())},
     }
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    text = json.dumps(value, indent=2, sort_keys=True, default=_plain)
-    return f"{text}\n".encode()
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value.tolist()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ from snnstack.backends.mcu.program import (
     SparseTable,
 )
 from snnstack.ir.step import Pool
-from snnstack.program import MANIFEST, digest
+from snnstack.program import with_manifest
 from snnstack.serial import from_files, to_files
 
 FORMAT = 1
@@ -32,7 +31,7 @@ def emit(program: Program) -> dict[str, bytes]:
     """The C99 project, the program's data and the manifest: {relative path: content}."""
     project = emit_project(program)
     files = project | package_files(program, project) | to_files(program, STEM)
-    return files | {MANIFEST: _json(_manifest(program, files))}
+    return with_manifest(program, files, FORMAT, **_about(program))
 
 
 def load(files: Mapping[str, bytes]) -> Program:
@@ -51,13 +50,8 @@ def utilization(program: Program) -> dict[str, tuple[int, int]]:
     }
 
 
-def _manifest(program: Program, files: Mapping[str, bytes]) -> dict[str, Any]:
+def _about(program: Program) -> dict[str, Any]:
     return {
-        "format": FORMAT,
-        "target": program.target,
-        "name": program.name,
-        "board": program.board.name,
-        "digest": digest(files),
         "dt_s": program.dt,
         "settings": program.settings,
         "input": {
@@ -71,7 +65,6 @@ def _manifest(program: Program, files: Mapping[str, bytes]) -> dict[str, Any]:
         "memory_bytes": program.memory,
         "memory_region": data_region(program.board, program.memory["ram"]).name,
         "memory_basis": program.memory_basis or "code and stack are upper bounds",
-        "files": {name: digest({name: content}) for name, content in sorted(files.items())},
     }
 
 
@@ -88,12 +81,3 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "from": [f"{route.source} ({route.delay} steps later)" for route in layer.routes],
         "form": [route.form for route in layer.routes],
     }
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    text = json.dumps(value, indent=2, sort_keys=True, default=_plain)
-    return f"{text}\n".encode()
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value.tolist()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +18,7 @@ from snnstack.backends.spinnaker2.program import Element, Kernel, Program, Routi
 from snnstack.backends.spinnaker2.sdk import sdk_files
 from snnstack.backends.spinnaker2.timing import busiest, expected, tick_s
 from snnstack.ir.step import Conv, Dense, Pool, Sparse
-from snnstack.program import MANIFEST, digest
+from snnstack.program import with_manifest
 from snnstack.serial import from_files, to_files
 
 FORMAT = 1
@@ -51,7 +50,7 @@ def emit(program: Program) -> dict[str, bytes]:
     files = to_files(program, STEM) | sources()
     if limits_of(program.board).count <= SDK_CHIPS:
         files |= sdk_files(program)
-    return files | {MANIFEST: _json(_manifest(program, files))}
+    return with_manifest(program, files, FORMAT, **_about(program))
 
 
 def load(files: Mapping[str, bytes]) -> Program:
@@ -91,14 +90,9 @@ def utilization(program: Program) -> dict[str, tuple[int, int]]:
     }
 
 
-def _manifest(program: Program, files: Mapping[str, bytes]) -> dict[str, Any]:
+def _about(program: Program) -> dict[str, Any]:
     network = program.network
     return {
-        "format": FORMAT,
-        "target": program.target,
-        "name": program.name,
-        "board": program.board.name,
-        "digest": digest(files),
         "dt_s": program.dt,
         "settings": program.settings,
         "input": {"name": network.input.name, "shape": network.input.shape},
@@ -109,14 +103,4 @@ def _manifest(program: Program, files: Mapping[str, bytes]) -> dict[str, Any]:
         "outputs": program.outputs,
         "lag": dict(program.lag),
         "elements": len(program.elements),
-        "files": {name: digest({name: content}) for name, content in sorted(files.items())},
     }
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    text = json.dumps(value, indent=2, sort_keys=True, default=_plain)
-    return f"{text}\n".encode()
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value.tolist()
