@@ -14,6 +14,7 @@ from snnstack.backends.crossbar.numerics import MOST
 from snnstack.backends.crossbar.program import Program
 from snnstack.board import Board
 from snnstack.errors import Problem
+from snnstack.quant.common_rules import one_input, silent_sources
 from snnstack.quant.network import QuantizedNetwork
 
 HINT = "choose a larger board"
@@ -21,19 +22,12 @@ HINT = "choose a larger board"
 
 def the_network_has_one_input(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """The network has exactly one input."""
-    names = ", ".join(port.name for port in network.inputs)
-    if len(network.inputs) != 1:
-        what = f"{len(network.inputs)} inputs ({names}), the chip takes 1"
-        yield Problem("network", what, "join them into one input")
+    yield from one_input(network, "the chip takes 1")
 
 
 def sources_fire(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """Only populations that fire drive rows; a non-spiking one is a result."""
-    silent = {p.name for p in network.populations if p.threshold is None}
-    for projection in network.projections:
-        if projection.source in silent:
-            what = f"does not fire but feeds {projection.target}"
-            yield Problem(projection.source, what, "rows take spikes and counts, not values")
+    yield from silent_sources(network, "rows take spikes and counts, not values")
 
 
 def weights_fit_their_cells(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from snnstack.backends.loihi.weights import WEIGHT_LIMIT
 from snnstack.board import Board
 from snnstack.errors import Problem
 from snnstack.ir.step import Conv, StepGraph
+from snnstack.quant.common_rules import one_input, silent_sources
 from snnstack.quant.network import QuantizedNetwork
 
 UNIT = 1 << WEIGHT_SHIFT
@@ -25,20 +26,14 @@ def the_network_has_one_input(
     network: StepGraph | QuantizedNetwork, board: Board
 ) -> Iterator[Problem]:
     """The network has exactly one input."""
-    names = ", ".join(port.name for port in network.inputs)
-    if len(network.inputs) != 1:
-        what = f"{len(network.inputs)} inputs ({names}), programs for Loihi have 1"
-        yield Problem("network", what, "join them into one input")
+    yield from one_input(network, "programs for Loihi have 1")
 
 
 def sources_fire(network: StepGraph | QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """Only populations that fire send anything to others; a non-spiking one is a result."""
-    silent = {p.name for p in network.populations if p.threshold is None}
-    for projection in network.projections:
-        if projection.source in silent:
-            what = f"does not fire but feeds {projection.target}"
-            hint = "build a sigma-delta population for graded events (generation 2)"
-            yield Problem(projection.source, what, hint)
+    yield from silent_sources(
+        network, "build a sigma-delta population for graded events (generation 2)"
+    )
 
 
 def reset_is_to_zero_or_by_subtraction(

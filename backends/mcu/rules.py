@@ -8,6 +8,7 @@ from snnstack.backends.mcu.hardware import data_region, memory_bytes
 from snnstack.backends.mcu.program import Program
 from snnstack.board import Board
 from snnstack.errors import Problem
+from snnstack.quant.common_rules import one_input, silent_sources
 from snnstack.quant.network import QuantizedNetwork
 
 MOST_NEURONS = 1 << 22
@@ -16,19 +17,12 @@ MOST_NEURONS = 1 << 22
 
 def the_network_has_one_input(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """The network has exactly one input."""
-    names = ", ".join(port.name for port in network.inputs)
-    if len(network.inputs) != 1:
-        what = f"{len(network.inputs)} inputs ({names}), the firmware takes 1"
-        yield Problem("network", what, "join them into one input")
+    yield from one_input(network, "the firmware takes 1")
 
 
 def sources_fire(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """Only populations that fire send anything to others; a non-spiking one is a result."""
-    silent = {p.name for p in network.populations if p.threshold is None}
-    for projection in network.projections:
-        if projection.source in silent:
-            what = f"does not fire but feeds {projection.target}"
-            yield Problem(projection.source, what, "graded events are not supported on this target")
+    yield from silent_sources(network, "graded events are not supported on this target")
 
 
 def populations_are_small_enough(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:

@@ -16,6 +16,7 @@ from snnstack.backends.spinnaker2.words import has_delays, weight_limit
 from snnstack.board import Board
 from snnstack.errors import Problem
 from snnstack.ir.step import Conv, StepGraph
+from snnstack.quant.common_rules import one_input, silent_sources
 from snnstack.quant.network import QuantizedNetwork
 
 
@@ -23,18 +24,12 @@ def the_network_has_one_input(
     network: StepGraph | QuantizedNetwork, board: Board
 ) -> Iterator[Problem]:
     """The network has exactly one input."""
-    names = ", ".join(port.name for port in network.inputs)
-    if len(network.inputs) != 1:
-        what = f"{len(network.inputs)} inputs ({names}), programs for SpiNNaker 2 have 1"
-        yield Problem("network", what, "join them into one input")
+    yield from one_input(network, "programs for SpiNNaker 2 have 1")
 
 
 def sources_fire(network: StepGraph | QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """Only populations that fire send anything to others; a non-spiking one is a result."""
-    silent = {p.name for p in network.populations if p.threshold is None}
-    for projection in network.projections:
-        if projection.source in silent:
-            yield Problem(projection.source, f"does not fire but feeds {projection.target}")
+    yield from silent_sources(network)
 
 
 def neurons_have_no_refractory_period(

@@ -1,0 +1,26 @@
+"""Limits that several targets share; each target's rule says them in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from snnstack.errors import Problem
+from snnstack.ir.step import StepGraph
+from snnstack.quant.network import QuantizedNetwork
+
+
+def one_input(network: StepGraph | QuantizedNetwork, taken: str) -> Iterator[Problem]:
+    """Several inputs, or none. `taken`: who takes one, e.g. "the chip takes 1"."""
+    names = ", ".join(port.name for port in network.inputs)
+    if len(network.inputs) != 1:
+        what = f"{len(network.inputs)} inputs ({names}), {taken}"
+        yield Problem("network", what, "join them into one input")
+
+
+def silent_sources(network: StepGraph | QuantizedNetwork, hint: str = "") -> Iterator[Problem]:
+    """Populations without a threshold that feed others."""
+    silent = {p.name for p in network.populations if p.threshold is None}
+    for projection in network.projections:
+        if projection.source in silent:
+            what = f"does not fire but feeds {projection.target}"
+            yield Problem(projection.source, what, hint)
