@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.backends.crossbar.check import program_problems
+from snnstack.backends.crossbar.numerics import NUMERICS
 from snnstack.backends.crossbar.program import Program
 from snnstack.emulators.crossbar.chip import drawn_chip, ideal_chip
 from snnstack.emulators.crossbar.flat import Flat, Room, flatten, ordered_tiles, room
 from snnstack.emulators.crossbar.reads import NUMBERS, Physics, Reads
 from snnstack.emulators.crossbar.sample import Counted, Elements, Events, States
-from snnstack.engine.check import plan_problems, spikes_problems
+from snnstack.engine.check import plan_problems, port_problems
 from snnstack.engine.plan import IntegerNeurons, LayerPlan, NetworkPlan
 from snnstack.errors import DataError, ModelError, Problem, TargetError, raise_if_any
 from snnstack.quant.network import QuantizedPopulation
@@ -47,21 +48,12 @@ def emulate(
     currents.
     """
     raise_if_any(TargetError, program_problems(program))
-    raise_if_any(DataError, input_problems(program, spikes))
+    port = program.input
+    raise_if_any(DataError, port_problems(port.name, port.shape, port.max_count, spikes))
     raise_if_any(ModelError, _probe_problems(program, probes))
     flat = flatten(program)
     chip = ideal_chip(program, flat) if seed is None else drawn_chip(program, seed)
     return run_chip(program, flat, chip, spikes, probes, threads)
-
-
-def input_problems(program: Program, spikes: Spikes) -> Iterator[Problem]:
-    """What is wrong with `spikes` as input of `program`."""
-    port = program.input
-    yield from spikes_problems(port.name, spikes, port.shape)
-    highest = 0 if spikes.counts is None else int(spikes.counts.max(initial=0))
-    if highest > port.max_count:
-        what = f"an element has {highest} spikes in one step, the program allows {port.max_count}"
-        yield Problem(port.name, what)
 
 
 def _probe_problems(program: Program, probes: Sequence[tuple[str, str]]) -> Iterator[Problem]:
@@ -137,6 +129,8 @@ def _layer(p: QuantizedPopulation) -> LayerPlan:
         subtract=p.reset == "subtract",
         ge=p.compare == "ge",
         refractory=p.refractory,
+        current_max=NUMERICS.current_max,
+        state_max=NUMERICS.state_max,
         resets=p.reset != "none",
         reset_time=p.reset_time,
     )

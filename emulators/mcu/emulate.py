@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.program import ConvTable, DenseTable, Layer, Program, Route, SparseTable
 from snnstack.engine import plan as engine
-from snnstack.engine.check import spikes_problems
+from snnstack.engine.check import port_problems
 from snnstack.engine.order import Index, channel_last, in_c_order, pool_map, renumbered
-from snnstack.errors import DataError, Problem, raise_if_any
+from snnstack.errors import DataError, raise_if_any
 from snnstack.ir.step import size
 from snnstack.trace import Spikes, Trace
 
@@ -32,7 +32,8 @@ def emulate(
     """
     from snnstack.engine.batch import run
 
-    raise_if_any(DataError, input_problems(program, spikes))
+    port = program.input
+    raise_if_any(DataError, port_problems(port.name, port.shape, port.max_count, spikes))
     memory = {layer.name: _index(layer.shape, layer.order) for layer in program.layers}
     shapes = {layer.name: layer.shape for layer in program.layers}
     entry = _index(program.input.shape, program.input.order)
@@ -52,16 +53,6 @@ def plan(program: Program) -> engine.NetworkPlan:
         for layer in program.layers
     )
     return engine.NetworkPlan((size(program.input.shape),), layers)
-
-
-def input_problems(program: Program, spikes: Spikes) -> Iterator[Problem]:
-    """What is wrong with `spikes` as input of `program`."""
-    port = program.input
-    yield from spikes_problems(port.name, spikes, port.shape)
-    highest = 0 if spikes.counts is None else int(spikes.counts.max(initial=0))
-    if highest > port.max_count:
-        what = f"an element has {highest} spikes in one step, the program allows {port.max_count}"
-        yield Problem(port.name, what)
 
 
 def _index(shape: tuple[int, ...], order: str) -> Index | None:

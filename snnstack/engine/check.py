@@ -93,6 +93,17 @@ def spikes_problems(
         yield Problem(where, f"has {len(each)} {name} for {len(spikes.indices)} events")
 
 
+def port_problems(
+    name: str, shape: tuple[int, ...], max_count: int, spikes: Spikes
+) -> Iterator[Problem]:
+    """Spikes that do not fit a program's input: its shape, and `max_count` a step and element."""
+    yield from spikes_problems(name, spikes, shape)
+    highest = 0 if spikes.counts is None else int(spikes.counts.max(initial=0))
+    if highest > max_count:
+        what = f"an element has {highest} spikes in one step, the program allows {max_count}"
+        yield Problem(name, what)
+
+
 def _neuron_problems(layer: LayerPlan) -> Iterator[Problem]:
     neurons = layer.neurons
     for name in PARAMETERS:
