@@ -49,6 +49,22 @@ def decode(raw: object, kind: type[_Struct], where: str, hints: Hints | None = N
         raise TargetError(found or (Problem(where, _lower(str(error))),)) from error
 
 
+def plain_value(text: str) -> bool | int | float | str:
+    """What a file would hold for a word of the command line.
+
+    >>> [plain_value(word) for word in ("true", "6", "2.5", "fast")]
+    [True, 6, 2.5, 'fast']
+    """
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 def _problems(raw: object, kind: Any, where: str, hints: Hints) -> Iterator[Problem]:
     """Everything wrong in `raw`, one problem for each key or entry of a table."""
     if not isinstance(raw, Mapping):

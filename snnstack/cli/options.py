@@ -52,25 +52,14 @@ def with_figures(board: str, figures: tuple[str, ...]) -> str | Board:
     """The board called `board`, with what `--set` says; its name where nothing is said."""
     from snnstack.board import load_board, with_values
     from snnstack.errors import Problem, TargetError, raise_if_any
+    from snnstack.typed_toml import plain_value
 
     wrong = [text for text in figures if "=" not in text]
     hint = "give NAME=VALUE"
     raise_if_any(TargetError, (Problem(f"--set {t}", "names no value", hint) for t in wrong))
     pairs = dict(text.split("=", 1) for text in figures)
-    values = {name: _plain_value(value) for name, value in pairs.items()}
+    values = {name: plain_value(value) for name, value in pairs.items()}
     return with_values(load_board(board), values) if values else board
-
-
-def _plain_value(text: str) -> bool | int | float | str:
-    """What a TOML file would read: true, 6, 2.5, or text."""
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 class _Positive(click.ParamType):  # type: ignore[type-arg, unused-ignore]

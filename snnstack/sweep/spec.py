@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from snnstack.board import load_board
 from snnstack.errors import DataError, Problem, SnnstackError, fail, raise_if_any
+from snnstack.typed_toml import plain_value
 
 Value = str | int | float | bool
 Point = dict[str, Value]
@@ -204,15 +205,4 @@ def parse_axis(text: str) -> tuple[str, list[Value]]:
         if not 0 <= last - first < MOST_POINTS:
             raise fail(DataError, f"--vary {text}", "is an empty or a far too long range", HINT)
         return name, list(range(first, last + 1))
-    return name, [_value(part) for part in values.split(",")]
-
-
-def _value(text: str) -> Value:
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return name, [plain_value(part) for part in values.split(",")]
