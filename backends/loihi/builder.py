@@ -29,10 +29,10 @@ from snnstack.backends.loihi.network import (
 )
 from snnstack.backends.loihi.ranges import outside, register, weight_outside
 from snnstack.backends.loihi.weights import Signs, effective
-from snnstack.errors import ModelError, Problem, raise_if_any
-from snnstack.ir.given import as_conv, as_matrix, integers, pair, pooling, split_by_delay
+from snnstack.ir.draft import Draft, Geometry
+from snnstack.ir.given import integers, split_by_delay
 from snnstack.ir.nodes import Array, Shape
-from snnstack.ir.step import Pool, Synapses, size
+from snnstack.ir.step import Pool, Synapses
 from snnstack.trace import Spikes, Trace
 
 Convention = Literal["lava", "chip"]
@@ -57,20 +57,20 @@ class ChipBuilder:
 
     def __init__(self, generation: Literal[1, 2] = 2) -> None:
         self._generation: Literal[1, 2] = generation
+        self._draft = Draft()
         self._inputs: list[ChipInput] = []
         self._populations: list[ChipPopulation] = []
         self._connections: list[Connection] = []
         self._outputs: tuple[str, ...] = ()
-        self._problems: list[Problem] = []
         if generation not in (1, 2):
-            self._note("generation", f"it is {generation!r}; there are 1 and 2")
+            self._draft.note("generation", f"it is {generation!r}; there are 1 and 2")
 
     def input(self, name: str, shape: int | Shape, *, graded: bool = False) -> Self:
         """Where events enter; `graded` events carry signed integers (generation 2)."""
-        self._name(name)
+        shape = self._draft.input(name, shape)
         if graded:
             self._second(name, "graded input events")
-        self._inputs.append(ChipInput(name, _shape(shape), graded))
+        self._inputs.append(ChipInput(name, shape, graded))
         return self
 
     def population(
@@ -93,22 +93,21 @@ class ChipBuilder:
         threshold is `vth_mant << 6`; None: never fires, the membrane is the result.
         `bias_mant` -4096..4095, `bias_exp` 0..7. `refractory` 1..64 steps, 1 is none.
         """
-        self._name(name)
-        shape = _shape(shape)
+        shape = self._draft.population(name, shape)
 
         def value(register_name: str, given: Any) -> Array:
-            return register(name, register_name, given, shape, self._problems)
+            return register(name, register_name, given, shape, self._draft.problems)
 
         if convention not in ("lava", "chip"):
-            self._note(name, f"convention is {convention!r}; there are 'lava' and 'chip'")
+            self._draft.note(name, f"convention is {convention!r}; there are 'lava' and 'chip'")
         if reset not in ("zero", "subtract"):
-            self._note(name, f"reset is {reset!r}; there are 'zero' and 'subtract'")
+            self._draft.note(name, f"reset is {reset!r}; there are 'zero' and 'subtract'")
         elif reset == "subtract":
             self._second(name, "reset by subtraction")
         lava = convention == "lava"
         threshold = None if vth_mant is None else value("vth_mant", vth_mant) << 6
         exponent = np.clip(value("bias_exp", bias_exp), 0, 7)
-        self._problems += outside(name, "refractory", refractory)
+        self._draft.problems += outside(name, "refractory", refractory)
         self._populations.append(
             Cuba(
                 name,
@@ -139,20 +138,19 @@ class ChipBuilder:
         State, threshold and bias are held times `2**(spike_exp + state_exp)`; what is sent is
         the change of the activation `>> state_exp`.
         """
-        self._name(name)
+        shape = self._draft.population(name, shape)
         self._second(name, "sigma-delta neurons")
-        shape = _shape(shape)
-        self._problems += outside(name, "spike_exp", spike_exp)
-        self._problems += outside(name, "state_exp", state_exp)
+        self._draft.problems += outside(name, "spike_exp", spike_exp)
+        self._draft.problems += outside(name, "state_exp", state_exp)
         if activation not in ("relu", "none"):
-            self._note(name, f"activation is {activation!r}; there are 'relu' and 'none'")
+            self._draft.note(name, f"activation is {activation!r}; there are 'relu' and 'none'")
         one = 1 << int(np.clip(spike_exp + state_exp, 0, 14))
         scaled = {
-            key: integers(name, key, given, self._problems) * one
+            key: integers(name, key, given, self._draft.problems) * one
             for key, given in (("vth", vth), ("bias", bias))
         }
-        threshold = register(name, "vth", scaled["vth"], shape, self._problems)
-        offset = register(name, "bias", scaled["bias"], shape, self._problems)
+        threshold = register(name, "vth", scaled["vth"], shape, self._draft.problems)
+        offset = register(name, "bias", scaled["bias"], shape, self._draft.problems)
         self._populations.append(
             SigmaDelta(name, shape, offset, threshold, int(state_exp), activation)
         )
@@ -178,15 +176,10 @@ class ChipBuilder:
         as in Lava. `delay` 0..62: one, or one per synapse as [target, source]. `pool`: sum
         over windows of this size before the weights.
         """
-        where = f"{source} -> {target}"
-        sizes = self._size(where, source), self._size(where, target)
-        if None in sizes:
-            return self
-        pooled = self._pool(where, source, pool)
-        n_source = sizes[0] if pooled is None else size(pooled.out_shape)
-        found = as_matrix(where, weight, (sizes[1] or 0, n_source or 0), self._problems)
+        found = self._draft.matrix(source, target, weight, pool)
         if found is not None:
-            self._add(source, target, found, _Format(bits, exponent, signs), delay, pooled)
+            synapses, pooled = found
+            self._add(source, target, synapses, _Format(bits, exponent, signs), delay, pooled)
         return self
 
     def conv(
@@ -209,15 +202,11 @@ class ChipBuilder:
 
         `weight` [C_out, C_in / groups, K_y, K_x]. `delay`: one, or one per input channel.
         """
-        where = f"{source} -> {target}"
-        if None in (self._size(where, source), self._size(where, target)):
-            return self
-        pooled = self._pool(where, source, pool)
-        shapes = pooled.out_shape if pooled else self._shape_of(source), self._shape_of(target)
-        geometry = pair(stride), pair(padding), pair(dilation)
-        found = as_conv(where, weight, shapes, geometry, groups, self._problems)
+        geometry = Geometry(stride, padding, dilation)
+        found = self._draft.convolution(source, target, weight, geometry, groups, pool)
         if found is not None:
-            self._add(source, target, found, _Format(bits, exponent, signs), delay, pooled)
+            synapses, pooled = found
+            self._add(source, target, synapses, _Format(bits, exponent, signs), delay, pooled)
         return self
 
     def output(self, *names: str) -> Self:
@@ -227,18 +216,7 @@ class ChipBuilder:
 
     def build(self) -> ChipNetwork:
         """The network. ModelError with every value that does not fit, never only the first."""
-        problems = list(self._problems)
-        if len(self._inputs) != 1:
-            problems.append(Problem("network", f"it has {len(self._inputs)} inputs, not one"))
-        if not self._populations:
-            problems.append(Problem("network", "it has no population"))
-        known = {p.name for p in self._populations}
-        problems += [
-            Problem(name, "it is an output but not a population")
-            for name in self._outputs
-            if name not in known
-        ]
-        raise_if_any(ModelError, problems)
+        self._draft.check(self._outputs)
         return ChipNetwork(
             self._generation,
             self._inputs[0],
@@ -264,7 +242,7 @@ class ChipBuilder:
         steps = integers(where, "delay", delay, found)
         found += outside(where, "delay", steps)
         parts = split_by_delay(where, stored, steps, found)
-        self._problems += found
+        self._draft.problems += found
         if found:
             return
         for wait, part in parts:
@@ -274,34 +252,9 @@ class ChipBuilder:
                 Connection(source, target, part, wait, pool, given.bits, given.exponent, signs)
             )
 
-    def _name(self, name: str) -> None:
-        taken = {p.name for p in (*self._inputs, *self._populations)}
-        if name in taken:
-            self._note(name, "there are two of this name", "rename one")
-
-    def _note(self, where: str, what: str, hint: str = "") -> None:
-        self._problems.append(Problem(where, what, hint))
-
     def _second(self, where: str, what: str) -> None:
         if self._generation == 1:
-            self._note(where, f"generation 1 has no {what}", "build for generation 2")
-
-    def _pool(self, where: str, source: str, given: int | tuple[int, int] | None) -> Pool | None:
-        return (
-            None
-            if given is None
-            else pooling(where, self._shape_of(source), pair(given), self._problems)
-        )
-
-    def _shape_of(self, name: str) -> Shape:
-        return next(p.shape for p in (*self._inputs, *self._populations) if p.name == name)
-
-    def _size(self, where: str, name: str) -> int | None:
-        for p in (*self._inputs, *self._populations):
-            if p.name == name:
-                return size(p.shape)
-        self._note(where, f"there is no '{name}' yet", "add populations before connections")
-        return None
+            self._draft.note(where, f"generation 1 has no {what}", "build for generation 2")
 
 
 def replay(
@@ -318,7 +271,3 @@ def replay(
     from snnstack.backends.loihi.reference import run_chip
 
     return run_chip(network, spikes, probes)
-
-
-def _shape(shape: int | Shape) -> Shape:
-    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))

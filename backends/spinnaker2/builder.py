@@ -28,7 +28,8 @@ from snnstack.backends.spinnaker2.network import (
 )
 from snnstack.backends.spinnaker2.rules import CHIP_RULES
 from snnstack.errors import ModelError, Problem, raise_if_any
-from snnstack.ir.given import as_conv, as_matrix, integers, pair, pooling, split_by_delay
+from snnstack.ir.draft import Draft, Geometry
+from snnstack.ir.given import integers, split_by_delay
 from snnstack.ir.nodes import Array, Shape
 from snnstack.ir.step import Pool, Sparse, Synapses, size
 from snnstack.trace import Spikes, Trace
@@ -51,16 +52,15 @@ class ChipBuilder:
     """
 
     def __init__(self) -> None:
+        self._draft = Draft()
         self._inputs: list[ChipInput] = []
         self._populations: list[ChipPopulation] = []
         self._connections: list[Connection] = []
         self._outputs: tuple[str, ...] = ()
-        self._problems: list[Problem] = []
 
     def input(self, name: str, shape: int | Shape) -> Self:
         """Where events enter: spike sources whose event of step t is sent in step t."""
-        self._name(name)
-        self._inputs.append(ChipInput(name, _shape(shape)))
+        self._inputs.append(ChipInput(name, self._draft.input(name, shape)))
         return self
 
     def population(
@@ -84,23 +84,22 @@ class ChipBuilder:
         the result. `exc_decay`, `inh_decay`: needed by `lif_curr_exp*`, and only there.
         `reset`: "v_reset" ("reset_to_v_reset") or "subtract" ("reset_by_subtraction").
         """
-        self._name(name)
-        shape = _shape(shape)
+        shape = self._draft.population(name, shape)
 
         def value(key: str, given: Any) -> Array:
             return self._real(name, key, given, shape)
 
         if application not in get_args(Application):
             known = ", ".join(get_args(Application))
-            self._note(name, f"application is {application!r}; there are {known}")
+            self._draft.note(name, f"application is {application!r}; there are {known}")
         if reset not in RESETS:
-            self._note(name, f"reset is {reset!r}; there are 'v_reset' and 'subtract'")
+            self._draft.note(name, f"reset is {reset!r}; there are 'v_reset' and 'subtract'")
         currents = str(application).startswith("lif_curr_exp")
         for key, given in (("exc_decay", exc_decay), ("inh_decay", inh_decay)):
             if currents and given is None:
-                self._note(name, f"{application} needs {key}")
+                self._draft.note(name, f"{application} needs {key}")
             elif not currents and given is not None:
-                self._note(name, f"{application} has no {key}", "use lif_curr_exp")
+                self._draft.note(name, f"{application} has no {key}", "use lif_curr_exp")
         self._populations.append(
             ChipPopulation(
                 name=name,
@@ -132,15 +131,10 @@ class ChipBuilder:
         A spike of step t arrives in step t + 1 + delay. `delay`: one, or one per synapse as
         [target, source]. `pool`: sum over windows of this size before the weights.
         """
-        where = f"{source} -> {target}"
-        sizes = self._size(where, source), self._size(where, target)
-        if None in sizes:
-            return self
-        pooled = self._pool(where, source, pool)
-        n_source = sizes[0] if pooled is None else size(pooled.out_shape)
-        found = as_matrix(where, weight, (sizes[1] or 0, n_source or 0), self._problems)
+        found = self._draft.matrix(source, target, weight, pool)
         if found is not None:
-            self._add(source, target, _narrow(found), delay, pooled)
+            synapses, pooled = found
+            self._add(source, target, _narrow(synapses), delay, pooled)
         return self
 
     def connect_list(self, source: str, target: str, connections: Any) -> Self:
@@ -149,19 +143,20 @@ class ChipBuilder:
         Rows with the same two neurons and the same delay add up.
         """
         where = f"{source} -> {target}"
-        n_source, n_target = self._size(where, source), self._size(where, target)
-        if n_source is None or n_target is None:
+        sizes = self._draft.sizes(source, target)
+        if sizes is None:
             return self
-        rows = integers(where, "a connection", np.asarray(connections), self._problems)
+        n_source, n_target = sizes
+        rows = integers(where, "a connection", np.asarray(connections), self._draft.problems)
         rows = rows.reshape(-1, 4) if rows.size % 4 == 0 else rows
         if rows.ndim != 2 or rows.shape[1] != 4:
-            self._note(where, f"connections have shape {list(rows.shape)}, not [n, 4]")
+            self._draft.note(where, f"connections have shape {list(rows.shape)}, not [n, 4]")
             return self
         for column, most in ((0, n_source), (1, n_target)):
             wrong = rows[(rows[:, column] < 0) | (rows[:, column] >= most), column]
             if len(wrong):
                 side = ("source", "target")[column]
-                self._note(where, f"there is no {side} neuron {wrong[0]}, only 0..{most - 1}")
+                self._draft.note(where, f"there is no {side} neuron {wrong[0]}, only 0..{most - 1}")
                 return self
         for delay in np.unique(rows[:, 3]):
             part = rows[rows[:, 3] == delay]
@@ -186,15 +181,11 @@ class ChipBuilder:
         `weight` [C_out, C_in / groups, K_y, K_x]. `delay`: one, or one per input channel.
         `pool`: sum over windows of this size before the weights.
         """
-        where = f"{source} -> {target}"
-        if None in (self._size(where, source), self._size(where, target)):
-            return self
-        pooled = self._pool(where, source, pool)
-        shapes = pooled.out_shape if pooled else self._shape_of(source), self._shape_of(target)
-        geometry = pair(stride), pair(padding), pair(dilation)
-        found = as_conv(where, weight, shapes, geometry, groups, self._problems)
+        geometry = Geometry(stride, padding, dilation)
+        found = self._draft.convolution(source, target, weight, geometry, groups, pool)
         if found is not None:
-            self._add(source, target, found, delay, pooled)
+            synapses, pooled = found
+            self._add(source, target, synapses, delay, pooled)
         return self
 
     def output(self, *names: str) -> Self:
@@ -204,18 +195,7 @@ class ChipBuilder:
 
     def build(self) -> ChipNetwork:
         """The network. ModelError with every value that does not fit, never only the first."""
-        problems = list(self._problems)
-        if len(self._inputs) != 1:
-            problems.append(Problem("network", f"it has {len(self._inputs)} inputs, not one"))
-        if not self._populations:
-            problems.append(Problem("network", "it has no population"))
-        known = {p.name for p in self._populations}
-        problems += [
-            Problem(name, "it is an output but not a population")
-            for name in self._outputs
-            if name not in known
-        ]
-        raise_if_any(ModelError, problems)
+        self._draft.check(self._outputs)
         network = ChipNetwork(
             self._inputs[0],
             tuple(self._populations),
@@ -232,7 +212,7 @@ class ChipBuilder:
         found: list[Problem] = []
         steps = integers(where, "delay", delay, found)
         parts = split_by_delay(where, synapses, steps, found)
-        self._problems += found
+        self._draft.problems += found
         if not found:
             self._connections += [Connection(source, target, p, d, pool) for d, p in parts]
 
@@ -240,44 +220,19 @@ class ChipBuilder:
         """`given` for every neuron: float32 [n], finite."""
         array = np.asarray(given)
         if array.dtype.kind not in "biuf":
-            self._note(where, f"{key} is {array.dtype}, not a number")
+            self._draft.note(where, f"{key} is {array.dtype}, not a number")
             return np.zeros(size(shape), dtype=np.float32)
         array = array.astype(np.float32)
         if not np.isfinite(array).all():
-            self._note(where, f"{key} is {array[~np.isfinite(array)].flat[0]}, not finite")
+            self._draft.note(where, f"{key} is {array[~np.isfinite(array)].flat[0]}, not finite")
         if array.ndim == 1 and len(array) == size(shape):
             array = array.reshape(shape)
         try:
             return np.broadcast_to(array, shape).reshape(-1).copy()
         except ValueError:
             what = f"{key} has shape {list(array.shape)}, which does not fit {list(shape)}"
-            self._note(where, what, "give one value, or one per neuron")
+            self._draft.note(where, what, "give one value, or one per neuron")
             return np.zeros(size(shape), dtype=np.float32)
-
-    def _name(self, name: str) -> None:
-        if name in {p.name for p in self._all()}:
-            self._note(name, "there are two of this name", "rename one")
-
-    def _note(self, where: str, what: str, hint: str = "") -> None:
-        self._problems.append(Problem(where, what, hint))
-
-    def _pool(self, where: str, source: str, given: int | tuple[int, int] | None) -> Pool | None:
-        if given is None:
-            return None
-        return pooling(where, self._shape_of(source), pair(given), self._problems)
-
-    def _shape_of(self, name: str) -> Shape:
-        return next(p.shape for p in self._all() if p.name == name)
-
-    def _all(self) -> tuple[ChipInput | ChipPopulation, ...]:
-        return (*self._inputs, *self._populations)
-
-    def _size(self, where: str, name: str) -> int | None:
-        for p in self._all():
-            if p.name == name:
-                return size(p.shape)
-        self._note(where, f"there is no '{name}' yet", "add populations before connections")
-        return None
 
 
 def replay(
@@ -319,7 +274,3 @@ def _narrow(synapses: Synapses) -> Synapses:
 
 def _or_zero(value: Any) -> Any:
     return 0.0 if value is None else value
-
-
-def _shape(shape: int | Shape) -> Shape:
-    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))

@@ -75,15 +75,15 @@ def walked(program: Program) -> set[tuple[int, int]]:
 def test_every_key_reaches_exactly_the_elements_that_need_it(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sizes = [int(rng.integers(1, 90)) for _ in range(int(rng.integers(1, 4)))]
-    builder = ChipBuilder().input("x", int(rng.integers(1, 60)))
-    names = ["x"]
-    for k, n in enumerate(sizes):
-        builder.population(f"p{k}", n, "lif", threshold=1)
-        names.append(f"p{k}")
+    neurons = {"x": int(rng.integers(1, 60))} | {f"p{k}": n for k, n in enumerate(sizes)}
+    builder = ChipBuilder().input("x", neurons["x"])
+    names = list(neurons)
+    for name in names[1:]:
+        builder.population(name, neurons[name], "lif", threshold=1)
     local = bool(rng.integers(2))
     for source in names:
         for target in names[1:]:
-            m, n = builder._size("", source) or 0, builder._size("", target) or 0
+            m, n = neurons[source], neurons[target]
             weight = (rng.random((n, m)) < rng.choice([0.005, 0.05, 0.5])).astype(int)
             if local:
                 near = np.abs(np.arange(n)[:, None] / n - np.arange(m) / m) < 0.1
