@@ -1,4 +1,4 @@
-"""Run a tool in a process of its own: bounded in time, ended whole, errors in its own words."""
+"""Processes: how many there is room for, and a tool in one of its own, bounded in time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from snnstack.errors import ToolError, fail
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def execute(argv: Sequence[str], *, timeout_s: float, cwd: Path | None = None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from snnstack.emulators.crossbar.sample import Counted, Elements, Events, States
 from snnstack.engine.check import plan_problems, port_problems
 from snnstack.engine.plan import IntegerNeurons, LayerPlan, NetworkPlan
 from snnstack.errors import DataError, ModelError, Problem, TargetError, raise_if_any
+from snnstack.process import processors
 from snnstack.quant.network import QuantizedPopulation
 from snnstack.trace import Counts, Spikes, Trace
 
@@ -105,16 +105,10 @@ def run_chip(
         program, flat, chip, room(flat), digital.layers, digital.parameters,
         np.array(most, dtype=np.int64), spikes, tuple(dict.fromkeys(probes)),
     )  # fmt: skip
-    workers = _processors() if threads is None else max(threads, 1)
+    workers = processors() if threads is None else max(threads, 1)
     with ThreadPoolExecutor(workers) as pool:
         parts = list(pool.map(lambda k: _run_sample(job, k), range(spikes.batch)))
     return _joined(job, parts)
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _layer(p: QuantizedPopulation) -> LayerPlan:

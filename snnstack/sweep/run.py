@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from snnstack.errors import DataError, ToolError, fail
 from snnstack.files import write_file
+from snnstack.process import processors
 from snnstack.report.flat import csv_text
 from snnstack.sweep import workers
 from snnstack.sweep.journal import digest_of, key_of, opened
@@ -81,11 +81,6 @@ def _outcomes(
         return workers.dask(job, left, scheduler)
     count = min(processes or processors(), len(left))
     return workers.here(job, left) if count == 1 else workers.processes(job, left, count)
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _job(spec: Spec) -> tuple[Job, dict[str, Any]]:

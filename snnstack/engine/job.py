@@ -1,0 +1,100 @@
+"""What a run is given, once it is checked: the flat plan, its groups, inputs, probes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnstack.engine.check import plan_problems
+from snnstack.engine.components import components
+from snnstack.engine.flat import Flat, flatten, narrow_type
+from snnstack.engine.graded import GradedEvents
+from snnstack.engine.plan import DeltaNeurons, Float32Neurons, LayerPlan, NetworkPlan
+from snnstack.errors import ModelError, fail, raise_if_any
+from snnstack.trace import Spikes
+
+Events = Spikes | GradedEvents
+Probes = Sequence[tuple[str, str]]
+
+_KEPT: WeakKeyDictionary[NetworkPlan, tuple[Flat, list[NDArray[np.int64]]]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run; ModelError for a probe of a state that is not there. `inputs`: one event a spike."""
+
+    plan: NetworkPlan
+    flat: Flat
+    groups: list[NDArray[np.int64]]
+    inputs: list[Events]
+    probes: Probes
+
+    def __post_init__(self) -> None:
+        layers = {layer.name: layer for layer in self.plan.layers}
+        for name, variable in self.probes:
+            if name not in layers or variable not in variables(layers[name]):
+                hint = 'probes are (layer, "v") and, with a synaptic current, (layer, "i")'
+                raise fail(ModelError, name, f"has no state {variable!r} to record", hint)
+
+    @cached_property
+    def narrow(self) -> Any:
+        """Number type of narrow sums."""
+        return narrow_type(self.plan)
+
+    @cached_property
+    def graded(self) -> int:
+        """1 where events of any source carry values, else 0."""
+        sources = range(len(self.plan.source_sizes()))
+        return int(any(self.plan.carries_values(k) for k in sources))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(batch, steps)."""
+        return (self.inputs[0].batch, self.inputs[0].steps) if self.inputs else (0, 0)
+
+
+def variables(layer: LayerPlan) -> tuple[str, ...]:
+    """What can be recorded; the position is the column of `Work.watch`."""
+    neurons = layer.neurons
+    if isinstance(neurons, DeltaNeurons):
+        return ("s", "v")
+    if isinstance(neurons, Float32Neurons):
+        return ("v",) if neurons.exc_decay is None else ("v", "ie", "ii")
+    return ("v",) if neurons.beta is None else ("v", "i")
+
+
+def prepared(plan: NetworkPlan) -> tuple[Flat, list[NDArray[np.int64]]]:
+    """What a checked plan becomes, kept for as long as the plan lives."""
+    found = _KEPT.get(plan)
+    if found is None:
+        raise_if_any(ModelError, plan_problems(plan))
+        found = _KEPT[plan] = flatten(plan), _groups(plan)
+    return found
+
+
+def _groups(plan: NetworkPlan) -> list[NDArray[np.int64]]:
+    """Layers that step together, as the kernels want them."""
+    first = len(plan.inputs)
+    edges = [
+        (edge.source - first, k)
+        for k, layer in enumerate(plan.layers)
+        for edge in layer.edges
+        if edge.source >= first
+    ]
+    found = components(len(plan.layers), edges)
+    return [np.array(group, dtype=np.int64) for group in found]
+
+
+def expanded(spikes: Events) -> Events:
+    """One event per spike."""
+    if isinstance(spikes, GradedEvents) or spikes.counts is None:
+        return spikes
+    ends = np.concatenate([[0], np.cumsum(spikes.counts, dtype=np.int64)])
+    indices = np.repeat(spikes.indices, spikes.counts)
+    return Spikes(spikes.shape, spikes.batch, spikes.steps, ends[spikes.indptr], indices)

@@ -1,0 +1,74 @@
+"""Results of groups of samples, put together in the samples' order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snnstack.engine.flat import state_type
+from snnstack.engine.job import Job
+from snnstack.errors import Problem
+from snnstack.trace import Counts, Spikes, Trace
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Results of some samples: per layer its events, and where each step ends in them."""
+
+    samples: int
+    events: list[NDArray[np.int32]]
+    ends: list[NDArray[np.int64]]
+    synops: NDArray[np.int64]
+    busy: NDArray[np.int64]
+    overflow: NDArray[np.uint8]
+    records: list[NDArray[Any]]
+
+
+def joined(job: Job, parts: list[Part]) -> Trace:
+    """The trace of all samples; its spikes and states have the shape (n,)."""
+    (batch, steps), layers = job.shape, job.plan.layers
+    number = state_type(job.plan)
+    sizes = {layer.name: layer.n for layer in layers}
+    states = {
+        (name, variable): np.concatenate(
+            [np.zeros((0, steps, sizes[name]), dtype=number)] + [p.records[k] for p in parts]
+        )
+        for k, (name, variable) in enumerate(job.probes)
+    }
+    synops = [np.zeros((len(layers), 0), dtype=np.int64)] + [p.synops for p in parts]
+    reached = np.concatenate(synops, axis=1)
+    busy = [np.zeros((sum(layer.parts for layer in layers), 0), dtype=np.int64)]
+    active = np.concatenate(busy + [p.busy for p in parts], axis=1).T
+    spikes, counts, first = {}, {}, 0
+    for k, layer in enumerate(layers):
+        fired = _joined_spikes([(p.events[k], p.ends[k]) for p in parts], layer.n, batch, steps)
+        sent = np.diff(fired.indptr[np.arange(batch + 1) * steps])
+        updates = np.full(batch, steps * layer.n, dtype=np.int64)
+        other = {"active": active[:, first : first + layer.parts]} if job.plan.wraps else {}
+        counts[layer.name] = Counts(reached[k], updates, sent, other)
+        first += layer.parts
+        if layer.neurons.threshold is not None:
+            spikes[layer.name] = fired
+    return Trace(spikes, states, counts)
+
+
+def overflows(job: Job, parts: list[Part]) -> Iterator[Problem]:
+    """Layers that were to send a value which does not fit."""
+    for k, layer in enumerate(job.plan.layers):
+        if any(p.overflow[k] for p in parts if len(p.overflow)):
+            yield Problem(layer.name, "a value does not fit 32 bits")
+
+
+def _joined_spikes(
+    parts: list[tuple[NDArray[np.int32], NDArray[np.int64]]], n: int, batch: int, steps: int
+) -> Spikes:
+    indptr, base = [np.zeros(1, dtype=np.int64)], 0
+    for _, ends in parts:
+        indptr.append(ends[1:] + base)
+        base += int(ends[-1])
+    events = [np.zeros(0, dtype=np.int32)] + [events for events, _ in parts]
+    return Spikes((n,), batch, steps, np.concatenate(indptr), np.concatenate(events))
