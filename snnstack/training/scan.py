@@ -1,9 +1,7 @@
 """Backward through time in one go, for a population whose forward pass a machine has told.
 
-Where spikes s and membranes after the step are known, only the backward pass walks the steps:
-
-    dv(t) = ds(t) g(t) + p(t) alpha dv(t + 1)        g: surrogate, p: 0 where v was replaced
-    di(t) = dv(t) + beta di(t + 1) = dx(t)           ds(t) += W' dx(t + d) over recurrent W
+Where spikes and membranes after the step are known, only the backward pass walks the steps
+(`snnstack.engine.backward`).
 """
 
 from __future__ import annotations
@@ -11,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from snnstack.engine.backward import low_pass, walk_back
 
 DAMPING = 0.3
 """Height of the surrogate: through hundreds of recurrent steps a height of 1 explodes."""
@@ -37,14 +38,14 @@ class _Scan(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
 
     @staticmethod
     def forward(ctx: Any, told: Told, x: Tensor, threshold: Tensor, *recurrent: Tensor) -> Tensor:
-        total = x.clone()
+        total = x.clone(memory_format=torch.contiguous_format)
         for weight, delay in zip(recurrent, told.delays, strict=True):
             total[:, delay:] += told.spikes[:, :-delay] @ weight.T
-        current = total if told.beta is None else _low_pass(total, told.beta)
-        before = torch.zeros_like(current)
-        before[:, 1:] = told.held[:, :-1]
+        if told.beta is not None:
+            low_pass(total.numpy(), told.beta.numpy())
+        total[:, 1:] += told.alpha * told.held[:, :-1]
         ctx.told = told
-        ctx.save_for_backward(told.alpha * before + current, *recurrent)
+        ctx.save_for_backward(total, *recurrent)
         return told.spikes
 
     @staticmethod
@@ -52,23 +53,19 @@ class _Scan(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
         v, *recurrent = ctx.saved_tensors
         told: Told = ctx.told
         slope = DAMPING / (told.threshold * (1 + (torch.pi * (v / told.threshold - 1)) ** 2))
+        sums = grad.clone(memory_format=torch.contiguous_format)
+        dx, late = torch.empty_like(sums), torch.empty_like(sums)
+        n = dx.shape[-1]
+        beta = torch.zeros(n, dtype=v.dtype) if told.beta is None else told.beta
+        loops = torch.stack(recurrent) if recurrent else torch.zeros(0, n, n, dtype=v.dtype)
         keep = told.passes * told.alpha
-        dx, late = torch.zeros_like(v), torch.zeros_like(v)
-        sums = torch.zeros_like(v)
-        dv = di = torch.zeros_like(v[:, 0])
-        for t in range(v.shape[1] - 1, -1, -1):
-            ds = grad[:, t]
-            for weight, delay in zip(recurrent, told.delays, strict=True):
-                if t + delay < v.shape[1]:
-                    ds = torch.addmm(ds, dx[:, t + delay], weight)
-            late[:, t] = dv
-            sums[:, t] = ds
-            dv = torch.addcmul(ds * slope[:, t], keep[:, t], dv)
-            di = dv if told.beta is None else torch.addcmul(dv, told.beta, di)
-            dx[:, t] = di
-        flat = dx.shape[-1]
+        delays = np.array(told.delays, dtype=np.int64)
+        walk_back(
+            _array(sums), _array(slope), _array(keep), _array(beta), _array(loops),
+            delays, _array(dx), _array(late),
+        )  # fmt: skip
         found = [
-            dx[:, delay:].reshape(-1, flat).T @ told.spikes[:, :-delay].reshape(-1, flat)
+            dx[:, delay:].reshape(-1, n).T @ told.spikes[:, :-delay].reshape(-1, n)
             for delay in told.delays
         ]
         moved = -sums * slope * v / told.threshold
@@ -77,13 +74,9 @@ class _Scan(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
         return None, dx, moved.sum(dim=(0, 1)), *found
 
 
-def _low_pass(x: Tensor, beta: Tensor) -> Tensor:
-    out = torch.empty_like(x)
-    state = torch.zeros_like(x[:, 0])
-    for t in range(x.shape[1]):
-        state = torch.addcmul(x[:, t], beta, state)
-        out[:, t] = state
-    return out
+def _array(values: Tensor) -> Any:
+    """The same memory where it is contiguous already."""
+    return values.contiguous().numpy()
 
 
 def scan(told: Told, x: Tensor, threshold: Tensor, recurrent: list[Tensor]) -> Tensor:

@@ -29,7 +29,8 @@ from snnstack.target import compiler, emulator, target_names
 from snnstack.trace import Spikes
 
 if TYPE_CHECKING:
-    from snnstack.frontends.train_steps import Observed, StepModule, Surrogate
+    from snnstack.training.module import StepModule
+    from snnstack.training.neurons import Observed, Surrogate
 
 Model = str | Path | Graph | StepGraph | Any
 
@@ -103,7 +104,7 @@ class OnTarget:
 
     def __call__(self, steps: StepGraph, spikes: Spikes) -> Observed:
         """Quantise, compile, emulate; everything back in volts and on the input's clock."""
-        from snnstack.frontends.train_steps import Observed
+        from snnstack.training.neurons import Observed
 
         network = self.network(steps)
         program = compiler(self.board.target).compile(network, self.board)
@@ -192,7 +193,7 @@ def _start(
 
 def _module() -> type[StepModule]:
     try:
-        from snnstack.frontends.train_steps import StepModule
+        from snnstack.training.module import StepModule
     except ImportError as error:
         raise fail(ToolError, "torch", "is not installed", "pip install torch") from error
     return StepModule
