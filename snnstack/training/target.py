@@ -22,11 +22,12 @@ from snnstack.program import Program
 from snnstack.quant.calibration import Calibration, measured
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.scales import Granularity
+from snnstack.quant.silent import reused
 from snnstack.refine import refined_graph
 from snnstack.report.readout import aligned
 from snnstack.samples import CALIBRATION_SAMPLES, Samples, as_stream, run_float
 from snnstack.target import compiler, emulator, target_names
-from snnstack.trace import Spikes
+from snnstack.trace import Spikes, Trace
 
 if TYPE_CHECKING:
     from snnstack.training.module import StepModule
@@ -61,8 +62,9 @@ def qat(
 
     In every forward pass the weights are quantised for the target, the program is compiled and
     emulated; gradients take the emulated membranes and pass straight through the rounding.
-    `calibrate`: samples that scales are fitted to, once, before training; None: assumed
-    activity. `trained` gives the program.
+    `calibrate`: samples that scales are fitted to, once, before training, and in which neurons
+    that never fire are found, which become copies of busy ones (`snnstack.quant.silent`); None:
+    assumed activity. `trained` gives the program.
     """
     steps = _steps(model, options, sample)
     board = _board(target)
@@ -176,11 +178,13 @@ def _start(
 ) -> tuple[StepGraph, QuantizedNetwork, Calibration | None]:
     """The graph that training begins with, the network whose scales it keeps, the calibration.
 
-    With samples it begins with the best that quantising without training finds.
+    With samples it begins with the best that quantising without training finds, silent neurons
+    being copies of busy ones.
     """
     if calibrate is None:
         return steps, quantise_for(steps, board, None, granularity, weight_bits), None
     data = as_stream(calibrate, steps.inputs[0]).first(CALIBRATION_SAMPLES).read()
+    steps = reused(steps, _counts(run_float(steps, data)))
     real = run_float(steps, data)
     fit = measured(steps, data.spikes, real)
 
@@ -189,6 +193,11 @@ def _start(
 
     graph, _, first = refined_graph(steps, board, data, real, quantised)
     return graph, first, fit
+
+
+def _counts(trace: Trace) -> dict[str, Array]:
+    """Spikes of every neuron over all samples."""
+    return {name: s.per_neuron().sum(axis=0) for name, s in trace.spikes.items()}
 
 
 def _module() -> type[StepModule]:
