@@ -6,6 +6,7 @@ writes next to this file
     digits.nir        the trained network, NIR with the metadata that snnstack reads
     digits_test.npz   x uint8 [360 samples, 25 steps, 64 pixels] of 0/1, y uint8 [360]
     digits_train.npz  the same for 200 training images, to calibrate the quantisation on
+    digits_ann.npz    weights of a network without spikes of the same widths, to compare with
 
 A pixel of brightness p (0..16) fires in a step with probability p / 16 * RATE. A neuron follows
     v = BETA v + x;   spike iff v > 1;   v = v - 1 after a spike
@@ -27,6 +28,9 @@ from sklearn.model_selection import train_test_split
 from snntorch import surrogate
 from torch import Tensor, nn
 
+from snnstack.loading import discretised, load
+from snnstack.measure.opponent import trained_weights
+
 HERE = Path(__file__).parent
 SEED = 7
 STEPS = 25
@@ -38,6 +42,8 @@ HIDDEN = 100
 EPOCHS = 120
 TEST = 360
 CALIBRATION = 200
+DRAWS = 16
+"""Times that the network without spikes sees every training image, each time as fresh spikes."""
 QUIET = 0.02
 """Weight of the hidden spikes per neuron in the loss: fewer spikes cost less energy."""
 
@@ -148,8 +154,18 @@ def to_nir(model: Digits) -> nir.NIRGraph:
     return nir.NIRGraph(nodes, edges, metadata={"snnstack": about})
 
 
+def opponent(images: NDArray[np.float64], labels: NDArray[np.int64]) -> bytes:
+    """A trained network without spikes that reads the spikes of each pixel, counted."""
+    rng = np.random.default_rng(SEED + 2)
+    x = np.concatenate([encode(images, rng) for _ in range(DRAWS)])
+    samples = {"x": x, "y": np.tile(labels, DRAWS)}
+    about = f"trained on the {len(images)} training images, each as {DRAWS} draws of spikes"
+    network = discretised(load(HERE / "digits.nir"))
+    return trained_weights(network, samples, about)
+
+
 def main() -> None:
-    """Train, report the accuracy, write the three files."""
+    """Train, report the accuracies, write the four files."""
     torch.manual_seed(SEED)
     images, labels = load_digits(return_X_y=True)
     parts = train_test_split(images, labels, test_size=TEST, random_state=SEED, stratify=labels)
@@ -164,6 +180,7 @@ def main() -> None:
     some = train_labels[:CALIBRATION].astype(np.uint8)
     np.savez_compressed(HERE / "digits_test.npz", x=x, y=test_labels.astype(np.uint8))
     np.savez_compressed(HERE / "digits_train.npz", x=calibration, y=some)
+    (HERE / "digits_ann.npz").write_bytes(opponent(train_images, train_labels))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from snnstack.ann import accuracy_curve, convert
     from snnstack.api import (
+        Ann,
         Build,
         bench,
         build,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from snnstack.training import qat, torch_module, trained
 
 _WHERE = {
+    "Ann": "snnstack.api",
     "Build": "snnstack.api",
     "Options": "snnstack.passes.options",
     "Problem": "snnstack.errors",
@@ -62,6 +64,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "Ann",
     "Build",
     "Options",
     "Problem",

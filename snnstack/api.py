@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from snnstack.ir.step import StepGraph, StepInput
 from snnstack.loading import load as load_file
 from snnstack.loading import loaded
 from snnstack.measure import (
+    Ann,
     Choices,
     Subject,
     compared_with_reference,
@@ -52,6 +54,7 @@ VERIFY_SAMPLES = 16
 """Samples that `bench` runs on the independent machine."""
 
 __all__ = [
+    "Ann",
     "Build",
     "bench",
     "bench_program",
@@ -222,7 +225,7 @@ def bench(
     verify_samples: int = VERIFY_SAMPLES,
     period_s: float | None = None,
     seeds: int = 0,
-    ann: bool = False,
+    ann: bool | Ann = False,
     figures: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
     keep: Callable[[Build], None] | None = None,
@@ -234,7 +237,8 @@ def bench(
     energy from the independent run of the first `verify_samples` (which is compared bit for
     bit) where it counts, else from the emulator. Scales are fitted to `calibrate`, else to the
     samples themselves. `seeds`: chips of an analogue target to draw besides the exact machine.
-    `ann`: also price a network of the same shape without spikes, where the target has one.
+    `ann`: also measure a network of the same shape without spikes, where the target has one:
+    see `Ann`; True: only its cost.
     `keep` is given what was built for each board.
 
     Raises one error with the problems of all boards that cannot take the network, before
@@ -259,7 +263,8 @@ def bench(
     every = [next(quantised) if one is None else one for one in found]
     left = [one for one in every if isinstance(one, Build)]
     _report_refused([one for one in every if isinstance(one, Refused)], refused, left)
-    choices = Choices(verify_samples, period_s, seeds, ann, figures)
+    rival = _opponent(ann, calibrate, graph, steps)
+    choices = Choices(verify_samples, period_s, seeds, rival, figures)
     results = measure(left, steps, test, choices, progress)
     rows = [one for one in results if isinstance(one, BenchRow)]
     _report_refused([one for one in results if isinstance(one, Refused)], refused, rows)
@@ -269,6 +274,19 @@ def bench(
             if built.program.board.name in measured:
                 keep(built)
     return rows
+
+
+def _opponent(
+    ann: bool | Ann, fit: Samples | None, graph: Graph | None, steps: StepGraph | None
+) -> Ann | None:
+    """What was asked for, with samples as the network takes them."""
+    if ann is False:
+        return None
+    chosen = Ann() if ann is True else ann
+    if graph is None or steps is None:
+        return chosen
+    train = real_as_spikes(graph, steps, chosen.train)
+    return replace(chosen, train=train, fit=real_as_spikes(graph, steps, chosen.fit or fit))
 
 
 def _general(model: str | Path | Graph, boards: Sequence[Board]) -> bool:
@@ -306,13 +324,15 @@ def bench_program(
     verify_samples: int = VERIFY_SAMPLES,
     period_s: float | None = None,
     seeds: int = 0,
-    ann: bool = False,
+    ann: bool | Ann = False,
 ) -> BenchRow:
     """The row of a program's directory: as `bench`, without the float network's side."""
     program, network = open_program(path)
     subject = Subject(program, network, saved_conversion(path))
     test = as_stream(data, program.port).first(samples)
-    return measure_program(subject, test, Choices(verify_samples, period_s, seeds, ann))
+    return measure_program(
+        subject, test, Choices(verify_samples, period_s, seeds, _opponent(ann, None, None, None))
+    )
 
 
 def _report_refused(

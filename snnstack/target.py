@@ -53,9 +53,10 @@ class Backend(Protocol):
     importer, and is then given a graph whose gains are not folded into the weights.
     `agreements(program, spikes)` compares analogue quantities, each within a stated tolerance:
     a sequence of `snnstack.report.equality.Agreement`, shown by `verify`. `views(program)`:
-    pictures for a page (`snnstack.report.views`). `opponent(program, period_s, steps)`:
-    the `Performance` of a network of the same shape without spikes; its `basis` says from which
-    input rate on an inference of so many `steps` costs more.
+    pictures for a page (`snnstack.report.views`). `opponent(program, net, given, period_s, steps)`:
+    the `Performance` of `net`, an `Int8Opponent` of the same shape without spikes, on the board,
+    and what it computes there from `given`; `basis` says from which input rate on an inference
+    of so many `steps` costs more.
     `netlists(program, tiles, chip, rows)`: {file name: SPICE netlist} of an analogue circuit.
     `run_on(program, spikes, on, way, *, probes=(), progress=None)` runs samples on a real board,
     named `on` and reached by `way` (a `Way`), and brings its trace back: spikes, and those

@@ -1,13 +1,14 @@
 """The honest opponent: an int8 network without spikes, of the same shape, on the same board.
 
-Same weights, same layers, one pass: activations int8, weights int8, sums int32, an arithmetic
-shift and ReLU between layers. Where the shift replaces the usual fixed-point multiplication the
-opponent gets cheaper, never dearer. Zero inputs are not skipped.
+Same layers, one pass: activations int8, weights int8, sums int32, an arithmetic shift and ReLU
+between layers (`snnstack.quant.opponent_int8`). Where the shift replaces the usual fixed-point
+multiplication the opponent gets cheaper, never dearer. Zero inputs are not skipped.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.backends.mcu.ann_emit import emit_ann
-from snnstack.backends.mcu.ann_stages import Stage, check_chain, stages
+from snnstack.backends.mcu.ann_stages import Stage, permutation, stages, stages_of
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.qemu import machine, require
@@ -27,6 +28,7 @@ from snnstack.backends.mcu.toolchain import build, find
 from snnstack.energy import clocked_energy, latency
 from snnstack.energy.performance import Performance
 from snnstack.files import write_directory
+from snnstack.quant.opponent_int8 import Int8Opponent
 from snnstack.trace import Spikes
 
 RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -36,7 +38,9 @@ MOST_STEPS = 32
 
 @dataclass(frozen=True, eq=False)
 class AnnRun:
-    """One inference: exact instructions, int8 outputs in memory order, bytes of the image."""
+    """Exact instructions of an inference (the mean of all, rounded up), int8 outputs in memory
+    order ([n], or [sample, n] for inputs of several samples), bytes of the image.
+    """
 
     instructions: int
     outputs: NDArray[np.int64]
@@ -72,14 +76,19 @@ class Crossing:
 
 
 def run_ann(
-    program: Program, inputs: NDArray[np.int8] | None = None, *, toolchain: str | None = None
+    program: Program,
+    inputs: NDArray[np.int8] | None = None,
+    chain: Sequence[Stage] | None = None,
+    *,
+    toolchain: str | None = None,
 ) -> AnnRun:
-    """Emit the opponent for the program's board and run one inference in QEMU.
+    """Emit the opponent for the program's board and run it in QEMU, once for each sample.
 
-    `inputs`: int8 [n] in the input's memory order; without it, fixed random ones. Raises
-    `TargetError` if the network is no chain of dense and convolution layers.
+    `chain`: its stages; None: those of the program, with the program's weights. `inputs`: int8
+    [n] or [sample, n] in memory order; None: fixed random ones. Raises `TargetError` if the
+    program is no chain of dense and convolution layers.
     """
-    chain = stages(program)
+    chain = stages(program) if chain is None else chain
     values = default_inputs(program) if inputs is None else inputs
     board = hardware(program.board)
     found = machine(board.qemu_machine)
@@ -92,9 +101,11 @@ def run_ann(
         image = build(compiler, folder, sources, "qemu/link.ld", "ann.elf")
         printed = execute_qemu(found, image.elf, 120.0).split()
     words = np.array([int(line, 16) for line in printed], dtype=np.uint32)
-    outputs = words[1:].view(np.int32).astype(np.int64)
+    table = words.reshape(-1, 1 + chain[-1].outputs)
+    outputs = table[:, 1:].astype(np.int32).astype(np.int64).reshape(*values.shape[:-1], -1)
     macs = sum(stage.macs for stage in chain)
-    return AnnRun(int(words[0]), outputs, macs, image.flash, image.ram)
+    instructions = math.ceil(table[:, 0].mean())
+    return AnnRun(instructions, outputs, macs, image.flash, image.ram)
 
 
 def default_inputs(program: Program) -> NDArray[np.int8]:
@@ -105,20 +116,24 @@ def default_inputs(program: Program) -> NDArray[np.int8]:
 
 def opponent(
     program: Program,
+    net: Int8Opponent,
+    given: NDArray[np.int8],
     period_s: float | None = None,
     steps: int | None = None,
     *,
     toolchain: str | None = None,
-) -> Performance:
-    """Latency and energy of one inference of the opponent, priced as `price` does the program.
+) -> tuple[Performance, NDArray[np.int64]]:
+    """Latency and energy of an inference of `net` on the program's board, and its int8 outputs.
 
-    With `steps`, `basis` also says from which input rate on the program needs more instructions.
+    Priced as `price` does the program. `given` int8 [sample, input] and the outputs [sample, n]
+    are in C order. With `steps`, `basis` also says from which input rate on the program needs
+    more instructions.
     """
-    found = run_ann(program, toolchain=toolchain)
-    basis = "int8, every input multiplied; instructions counted in QEMU; accuracy not measured"
+    found = run_ann(program, given[:, permutation(net.net, 0)], stages_of(net), toolchain=toolchain)
+    basis = "int8, every input multiplied; instructions counted in QEMU"
     if steps:
         basis = f"{basis}; {crossing_rate(program, steps, found.instructions)}"
-    return Performance(
+    cost = Performance(
         latency=latency(found.instructions, program.board),
         energy=clocked_energy(found.instructions, program.board, period_s),
         basis=basis,
@@ -126,6 +141,9 @@ def opponent(
             {"instructions": float(found.instructions), "macs": float(found.macs)}
         ),
     )
+    outputs = np.empty_like(found.outputs)
+    outputs[:, permutation(net.net, len(net.net.layers))] = found.outputs
+    return cost, outputs
 
 
 def crossing_rate(
@@ -143,7 +161,6 @@ def crossing_rate(
     of the `steps` and the rest in proportion; the layers behind the input fire as often as they
     then do. Linear between two rates.
     """
-    check_chain(program)
     if ann_instructions is None:
         ann_instructions = run_ann(program, toolchain=toolchain).instructions
     shown = min(steps, MOST_STEPS)

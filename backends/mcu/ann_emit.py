@@ -14,6 +14,7 @@ from snnstack.backends.mcu.emit import emit, environment
 from snnstack.backends.mcu.full import pack_blocks
 from snnstack.backends.mcu.hardware import McuHardware, hardware
 from snnstack.backends.mcu.program import Program
+from snnstack.quant.opponent_int8 import reciprocal
 
 _FILES = {
     "ann/ann.h": "ann.h.j2",
@@ -36,7 +37,7 @@ def kernel(board: McuHardware) -> str:
 def emit_ann(
     program: Program, chain: Sequence[Stage], inputs: NDArray[np.int8]
 ) -> dict[str, bytes]:
-    """The program's project with the folder `ann/` added."""
+    """The program's project with the folder `ann/` added; `inputs` [n] or [sample, n]."""
     files = emit(program)
     form = kernel(hardware(program.board))
     context = _context(program, chain, inputs, form)
@@ -73,7 +74,7 @@ def _context(
         "last": len(chain) % 2,
         "convolutions": any(stage.kind == "conv" for stage in chain),
         "pools": any(stage.kind == "pool" for stage in chain),
-        "input_text": _text(inputs),
+        "input_texts": [_text(one) for one in inputs.reshape(-1, chain[0].inputs)],
     }
 
 
@@ -92,14 +93,9 @@ def _view(stage: Stage, number: int, step: int) -> dict[str, Any]:
     if stage.pool is not None:
         p = stage.pool
         sizes = [*p.in_shape, *p.out_shape[1:], *p.kernel, *p.stride, *p.padding,
-                 reciprocal(p.kernel)]  # fmt: skip
+                 reciprocal(p.kernel[0] * p.kernel[1])]  # fmt: skip
         view["shape"] = ", ".join(map(str, sizes))
     return view
-
-
-def reciprocal(window: tuple[int, int]) -> int:
-    """65536 divided by the number of elements of a pooling window."""
-    return round(65536 / (window[0] * window[1]))
 
 
 def _arrays(stage: Stage, number: int, form: str, step: int) -> list[dict[str, Any]]:
@@ -108,8 +104,10 @@ def _arrays(stage: Stage, number: int, form: str, step: int) -> list[dict[str, A
     groups = 1 if stage.table is None else stage.table.groups
     rows = weight.reshape(groups, len(weight) // groups, -1)
     packed = pack_blocks(rows, form, step)
-    bias = np.zeros(groups * -(-rows.shape[1] // 4) * 4, dtype=np.int32)
-    found = ((f"ann_w{number}", "int8_t", packed), (f"ann_b{number}", "int32_t", bias))
+    bias = np.zeros((groups, -(-rows.shape[1] // 4) * 4), dtype=np.int32)
+    if stage.bias is not None:
+        bias[:, : rows.shape[1]] = stage.bias.reshape(groups, -1)
+    found = ((f"ann_w{number}", "int8_t", packed), (f"ann_b{number}", "int32_t", bias.ravel()))
     return [
         {"name": name, "ctype": ctype, "length": len(values), "text": _text(values)}
         for name, ctype, values in found

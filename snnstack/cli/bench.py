@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from snnstack.cli.bench_tables import show_rows
 from snnstack.cli.options import (
     POSITIVE,
+    ann_choice,
+    ann_options,
     calibrate_option,
     data_option,
     granularity_option,
@@ -22,31 +25,17 @@ from snnstack.cli.options import (
     with_figures,
 )
 from snnstack.cli.program import is_new
-from snnstack.cli.show import (
-    band,
-    digits,
-    percent,
-    print_json,
-    progress,
-    settings_line,
-    table,
-)
+from snnstack.cli.show import print_json, progress
 
 if TYPE_CHECKING:
     from snnstack.api import Build
-    from snnstack.report.bench import BenchRefusal, BenchRow
-    from snnstack.report.operations import Operations
+    from snnstack.report.bench import BenchRefusal
 
 DEMO_BOARDS = ("microbit-v1", "nucleo-l152re", "nucleo-l4r5zi", "nucleo-h7a3zi-q",
                "nucleo-u575zi-q", "esp32-c3", "oheo-gulch", "spinnaker2-chip",
                "neurram")  # fmt: skip
 DEMO_CHIPS = 4
 DEMO_PAGE = "report.html"
-
-HEADER = ("board", "accuracy %", "spikes equal %", "exact", "latency ms", "energy uJ",
-          "flash KiB", "RAM KiB")  # fmt: skip
-RESOURCES = ("board", "cores", "fullest", "per s", "uJ, 90 % of draws", "ACs", "MACs", "dense",
-             "silent")  # fmt: skip
 
 
 @click.command(short_help="Measure a model on boards.")
@@ -66,9 +55,7 @@ RESOURCES = ("board", "cores", "fullest", "per s", "uJ, 90 % of draws", "ACs", "
 @click.option("--seeds", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
               help="Chips of an analogue target to draw: mean, spread, worst, yield.",
               )  # fmt: skip
-@click.option("--ann", is_flag=True,
-              help="Also price a network of the same shape without spikes on the same board.",
-              )  # fmt: skip
+@ann_options
 @click.option("--keep-going", is_flag=True,
               help="A board that cannot take the model becomes a row that says why.",
               )  # fmt: skip
@@ -86,7 +73,7 @@ RESOURCES = ("board", "cores", "fullest", "per s", "uJ, 90 % of draws", "ACs", "
 def bench(
     written: list[str], /, model: Path, boards: tuple[str, ...], data: str,
     calibrate: str | None, samples: int | None, verify_samples: int, period: float | None,
-    seeds: int, ann: bool, keep_going: bool, figures: tuple[str, ...], granularity: Any,
+    seeds: int, keep_going: bool, figures: tuple[str, ...], granularity: Any,
     weight_bits: int | None, quality: Any, as_json: bool, csv_file: Path | None,
     html_file: Path | None, **choices: Any,
 ) -> int:  # fmt: skip
@@ -98,6 +85,7 @@ def bench(
     from snnstack import api
 
     refused: list[BenchRefusal] = []
+    ann = ann_choice(choices)
     with progress("emulating") as update:
         rows = api.bench(
             model, [with_figures(board, figures) for board in boards], data,
@@ -139,91 +127,6 @@ def _write_files(
         written.append(str(html_file))
 
 
-def show_rows(rows: Sequence[BenchRow]) -> None:
-    """The benchmark as a table, with what a reader must know below it."""
-    first = rows[0]
-    click.echo(f"{first.settings['name']}: {settings_line(first.settings)}")
-    float_ = percent(first.accuracy_float)
-    click.echo(f"{first.samples} samples of {first.steps} steps, float accuracy {float_}")
-    click.echo()
-    table("mean of an inference: expected (lowest-highest), ~ estimated", HEADER, _cells(rows))
-    for row in rows:
-        for line in _notes(row):
-            click.echo(line)
-    click.echo()
-    table("resources, and operations per inference (NeuroBench)", RESOURCES, _resources(rows))
-
-
-def _notes(row: BenchRow) -> Iterator[str]:
-    """What the figures of a row rest on."""
-    events = f"{row.synops:.0f} synops, {row.spikes:.0f} spikes"
-    yield f"{row.board}: {events}; {row.performance.basis}"
-    yield f"  {_verdict(row)}"
-    if row.chips is not None:
-        yield f"  {row.chips}"
-    if row.ann is not None:
-        energy, latency = row.ann.energy.total, row.ann.latency.typical * 1e3
-        ratio = row.performance.energy.total.typical / energy.typical
-        yield (
-            f"  without spikes, same shape, int8: {band(*energy)} uJ, {digits(latency)} ms; "
-            f"the spiking network takes {digits(ratio)} times that energy"
-        )
-        yield f"    {row.ann.basis}"
-    for note in (*row.notes, *row.performance.energy.warnings):
-        yield f"  {note}"
-
-
-def _resources(rows: Sequence[BenchRow]) -> list[list[str]]:
-    cells = []
-    for row in rows:
-        used, available = row.cores
-        name, share = max(row.utilisation.items(), key=lambda item: item[1], default=("-", 0.0))
-        interval = row.performance.energy.interval()
-        cells.append(
-            [
-                row.board,
-                f"{used}/{available}",
-                f"{100 * share:.3g} % {name.replace('_', ' ')}",
-                digits(row.throughput.typical),
-                f"{digits(interval.low, 2)}-{digits(interval.high, 2)}",
-                *_operations(row.operations),
-            ]
-        )
-    return cells
-
-
-def _operations(found: Operations | None) -> list[str]:
-    if found is None:
-        return ["-"] * 4
-    counts = (found.effective_acs, found.effective_macs, found.dense)
-    return [*map(digits, counts), percent(found.activation_sparsity)]
-
-
-def _cells(rows: Sequence[BenchRow]) -> list[list[str]]:
-    cells = []
-    for row in rows:
-        cost, memory = row.performance, row.memory
-        kib = [f"{memory[k]['used'] / 1024:.1f}" if k in memory else "-" for k in ("flash", "ram")]
-        mark = "~" if row.board_status == "estimated" else ""
-        shares = (row.accuracy, row.spike_agreement)
-        cells.append(
-            [
-                row.board,
-                *("-" if share is None else f"{100 * share:.2f}" for share in shares),
-                "yes" if row.bit_exact else "NO",
-                mark + band(*(1e3 * value for value in cost.latency)),
-                mark + band(*cost.energy.total),
-                *kib,
-            ]
-        )
-    return cells
-
-
-def _verdict(row: BenchRow) -> str:
-    found = row.verified
-    return f"{found.mismatches} mismatches in {found.samples} samples against {found.against}"
-
-
 @click.command(short_help="Compile, verify and measure a trained digits network.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("snnstack-demo"),
               show_default=True, metavar="DIR", help="A new directory for all programs.",
@@ -248,7 +151,8 @@ def demo(written: list[str], /, output: Path, boards: tuple[str, ...], as_json: 
     with progress("emulating") as update:
         rows = api.bench(
             model, boards, test, calibrate=train, seeds=DEMO_CHIPS, progress=update,
-            keep=kept.append, refused=refused.append,
+            ann=api.Ann(weights=_example("digits_ann.npz")), keep=kept.append,
+            refused=refused.append,
         )  # fmt: skip
     plain = [row.to_dict() for row in rows] + [row.to_dict() for row in refused]
     api.save_all({built.program.board.name: built for built in kept}, output)

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from snnstack.board import Board
+    from snnstack.measure import Ann
     from snnstack.passes.options import Options
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -112,3 +113,32 @@ def options(choices: dict[str, Any]) -> Options:
     from snnstack.passes.options import Options
 
     return Options(**{name: choices[name] for name in Options.__dataclass_fields__})
+
+
+_ANN = (
+    click.option("--ann", is_flag=True, help="Also measure an int8 network of the same widths "
+                 "without spikes on the same board: its cost; its accuracy with the next two."),
+    click.option("--ann-train", metavar="DATA",
+                 help="Train it on these labelled samples (needs torch)."),
+    click.option("--ann-weights", metavar="FILE",
+                 help="An .npz of a trained one: w1, b1, w2, b2, ..., largest."),
+    click.option("--ann-windows", type=click.IntRange(min=1), metavar="N",
+                 help="Counts of events that it reads of every input. [default: 1, or 8 for a "
+                 "network with loops or delays]"),
+)  # fmt: skip
+
+
+def ann_options(function: _Function) -> _Function:
+    """`--ann` and what it is trained on, for verbs that measure."""
+    for option in reversed(_ANN):
+        function = option(function)
+    return function
+
+
+def ann_choice(choices: dict[str, Any]) -> bool | Ann:
+    """What the user said of the network without spikes; taken out of `choices`."""
+    from snnstack.measure import Ann
+
+    asked = choices.pop("ann")
+    given = {name: choices.pop(f"ann_{name}") for name in ("train", "weights", "windows")}
+    return Ann(**given) if asked or any(v is not None for v in given.values()) else False

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from snnstack.cli.options import POSITIVE
+from snnstack.cli.options import POSITIVE, ann_choice, ann_options
 
 
 @click.command(short_help="Make one HTML page of a benchmark or a program.")
@@ -23,11 +24,11 @@ from snnstack.cli.options import POSITIVE
               help="One inference every so often. [default: back to back]")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
               help="Chips of an analogue target to draw.")  # fmt: skip
-@click.option("--ann", is_flag=True, help="Also price a network of the same shape without spikes.")
+@ann_options
 @click.option("--title", help="The page's headline. [default: the network's name]")
 def report(
     source: Path, output: Path, data: str | None, samples: int | None, verify_samples: int,
-    period: float | None, seeds: int, ann: bool, title: str | None,
+    period: float | None, seeds: int, title: str | None, **choices: Any,
 ) -> None:  # fmt: skip
     """Make one HTML page of SOURCE: a program's directory, or what `bench --json` printed.
 
@@ -45,7 +46,7 @@ def report(
             raise fail(TargetError, str(source), "a program is measured on samples", hint)
         row = api.bench_program(
             source, data, samples=samples, verify_samples=verify_samples, period_s=period,
-            seeds=seeds, ann=ann,
+            seeds=seeds, ann=ann_choice(choices),
         )  # fmt: skip
         rows = rows_of([row.to_dict()], str(source))
     else:

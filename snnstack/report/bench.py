@@ -13,6 +13,7 @@ from snnstack.errors import Problem
 from snnstack.report.chips import Chips
 from snnstack.report.equality import Equality
 from snnstack.report.operations import Operations
+from snnstack.report.opponent import AnnResult
 
 CORES = ("cores", "elements", "processing_elements", "tiles", "arrays", "crossbars")
 """What the parts of a chip that hold neurons are called among a program's resources."""
@@ -25,8 +26,8 @@ class BenchRow:
     `spike_agreement`: share of (sample, step, neuron) slots equal to the float network's;
     `class_agreement`: share of samples with the same class; `bit_exact`: emulator equals the
     independent run on every spike and state of `verified.samples` samples, None if there was
-    none. `ann`: the cost of a
-    network of the same shape without spikes on the same board, where one was asked for.
+    none. `ann`: a network
+    of the same shape without spikes on the same board, where one was asked for.
     `chips`: accuracies of seeded chips of an analogue target. `figures`: what a page shows
     besides, plain data.
     """
@@ -51,7 +52,7 @@ class BenchRow:
     operations: Operations | None
     title: str = ""
     period_s: float | None = None
-    ann: Performance | None = None
+    ann: AnnResult | None = None
     chips: Chips | None = None
     notes: tuple[str, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -113,24 +114,13 @@ class BenchRow:
             "memory": {name: dict(value) for name, value in self.memory.items()},
             "utilisation": self.utilisation,
             "cores": {"used": used, "available": available},
-            "ann": None if self.ann is None else _cost(self.ann),
+            "ann": None if self.ann is None else self.ann.to_dict(self.accuracy),
             "board_status": self.board_status,
             "notes": list(self.notes),
             "settings": dict(self.settings),
             "figures": dict(self.figures),
         }
         return plain | {k: v for k, v in cost.counts.items() if k not in plain}
-
-
-def _cost(found: Performance) -> dict[str, Any]:
-    energy = found.energy.to_dict()
-    return {
-        "latency_ms": found.latency.typical * 1e3,
-        "energy_uj": energy["total_uj"],
-        "energy_interval_uj": energy["interval_uj"],
-        "basis": found.basis,
-        **dict(found.counts),
-    }
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from itertools import groupby
 from typing import Any
 
 from snnstack.report import charts
-from snnstack.report.document import (
+from snnstack.report.document import Row
+from snnstack.report.document_figures import (
     Conversion,
     CoreMap,
     Example,
     Matrix,
     MemoryMap,
-    Row,
 )
 from snnstack.report.image import heat_map
 

@@ -10,6 +10,7 @@ from snnstack.report import charts
 from snnstack.report.document import Refusal, Row, rows_of
 from snnstack.report.figures import board_figures
 from snnstack.report.links import linked
+from snnstack.report.plots import plots
 
 KINDS = ("dynamic", "static", "io")
 MISSING = "-"
@@ -37,7 +38,7 @@ def render(found: Sequence[Row | Refusal], title: str | None = None) -> str:
             settings=_settings(rows[0].settings) if rows else [],
             style=style,
             energy=_energy(rows),
-            plots=_plots(rows, style),
+            plots=plots(rows, style),
             figures=[board_figures(row) for row in rows],
             kinds=KINDS,
         )
@@ -106,39 +107,3 @@ def _energy_row(row: Row, axis: charts.Axis) -> dict[str, Any]:
         "ann": None if row.ann is None else 100 * axis.at(row.ann.energy_uj.typical),
         "parts": parts,
     }
-
-
-def _plots(rows: Sequence[Row], style: Mapping[str, tuple[str, str]]) -> list[dict[str, Any]]:
-    """Accuracy (or agreement) and latency, each against energy."""
-    if not rows:
-        return []
-    labelled = all(row.accuracy is not None for row in rows)
-    good = [100 * _quality(row) for row in rows]
-    late = [row.latency_band_ms.typical for row in rows]
-    energy = [row.energy.total_uj.typical for row in rows]
-    bands = [(r.energy.interval_uj.low, r.energy.interval_uj.high) for r in rows]
-    box = (52.0, 14.0, 388.0, 250.0)
-    first = charts.scatter(
-        list(zip(energy, good, strict=True)), bands, box=box, most=100.0, pad=0.5
-    )
-    second = charts.scatter(list(zip(energy, late, strict=True)), bands, box=box, y_log=True)
-    of = "accuracy" if labelled else "agreement with the float network"
-    both = ((first, f"{of}, %", "up and left is better"),
-            (second, "latency, ms", "down and left is better"))  # fmt: skip
-    return [
-        {
-            **plot,
-            "y_label": label,
-            "hint": hint,
-            "box": box,
-            "styles": [style[r.target] for r in rows],
-        }
-        for plot, label, hint in both
-    ]
-
-
-def _quality(row: Row) -> float:
-    if row.chips is not None:
-        return row.chips.mean
-    found = row.accuracy if row.accuracy is not None else row.class_agreement
-    return found or 0.0

@@ -10,7 +10,7 @@ import pytest
 
 from snnstack.building import build
 from snnstack.energy.performance import Performance
-from snnstack.measure import joined_counts
+from snnstack.measure.checks import joined_counts
 from snnstack.report.bench import CORES
 from snnstack.report.views import CoreMap, MemoryMap
 from snnstack.target import backend, target_names

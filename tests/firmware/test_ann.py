@@ -7,14 +7,16 @@ import pytest
 from numpy.typing import NDArray
 
 from snnstack.backends.mcu.ann import Crossing, crossing_rate, opponent, run_ann
-from snnstack.backends.mcu.ann_emit import emit_ann, kernel, reciprocal
-from snnstack.backends.mcu.ann_stages import Stage, stages
+from snnstack.backends.mcu.ann_emit import emit_ann, kernel
+from snnstack.backends.mcu.ann_stages import Stage, permutation, stages, stages_of
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.program import DenseTable, Program, Route
 from snnstack.board import load_board
 from snnstack.errors import TargetError
+from snnstack.quant.opponent_int8 import reciprocal
 from tests.firmware.firmware_model import conv, layer, port, program, sparse, weights
 from tests.firmware.test_firmware import M4, after_pool, convolution, grouped
+from tests.unit import opponents
 
 BOARDS = (
     "microbit-v1", "nucleo-l152re", "nucleo-l4r5zi", "nucleo-h7a3zi-q", "nucleo-u575zi-q",
@@ -89,7 +91,7 @@ def _pooled(stage: Stage, x: NDArray[np.int64]) -> NDArray[np.int64]:
     for oy, ox in np.ndindex(*p.out_shape[1:]):
         y, z = oy * p.stride[0], ox * p.stride[1]
         found[oy, ox] = padded[y : y + p.kernel[0], z : z + p.kernel[1]].sum(axis=(0, 1))
-    return ((found * reciprocal(p.kernel) + 32768) >> 16).ravel()
+    return ((found * reciprocal(p.kernel[0] * p.kernel[1]) + 32768) >> 16).ravel()
 
 
 def chain(case: str, board: str = M4) -> Program:
@@ -144,12 +146,26 @@ def test_the_opponent_is_as_fast_as_the_best_known_kernel() -> None:
 @pytest.mark.needs_qemu
 def test_the_performance_is_priced_as_the_program_is() -> None:
     net = mlp(M4, 30, 17, 5)
-    found = opponent(net)
-    count = run_ann(net).instructions
+    trained, frames = opponents.int8(opponents.chain(30, 17, 5))
+    given = trained.given(frames)[:3]
+    found, outputs = opponent(net, trained, given)
+    np.testing.assert_array_equal(outputs, trained.run(given))
+    count = run_ann(net, given, stages_of(trained)).instructions
     assert found.counts["instructions"] == count
     cpi = net.board.coefficients["cpi"].typical
     assert found.latency.typical == pytest.approx(count * cpi / 120e6)
-    assert opponent(net, period_s=1.0).energy.static.typical > 0
+    assert opponent(net, trained, given, 1.0)[0].energy.static.typical > 0
+
+
+@pytest.mark.needs_qemu
+@pytest.mark.parametrize("board", BOARDS)
+def test_the_kernels_compute_the_integers_that_accuracy_is_counted_with(board: str) -> None:
+    trained, frames = opponents.int8(opponents.maps())
+    given = trained.given(frames)[:3]
+    chain = stages_of(trained)
+    found = run_ann(mlp(board, 168, 5), given[:, permutation(trained.net, 0)], chain)
+    wanted = trained.run(given)[:, permutation(trained.net, len(trained.net.layers))]
+    np.testing.assert_array_equal(found.outputs, wanted)
 
 
 @pytest.mark.needs_qemu

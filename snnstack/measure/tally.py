@@ -1,133 +1,41 @@
-"""Measure programs on data, batch by batch: memory does not grow with the number of samples."""
+"""Sums over batches for one program, and the row that they end in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from snnstack.building import Build, Refused
 from snnstack.energy.performance import Performance
-from snnstack.errors import SnnstackError, TargetError, ToolError, fail
+from snnstack.errors import SnnstackError, TargetError, ToolError
 from snnstack.frontends.data import Data
-from snnstack.frontends.stream import Stream
-from snnstack.ir.step import StepGraph
-from snnstack.program import Program
-from snnstack.quant.network import QuantizedNetwork
-from snnstack.reference import run_quantized
+from snnstack.measure.checks import NOTHING, compared_with_reference, joined_counts, verified
+from snnstack.measure.opponent import Rival
+from snnstack.measure.subject import Choices, Subject
 from snnstack.report.bench import BenchRow
 from snnstack.report.chips import Chips
-from snnstack.report.equality import Equality, compare, joined
+from snnstack.report.equality import Equality
 from snnstack.report.example import example, probes
 from snnstack.report.operations import OperationCounter
+from snnstack.report.opponent import AnnResult
 from snnstack.report.readout import aligned, classes, differing_slots, output_probes
-from snnstack.samples import run_float
 from snnstack.target import Progress, backend, emulator, statistical
 from snnstack.trace import Counts, Spikes, Trace
 
-BATCH_BYTES = 2**28
-"""Recorded states that a verification holds at a time, once for either side."""
-BATCH_SLOTS = 2**27
-"""(sample, step, neuron) slots that are emulated at a time."""
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What a benchmark does besides emulating: see `snnstack.bench`.
-
-    `verify_samples` 0: no comparison, and an independent run only where the price needs one.
-    `seed`: emulate this chip of an analogue target instead of the exact machine.
-    """
-
-    verify_samples: int = 16
-    period_s: float | None = None
-    seeds: int = 0
-    ann: bool = False
-    figures: bool = True
-    seed: int | None = None
-
-
-def measure(
-    builds: Sequence[Build],
-    steps: StepGraph | None,
-    test: Stream,
-    choices: Choices,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> list[BenchRow | Refused]:
-    """A row for each of `builds` on all of `test`; one entry of Refused where a tool fails.
-
-    `steps`: the float network, None where there is none to compare with.
-    """
-    tallies = [Tally(Subject.of(built), choices) for built in builds]
-    done = 0
-    for part in test.batches(batch_size(_neurons(steps), test)):
-        real = None if steps is None else run_float(steps, part)
-        for tally in tallies:
-            tally.add(part, real)
-        done += part.spikes.batch
-        if progress is not None:
-            progress("emulating", done, test.samples)
-    return [_row_or_refused(tally, progress) for tally in tallies]
-
-
-def measure_program(subject: Subject, test: Stream, choices: Choices) -> BenchRow:
-    """The row of a program whose float network is not known: no agreement with it."""
-    tally = Tally(subject, choices)
-    for part in test.batches(batch_size(_neurons(subject.network), test)):
-        tally.add(part, None)
-    return tally.row()
-
-
-def _neurons(network: StepGraph | QuantizedNetwork | None) -> int:
-    """Populations and inputs, as far as they are known."""
-    if network is None:
-        return 0
-    return sum(p.n for p in network.populations) + sum(i.n for i in network.inputs)
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """What is measured; `conversion`: the report of its compilation as plain data.
-
-    `network` None: the program's integers came from a file, and operations are not counted.
-    """
-
-    program: Program
-    network: QuantizedNetwork | None
-    conversion: Mapping[str, Any] | None
-
-    @classmethod
-    def of(cls, built: Build) -> Subject:
-        """A build without its float side."""
-        report = None if built.conversion is None else built.conversion.to_dict()
-        return cls(built.program, built.network, report)
-
-
-def _row_or_refused(
-    tally: Tally, progress: Callable[[str, int, int], None] | None
-) -> BenchRow | Refused:
-    board = tally.subject.program.board
-    note = None if progress is None else lambda done, total: progress(board.name, done, total)
-    try:
-        return tally.row(note)
-    except SnnstackError as error:
-        return Refused(board, error)
-
-
-def batch_size(neurons: int, test: Stream) -> int:
-    """Samples of `neurons` (inputs included) that are emulated at a time."""
-    own = test.batch_size()
-    return max(1, min(own, BATCH_SLOTS // max(1, neurons * test.steps)))
-
 
 class Tally:
-    """Sums over batches for one program; `row` closes them."""
+    """Sums over batches for one program; `row` closes them.
 
-    def __init__(self, subject: Subject, choices: Choices) -> None:
+    `rival`: the opponent of its network, `why` what is to be said where there is none.
+    """
+
+    def __init__(
+        self, subject: Subject, choices: Choices, rival: Rival | None, why: Sequence[str]
+    ) -> None:
         self.subject, self.choices = subject, choices
+        self.rival, self.why = rival, tuple(why)
         self.names = list(subject.program.fires)
         network = subject.network
         self.operations = None if network is None else OperationCounter(network)
@@ -187,7 +95,7 @@ class Tally:
         machine = backend(program.target)
         counted = Trace({}, {}, joined_counts(self.counts))
         equality, cost, notes = self._checked_and_priced(counted, progress)
-        ann, more = self._ann() if choices.ann else (None, ())
+        ann, more = (None, ()) if choices.ann is None else self._ann()
         n = self.samples
         return BenchRow(
             board=program.board.name,
@@ -255,14 +163,15 @@ class Tally:
         shares = tuple(right / self.samples for right in self.chips)
         return Chips(of, self.right / self.samples, shares)
 
-    def _ann(self) -> tuple[Any, tuple[str, ...]]:
-        """Cost of the opponent without spikes, and why there is none."""
+    def _ann(self) -> tuple[AnnResult | None, tuple[str, ...]]:
+        """The opponent without spikes on this board, and why there is none."""
         program = self.subject.program
-        own = getattr(backend(program.target), "opponent", None)
-        if own is None:
+        if getattr(backend(program.target), "opponent", None) is None:
             return None, (f"{program.target} has no network without spikes to compare with",)
+        if self.rival is None:
+            return None, self.why
         try:
-            return own(program, self.choices.period_s, self.steps), ()
+            return self.rival.on(program, self.choices.period_s), ()
         except SnnstackError as error:
             return None, tuple(f"no network without spikes: {p}" for p in error.problems)
 
@@ -277,75 +186,6 @@ def figures(subject: Subject, spikes: Spikes) -> dict[str, Any]:
         "views": [] if views is None else [view.to_dict() for view in views(program)],
         "conversion": None if subject.conversion is None else dict(subject.conversion),
     }
-
-
-def verified(program: Any, spikes: Spikes, progress: Progress | None) -> tuple[Equality, Trace]:
-    """Emulator against an independent run, and the counts of that run.
-
-    Batches keep the recorded states small: a data set of any size fits the memory.
-    """
-    machine, emulate = backend(program.target), emulator(program.target).emulate
-    against = machine.describe(program)
-    results, runs = [], []
-    size = _recordable(program, spikes)
-    for start in range(0, spikes.batch, size):
-        part = spikes.samples(start, start + size)
-        note = shifted(progress, start, spikes.batch)
-        run = machine.run(program, part, probes=program.variables, progress=note)
-        results.append(compare(emulate(program, part, probes=program.variables), run, against))
-        runs.append(run.counts)
-    found = joined(results)
-    own = getattr(machine, "agreements", None)
-    if own is not None:
-        found = replace(found, agreements=tuple(own(program, spikes)))
-    return found, Trace({}, {}, joined_counts(runs))
-
-
-NOTHING = Equality("nothing", 0, 0, 0, 0, ())
-"""No comparison."""
-
-
-def compared_with_reference(subject: Subject, spikes: Spikes) -> Equality:
-    """Emulator against the definition of the target's answer."""
-    program, network = subject.program, subject.network
-    emulated = emulator(program.target).emulate(program, spikes, probes=program.variables)
-    own: Any = getattr(backend(program.target), "reference", None)
-    if own is not None:
-        reference = own(program, network, spikes, program.variables)
-    else:
-        if network is None:
-            hint = "compile the model again"
-            raise fail(TargetError, program.name, "its integer network is missing", hint)
-        reference = run_quantized(network, spikes, program.variables)
-    return compare(emulated, reference, "integer reference")
-
-
-def _recordable(program: Any, spikes: Spikes) -> int:
-    """How many samples may record all states at once."""
-    emulate = emulator(program.target).emulate
-    one = emulate(program, spikes.samples(0, 1), probes=program.variables)
-    return max(1, BATCH_BYTES // max(1, sum(v.nbytes for v in one.states.values())))
-
-
-def shifted(progress: Progress | None, start: int, total: int) -> Progress | None:
-    """The progress of a part that starts at `start` of `total`."""
-    if progress is None:
-        return None
-    return lambda done, _: progress(start + done, total)
-
-
-def joined_counts(runs: Sequence[Mapping[str, Counts]]) -> dict[str, Counts]:
-    """The counts of consecutive batches as those of one."""
-    found: dict[str, Counts] = {}
-    for name, first in runs[0].items():
-        parts = [run[name] for run in runs]
-        found[name] = Counts(
-            synops=np.concatenate([part.synops for part in parts]),
-            updates=np.concatenate([part.updates for part in parts]),
-            spikes=np.concatenate([part.spikes for part in parts]),
-            other={k: np.concatenate([part.other[k] for part in parts]) for k in first.other},
-        )
-    return found
 
 
 def _mean(trace: Trace, count: str, names: Sequence[str]) -> float:

@@ -1,0 +1,94 @@
+"""Measure programs on data, batch by batch: memory does not grow with the number of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from snnstack.building import Build, Refused
+from snnstack.errors import SnnstackError
+from snnstack.frontends.stream import Stream
+from snnstack.ir.step import StepGraph
+from snnstack.measure.checks import compared_with_reference, shifted, verified
+from snnstack.measure.opponent import prepared
+from snnstack.measure.subject import Ann, Choices, Subject
+from snnstack.measure.tally import Tally
+from snnstack.quant.network import QuantizedNetwork
+from snnstack.report.bench import BenchRow
+from snnstack.samples import run_float
+
+__all__ = [
+    "Ann",
+    "Choices",
+    "Subject",
+    "batch_size",
+    "compared_with_reference",
+    "measure",
+    "measure_program",
+    "shifted",
+    "verified",
+]
+
+BATCH_SLOTS = 2**27
+"""(sample, step, neuron) slots that are emulated at a time."""
+
+
+def measure(
+    builds: Sequence[Build],
+    steps: StepGraph | None,
+    test: Stream,
+    choices: Choices,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[BenchRow | Refused]:
+    """A row for each of `builds` on all of `test`; one entry of Refused where a tool fails.
+
+    `steps`: the float network, None where there is none to compare with.
+    """
+    programs = [built.program for built in builds]
+    rival, why = prepared(programs, steps, choices.ann, test)
+    tallies = [Tally(Subject.of(built), choices, rival, why) for built in builds]
+    done = 0
+    for part in test.batches(batch_size(_neurons(steps), test)):
+        real = None if steps is None else run_float(steps, part)
+        for tally in tallies:
+            tally.add(part, real)
+        if rival is not None:
+            rival.add(part)
+        done += part.spikes.batch
+        if progress is not None:
+            progress("emulating", done, test.samples)
+    return [_row_or_refused(tally, progress) for tally in tallies]
+
+
+def measure_program(subject: Subject, test: Stream, choices: Choices) -> BenchRow:
+    """The row of a program whose float network is not known: no agreement with it."""
+    rival, why = prepared([subject.program], subject.network, choices.ann, test)
+    tally = Tally(subject, choices, rival, why)
+    for part in test.batches(batch_size(_neurons(subject.network), test)):
+        tally.add(part, None)
+        if rival is not None:
+            rival.add(part)
+    return tally.row()
+
+
+def _neurons(network: StepGraph | QuantizedNetwork | None) -> int:
+    """Populations and inputs, as far as they are known."""
+    if network is None:
+        return 0
+    return sum(p.n for p in network.populations) + sum(i.n for i in network.inputs)
+
+
+def _row_or_refused(
+    tally: Tally, progress: Callable[[str, int, int], None] | None
+) -> BenchRow | Refused:
+    board = tally.subject.program.board
+    note = None if progress is None else lambda done, total: progress(board.name, done, total)
+    try:
+        return tally.row(note)
+    except SnnstackError as error:
+        return Refused(board, error)
+
+
+def batch_size(neurons: int, test: Stream) -> int:
+    """Samples of `neurons` (inputs included) that are emulated at a time."""
+    own = test.batch_size()
+    return max(1, min(own, BATCH_SLOTS // max(1, neurons * test.steps)))

@@ -1,0 +1,64 @@
+"""What is measured, and how: `Subject` and `Choices`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snnstack.building import Build
+from snnstack.program import Program
+from snnstack.quant.network import QuantizedNetwork
+from snnstack.samples import Samples
+
+
+@dataclass(frozen=True)
+class Ann:
+    """Measure a network without spikes beside: int8, of the same widths, on the same board.
+
+    `train`: labelled samples that it is trained on (with torch). `weights`: an .npz of a trained
+    one instead (`snnstack.frontends.opponent_file`). With neither it is priced, and its accuracy
+    is unknown. `windows`: counts of events that it reads of every input, one after the other in
+    time; None: 1, or 8 for a network with loops or delays. `fit`: samples that the scales of
+    read weights are fitted to; None: those that are measured.
+    """
+
+    train: Samples | None = None
+    weights: str | Path | None = None
+    windows: int | None = None
+    fit: Samples | None = None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a benchmark does besides emulating: see `snnstack.bench`.
+
+    `verify_samples` 0: no comparison, and an independent run only where the price needs one.
+    `seed`: emulate this chip of an analogue target instead of the exact machine.
+    """
+
+    verify_samples: int = 16
+    period_s: float | None = None
+    seeds: int = 0
+    ann: Ann | None = None
+    figures: bool = True
+    seed: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is measured; `conversion`: the report of its compilation as plain data.
+
+    `network` None: the program's integers came from a file, and operations are not counted.
+    """
+
+    program: Program
+    network: QuantizedNetwork | None
+    conversion: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, built: Build) -> Subject:
+        """A build without its float side."""
+        report = None if built.conversion is None else built.conversion.to_dict()
+        return cls(built.program, built.network, report)
