@@ -1,7 +1,8 @@
 """What a `ChipNetwork` computes, step by step: the definition for Loihi, in plain numpy.
 
 Checked against recordings of the chip and Lava's bit-accurate models. On the step of a spike
-the chip's voltage register reads 128, and so does a probe; the value that goes on is 0.
+the chip's voltage register reads 128, and so does a probe; the value that goes on is 0. The
+current is a 24-bit two's complement register; Lava's can be 2**23 (docs/chip-networks.md).
 """
 
 from __future__ import annotations

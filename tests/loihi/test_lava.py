@@ -62,6 +62,36 @@ def test_200_random_networks_have_the_spikes_and_states_of_lavas_models() -> Non
     assert fired > 10_000
 
 
+@pytest.mark.needs_lava
+def test_lavas_current_parts_from_the_register_only_where_24_bits_cannot_hold_it() -> None:
+    """k inputs of weight +-2**14 make u = +-k * 2**20, anew in every step: 2**23 is k = 8."""
+    most = 26
+    builder = ChipBuilder(generation=1).input("x", most)
+    for name, sign in (("up", 1), ("down", -1)):
+        builder.population(name, 1, du=4095, dv=4095, vth_mant=None)
+        builder.connect("x", name, np.full((1, most), sign * 128), exponent=7)
+    net, data = builder.build(), np.tri(most + 1, most, -1, dtype=np.int64)[None]
+    exact = np.arange(most) * 2**20
+    (theirs,) = lava.run_models([net], [data])
+    probes = [("up", "i"), ("down", "i")]
+    for ours in (
+        run_chip(net, data, probes),
+        emulate_network(net, Spikes.from_dense(data.astype(np.uint8)), probes),
+    ):
+        for probe, sign in zip(probes, (1, -1), strict=True):
+            k = np.arange(most)  # step k + 1 shows what k inputs sent in step k
+            u, lavas = ours.states[probe][0, 1:, 0], theirs.states[probe][0, 1:, 0]
+            assert u.tolist() == [wrapped(sign * value) for value in exact.tolist()]
+            assert k[:24][(u != lavas)[:24]].tolist() == [8]
+            assert lavas[8] == 2**23, "one more than a 24-bit register holds"
+            assert abs(lavas[25]) > 2**23, "wrapped once, which is too little"
+
+
+def wrapped(value: int) -> int:
+    """Two's complement, 24 bits."""
+    return (value + 2**23) % 2**24 - 2**23
+
+
 def soft_reset() -> ChipNetwork:
     """Different thresholds, reset by subtraction, refractory, recurrent with delays."""
     rng = RNG(1)
