@@ -12,9 +12,12 @@ from typing import Any, Protocol, cast
 from snnstack.board import Board
 from snnstack.energy.performance import Performance
 from snnstack.errors import Problem, TargetError, fail
+from snnstack.ir.step import StepGraph
 from snnstack.program import Program
+from snnstack.quant.calibration import Calibration
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.numerics import Numerics
+from snnstack.quant.scales import Granularity
 from snnstack.trace import Spikes, Trace
 
 Progress = Callable[[int, int], None]
@@ -42,8 +45,8 @@ class Backend(Protocol):
     More names are looked for. `numerics(weight_bits)` is `NUMERICS` with weights of another
     width, where the target has several; `measured(program)`: the program with the memory that its
     tools make of it, or as it is where they are missing.
-    `quantise(graph, board, calibration, granularity)` replaces the general quantiser where a
-    target's integers have more structure than `Numerics` says; `reference(program, network, spikes,
+    `quantise`, a `Quantiser`, replaces the general one where a target's integers have more
+    structure than `Numerics` says; `reference(program, network, spikes,
     probes)` replaces the integer reference where the target's definition is not that of
     `QuantizedNetwork`. `STATISTICAL = True` marks an analogue
     target: an emulation with a seed is one chip of many, never "the" result; see `statistical`.
@@ -92,6 +95,27 @@ class Backend(Protocol):
         """Energy and latency per inference, from the counts of one `run` or emulation.
 
         `period_s`: seconds from one inference to the next; None: back to back.
+        """
+
+
+class Quantiser(Protocol):
+    """A target's own way to integers; one without `weight_bits` or `like` is not asked for them."""
+
+    def __call__(
+        self,
+        graph: StepGraph,
+        board: Board,
+        calibration: Calibration | None = None,
+        granularity: Granularity = ...,
+        weight_bits: int | None = None,
+        like: QuantizedNetwork | None = None,
+    ) -> QuantizedNetwork:
+        """The integers for `graph`, whose gains are 1 (`fold_gains`).
+
+        `calibration`: what the float network did with samples; None: what is usual. `granularity`:
+        one scale per neuron or per population, as far as the target has a choice. `weight_bits`
+        None: the width it has of its own accord. `like`: keep the scales of this network.
+        Raises ModelError for what cannot be represented, TargetError for a width it has not.
         """
 
 

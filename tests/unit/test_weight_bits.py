@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from types import ModuleType
 
 import numpy as np
@@ -15,7 +16,7 @@ from snnstack.errors import TargetError
 from snnstack.integers import numerics_of, quantise_for
 from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
 from snnstack.quant.quantise import quantise
-from snnstack.target import target_names
+from snnstack.target import Quantiser, backend, offered, target_names
 
 
 def graph(zeros: float = 0.0, n: int = 200) -> StepGraph:
@@ -87,6 +88,13 @@ def test_every_target_takes_a_width_or_says_that_it_cannot(target: str) -> None:
     assert list(levels.values()) == sorted(set(levels.values()))
     usual = quantise_for(graph(), board, None, "population")
     assert len(np.unique(usual.projections[0].synapses.weight)) in levels.values()
+
+
+@pytest.mark.parametrize("target", target_names())
+def test_own_quantisers_take_what_the_seam_says(target: str) -> None:
+    own = offered(backend(target), "quantise")
+    wanted = list(signature(Quantiser.__call__).parameters)[1:]
+    assert own is None or list(signature(own).parameters) == wanted
 
 
 def test_a_file_named_like_a_function_is_no_function(monkeypatch: pytest.MonkeyPatch) -> None:
