@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from snnstack.errors import DataError, ModelError, ToolError, fail
 from snnstack.frontends.arrays import Arrays, of_arrays, open_arrays
 from snnstack.frontends.encode import Encoding
-from snnstack.frontends.onnx_ann import InputRange, converted, relu_tensors
+from snnstack.frontends.onnx_ann import converted, relu_tensors
 from snnstack.frontends.onnx_file import INSTALL, OnnxGraph, onnx_module, parsed, read_model
+from snnstack.frontends.onnx_tensors import InputRange
 from snnstack.frontends.open_data import ENCODE_OPTIONS, encoded_stream, encoding_of
 from snnstack.frontends.spec import known_options, parse, whole
 from snnstack.frontends.stream import Stream

@@ -9,61 +9,21 @@ step; the batch may vary. States are `<population>.v`, `.i`, `.wait` (refractory
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.frontends.onnx_file import onnx_module
+from snnstack.frontends.onnx_neuron_step import neurons
+from snnstack.frontends.onnx_writer import Writer
 from snnstack.ir.matrix import matrix
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Conv, Dense, Pool, Population, Projection, Sparse, StepGraph, size
+from snnstack.ir.step import Conv, Dense, Pool, Projection, Sparse, StepGraph, size
 
 OPSET = 17
 LARGEST_DENSE = 2**27
 """Weights of a sparse projection that is written densely."""
-
-
-@dataclass
-class _Writer:
-    """Nodes, constants and states of the graph under construction."""
-
-    onnx: Any
-    nodes: list[Any] = field(default_factory=list)
-    constants: list[Any] = field(default_factory=list)
-    states: list[tuple[str, int]] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-    convolutions: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def fresh(self, name: str) -> str:
-        """`name`, made unique."""
-        unique, k = name, 2
-        while unique in self.names:
-            unique, k = f"{name}_{k}", k + 1
-        self.names.add(unique)
-        return unique
-
-    def constant(self, values: Any, name: str, dtype: Any = np.float64) -> str:
-        unique = self.fresh(name)
-        array = np.asarray(values, dtype=dtype)
-        self.constants.append(self.onnx.numpy_helper.from_array(array, unique))
-        return unique
-
-    def op(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
-        unique = self.fresh(name)
-        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [unique], unique, **attributes))
-        return unique
-
-    def state(self, name: str, n: int) -> str:
-        """A state of `n` elements; returns its name as an input."""
-        self.states.append((name, n))
-        self.names.add(name)
-        return name
-
-    def next(self, name: str, value: str) -> None:
-        """`value` is the state `name` after the step."""
-        self.nodes.append(self.onnx.helper.make_node("Identity", [value], [f"{name}.next"]))
 
 
 def to_model(graph: StepGraph) -> Any:
@@ -74,7 +34,7 @@ def to_model(graph: StepGraph) -> Any:
     """
     raise_if_any(ModelError, _problems(graph))
     onnx = onnx_module()
-    w, port = _Writer(onnx), graph.inputs[0]
+    w, port = Writer(onnx), graph.inputs[0]
     w.names.add(port.name)
     flat = w.op("Reshape", [port.name, w.constant([0, -1], "flat", np.int64)], f"{port.name}.flat")
     sent = {port.name: flat}
@@ -85,7 +45,7 @@ def to_model(graph: StepGraph) -> Any:
             _applied(w, q, past[q.source, q.delay] if q.delay else sent[q.source], population.n)
             for q in graph.into(population.name)
         ]
-        sent[population.name] = _neurons(w, population, parts, flat)
+        sent[population.name] = neurons(w, population, parts, flat)
     _shift(w, past, sent)
     return _model(onnx, w, graph, sent)
 
@@ -103,7 +63,7 @@ def _problems(graph: StepGraph) -> list[Problem]:
     return found
 
 
-def _past(w: _Writer, graph: StepGraph, sizes: dict[str, int]) -> dict[tuple[str, int], str]:
+def _past(w: Writer, graph: StepGraph, sizes: dict[str, int]) -> dict[tuple[str, int], str]:
     """For every source with delayed synapses, what it sent 1, 2, ... steps ago."""
     longest: dict[str, int] = {}
     for q in graph.projections:
@@ -115,12 +75,12 @@ def _past(w: _Writer, graph: StepGraph, sizes: dict[str, int]) -> dict[tuple[str
     }
 
 
-def _shift(w: _Writer, past: dict[tuple[str, int], str], sent: dict[str, str]) -> None:
+def _shift(w: Writer, past: dict[tuple[str, int], str], sent: dict[str, str]) -> None:
     for (name, k), state in past.items():
         w.next(state, sent[name] if k == 1 else past[name, k - 1])
 
 
-def _applied(w: _Writer, q: Projection, source: str, targets: int) -> str:
+def _applied(w: Writer, q: Projection, source: str, targets: int) -> str:
     name = f"{q.source}.{q.target}"
     if q.pool is not None:
         source = _pooled(w, q.pool, source, name)
@@ -155,7 +115,7 @@ def taps(conv: Conv) -> Array:
     return np.asarray(found.reshape(conv.groups, per_group * ky * kx, oh * ow))
 
 
-def _convolved(w: _Writer, conv: Conv, source: str, name: str) -> str:
+def _convolved(w: Writer, conv: Conv, source: str, name: str) -> str:
     """Gather and MatMul: onnxruntime has no convolution of float64."""
     found_at = taps(conv)
     extra = w.constant([0, 0, 0, 1], f"{name}.one", np.int64)
@@ -171,7 +131,7 @@ def _convolved(w: _Writer, conv: Conv, source: str, name: str) -> str:
     return w.op("Reshape", [found, shape], name)
 
 
-def _pooled(w: _Writer, pool: Pool, source: str, name: str) -> str:
+def _pooled(w: Writer, pool: Pool, source: str, name: str) -> str:
     """A sum over windows: a convolution of every channel with ones."""
     channels = pool.in_shape[0]
     ones = np.ones((channels, 1, *pool.kernel))
@@ -179,113 +139,7 @@ def _pooled(w: _Writer, pool: Pool, source: str, name: str) -> str:
     return _convolved(w, conv, source, f"{name}.pool")
 
 
-def _neurons(w: _Writer, p: Population, parts: list[str], like: str) -> str:
-    """The equations of `snnstack.ir.step`; returns what is sent."""
-    x = _sum(w, p, parts, like)
-    v = w.state(f"{p.name}.v", p.n)
-    if p.beta is not None:
-        i = w.state(f"{p.name}.i", p.n)
-        x = _axpy(w, p.beta, i, _times(w, x, p.gain_in, f"{p.name}.in"), f"{p.name}.current")
-        w.next(i, x)
-    x = _times(w, x, p.gain, f"{p.name}.drive")
-    if p.threshold is None:
-        new = _plus(w, _axpy(w, p.alpha, v, x, f"{p.name}.sum"), p.leak, f"{p.name}.new")
-        w.next(v, new)
-        return new
-    before = _above(w, p, v, "before") if p.reset_time != "now" else ""
-    new, fired = _fired(w, p, v, x, before)
-    if p.refractory:
-        new, fired = _refractory(w, p, v, new, fired)
-    w.next(v, _reset(w, p, new, fired, before))
-    return fired
-
-
-def _sum(w: _Writer, p: Population, parts: list[str], like: str) -> str:
-    if not parts:  # zeros of the batch's length
-        column = w.op("ReduceSum", [like, w.constant([1], f"{p.name}.axis", np.int64)],
-                      f"{p.name}.column", keepdims=1)  # fmt: skip
-        parts = [w.op("Mul", [column, w.constant(np.zeros((1, p.n)), f"{p.name}.none")],
-                      f"{p.name}.silence")]  # fmt: skip
-    total = parts[0]
-    for part in parts[1:]:
-        total = w.op("Add", [total, part], f"{p.name}.x")
-    return _plus(w, total, p.bias, f"{p.name}.biased")
-
-
-def _plus(w: _Writer, x: str, values: Array, name: str) -> str:
-    if not np.any(values):
-        return x
-    return w.op("Add", [x, w.constant(values, f"{name}.constant")], name)
-
-
-def _times(w: _Writer, x: str, values: Array, name: str) -> str:
-    if np.all(values == 1.0):
-        return x
-    return w.op("Mul", [x, w.constant(values, f"{name}.gain")], name)
-
-
-def _axpy(w: _Writer, factor: Array, state: str, x: str, name: str) -> str:
-    decayed = w.op("Mul", [state, w.constant(factor, f"{name}.decay")], f"{name}.decayed")
-    return w.op("Add", [decayed, x], name)
-
-
-def _above(w: _Writer, p: Population, v: str, name: str) -> str:
-    """1.0 where `v` is beyond the threshold."""
-    threshold = w.constant(p.threshold, f"{p.name}.threshold")
-    kind = "GreaterOrEqual" if p.compare == "ge" else "Greater"
-    beyond = w.op(kind, [v, threshold], f"{p.name}.{name}.is")
-    return w.op("Cast", [beyond], f"{p.name}.{name}", to=w.onnx.TensorProto.DOUBLE)
-
-
-def _fired(w: _Writer, p: Population, v: str, x: str, before: str) -> tuple[str, str]:
-    """(membrane before a reset, spikes)."""
-    kind, when = p.reset, p.reset_time
-    if kind == "set" and when == "next":
-        v = _set(w, p, v, before, "old")
-    new = _plus(w, _axpy(w, p.alpha, v, x, f"{p.name}.sum"), p.leak, f"{p.name}.leaked")
-    if kind == "set" and when == "next_all":
-        new = _set(w, p, new, before, "reset")
-    if kind == "subtract" and when in ("next", "recheck"):
-        new = _less(w, p, new, before, "late")
-    return new, _above(w, p, new, "spikes")
-
-
-def _less(w: _Writer, p: Population, v: str, spikes: str, name: str) -> str:
-    threshold = w.constant(p.threshold, f"{p.name}.{name}.threshold")
-    amount = w.op("Mul", [spikes, threshold], f"{p.name}.{name}.amount")
-    return w.op("Sub", [v, amount], f"{p.name}.{name}")
-
-
-def _set(w: _Writer, p: Population, v: str, spikes: str, name: str) -> str:
-    is_one = w.op("Cast", [spikes], f"{p.name}.{name}.is", to=w.onnx.TensorProto.BOOL)
-    value = w.constant(p.v_reset, f"{p.name}.{name}.v_reset")
-    return w.op("Where", [is_one, value, v], f"{p.name}.{name}")
-
-
-def _reset(w: _Writer, p: Population, v: str, fired: str, before: str) -> str:
-    if p.reset_time == "recheck":
-        change = w.op("Sub", [fired, before], f"{p.name}.change")
-        return _less(w, p, v, change, "rechecked")
-    if p.reset_time != "now" or p.reset == "none":
-        return v
-    return _set(w, p, v, fired, "after") if p.reset == "set" else _less(w, p, v, fired, "after")
-
-
-def _refractory(w: _Writer, p: Population, v: str, new: str, fired: str) -> tuple[str, str]:
-    """While `wait` is above 0 the membrane keeps its value and nothing is sent."""
-    wait, zero = w.state(f"{p.name}.wait", p.n), w.constant(0.0, f"{p.name}.zero")
-    waiting = w.op("Greater", [wait, zero], f"{p.name}.waits")
-    new = w.op("Where", [waiting, v, new], f"{p.name}.kept")
-    fired = w.op("Where", [waiting, zero, fired], f"{p.name}.fires")
-    one = w.constant(1.0, f"{p.name}.one")
-    left = w.op("Max", [w.op("Sub", [wait, one], f"{p.name}.less"), zero], f"{p.name}.left")
-    is_one = w.op("Cast", [fired], f"{p.name}.fires.is", to=w.onnx.TensorProto.BOOL)
-    full = w.constant(float(p.refractory), f"{p.name}.period")
-    w.next(wait, w.op("Where", [is_one, full, left], f"{p.name}.then"))
-    return new, fired
-
-
-def _model(onnx: Any, w: _Writer, graph: StepGraph, sent: dict[str, str]) -> Any:
+def _model(onnx: Any, w: Writer, graph: StepGraph, sent: dict[str, str]) -> Any:
     helper, double, port = onnx.helper, onnx.TensorProto.DOUBLE, graph.inputs[0]
 
     def value(name: str, shape: tuple[int, ...]) -> Any:

@@ -6,19 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.frontends.onnx_ann import padding_of
 from snnstack.frontends.onnx_export import taps
 from snnstack.frontends.onnx_file import OnnxGraph, OnnxNode
+from snnstack.frontends.onnx_layers import padding_of
 from snnstack.frontends.onnx_linear import convolution
 from snnstack.frontends.onnx_ops import ELEMENTS
-from snnstack.frontends.onnx_terms import (
-    Atom,
-    Terms,
-    add,
-    constant,
-    single,
-    times,
-)
+from snnstack.frontends.onnx_terms import Atom, Terms, add, constant, single, times
 from snnstack.frontends.onnx_values import Layer, Operations, Walk, noted
 from snnstack.frontends.torch_layers import dense
 from snnstack.ir.nodes import AvgPool2d, Flatten, Leaf, Shape

@@ -22,8 +22,8 @@ from snnstack.frontends.torch_nodes import (
     plain,
     spread,
     tidy,
-    unrolled,
 )
+from snnstack.frontends.torch_places import Place, Places
 from snnstack.frontends.torch_record import Recorder
 from snnstack.frontends.torch_steps import expression_key
 from snnstack.frontends.torch_time import per_step
@@ -31,29 +31,14 @@ from snnstack.frontends.torch_values import Value
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import (
     EventKind,
-    Flatten,
     Input,
-    Leaf,
     Linear,
     Output,
     Scale,
     Shape,
     Threshold,
 )
-from snnstack.ir.shapes import output_shape
 from snnstack.ir.step import size
-
-
-@dataclass(frozen=True)
-class Place:
-    """Nodes (with delays in steps) whose sum something is; `node` is their shape in the graph.
-
-    `shape` is what the framework sees; both have the same elements in the same order.
-    """
-
-    sources: tuple[tuple[str, int], ...]
-    node: Shape
-    shape: Shape
 
 
 @dataclass
@@ -64,10 +49,8 @@ class Builder:
     axes: Axes
     dt: float
     events: EventKind
-    nodes: dict[str, Leaf] = field(default_factory=dict)
-    edges: dict[Edge, None] = field(default_factory=dict)
     made: dict[Any, Place] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    net: Places = field(default_factory=Places)
     waiting: list[str] = field(default_factory=list)
     port: str = "input"
     membranes: frozenset[str] = frozenset()
@@ -76,16 +59,16 @@ class Builder:
         """The network that gives `results`, values of one step."""
         taken = set(self.recorder.names.values())
         self.port = free("input", taken)
-        self.nodes[self.port] = Input(self._input_shape(), self.events)
+        self.net.nodes[self.port] = Input(self._input_shape(), self.events)
         places = [self.place(value) for value in results]
         while self.waiting:
             self._inputs_of(self.waiting.pop())
         for k, place in enumerate(places):
-            name = free("output" if len(places) == 1 else f"output{k}", taken | set(self.nodes))
-            self.nodes[name] = Output(place.node)
-            self._join(place, name)
-        raise_if_any(ModelError, dict.fromkeys(self.problems))
-        return Graph(self.nodes, tidy(tuple(self.edges)), dt=self.dt, integrator="euler")
+            name = free("output" if len(places) == 1 else f"output{k}", taken | set(self.net.nodes))
+            self.net.nodes[name] = Output(place.node)
+            self.net.join(place, name)
+        raise_if_any(ModelError, dict.fromkeys(self.net.problems))
+        return Graph(self.net.nodes, tidy(tuple(self.net.edges)), dt=self.dt, integrator="euler")
 
     def _input_shape(self) -> Shape:
         """As the network first sees it, if it always sees it so; else as the sample has it."""
@@ -124,7 +107,7 @@ class Builder:
             case "gather":
                 return self._gathered(value)
             case "sum":
-                return self._summed([self.place(v) for v in value.args], value.shape)
+                return self.net.summed([self.place(v) for v in value.args], value.shape)
             case "affine":
                 return self._affine(value)
             case "max":
@@ -132,22 +115,22 @@ class Builder:
             case "mix":
                 return self._mixed(value)
             case "node":
-                return self._chain(self._base(value), self.place(value.args[0]), value)
+                return self.net.chain(self._base(value), self.place(value.args[0]), value)
         return self._impossible(value)
 
     def _impossible(self, value: Value) -> Place:
         where, what, hint = value.key
-        self.problems.append(Problem(where, what, hint))
+        self.net.problems.append(Problem(where, what, hint))
         return Place((), value.shape or (1,), value.shape or (1,))
 
     def _from_input(self, value: Value) -> Place:
-        node = self.nodes[self.port]
+        node = self.net.nodes[self.port]
         assert isinstance(node, Input)
         ago = 0 if value.key in (None, "all") else self.recorder.reading - value.key
         whole = Place(((self.port, ago),), node.shape, node.shape)
         if plain(value.data) and size(value.shape) == size(node.shape):
             return Place(whole.sources, node.shape, value.shape)
-        return self._rearranged("pick", [whole], value.data, value.shape)
+        return self.net.rearranged("pick", [whole], value.data, value.shape)
 
     def _from_neuron(self, value: Value) -> Place:
         name, call = value.key
@@ -159,7 +142,7 @@ class Builder:
         if factor is None:
             return Place(sources, place.node, place.shape)
         full = np.broadcast_to(factor, place.shape).reshape(place.node)
-        return self._node(f"{name}_factor", Scale(full.copy()), Place(sources, place.node, ()))
+        return self.net.node(f"{name}_factor", Scale(full.copy()), Place(sources, place.node, ()))
 
     def _from_membrane(self, value: Value) -> Place:
         name, call, variable = value.key
@@ -167,7 +150,7 @@ class Builder:
         if variable == "mem" and name in self.membranes and self._delay(name, call) == 0:
             return self._population(name, value.shape)
         hint = "send its spikes; only the last layer's membrane can be read"
-        self.problems.append(Problem(said(name, module), f"sends its state '{variable}'", hint))
+        self.net.problems.append(Problem(said(name, module), f"sends its state '{variable}'", hint))
         return Place((), value.shape, value.shape)
 
     def _delay(self, name: str, call: int) -> int:
@@ -176,35 +159,37 @@ class Builder:
         return self.recorder.reading - call
 
     def _population(self, name: str, shape: Shape) -> Place:
-        if name not in self.nodes:
+        if name not in self.net.nodes:
             self._add_neuron(name, shape)
-        return Place(((name, 0),), neuron_shape(self.nodes[name]), shape)
+        return Place(((name, 0),), neuron_shape(self.net.nodes[name]), shape)
 
     def _add_neuron(self, name: str, shape: Shape) -> None:
         module, kind = self.recorder.modules[name]
         found = [Problem(said(name, module), *text) for text in kind.problems(module)]
-        self.problems += found
+        self.net.problems += found
         node = per_step(shape, self.dt, decay=0.0)  # so that what lies before it is looked at too
         try:
             if not found:
                 node = kind.neuron(module, shape, self.dt, name not in self.membranes)
         except ValueError as error:
             what = f"has parameters that do not fit its shape {list(shape)}: {error}"
-            self.problems.append(Problem(said(name, module), what, "one value, or one per neuron"))
+            self.net.problems.append(
+                Problem(said(name, module), what, "one value, or one per neuron")
+            )
         flat = len(shape) > 1 and is_flat(name, self.recorder.calls, frozenset())
-        self.nodes[name] = flattened(node) if flat else node
+        self.net.nodes[name] = flattened(node) if flat else node
         self.waiting.append(name)
 
     def _inputs_of(self, name: str) -> None:
         """Join a neuron with what its last call was given, and with itself."""
         module, kind = self.recorder.modules[name]
         place = self.place(self.recorder.calls[name][-1])
-        shape = neuron_shape(self.nodes[name])
+        shape = neuron_shape(self.net.nodes[name])
         for suffix, node in kind.recurrent(module) if name not in self.membranes else ():
-            self.nodes[f"{name}.{suffix}"] = spread(node, shape)
-            self.edges[Edge(name, f"{name}.{suffix}", 1)] = None
-            self.edges[Edge(f"{name}.{suffix}", name, 0)] = None
-        self._join(self._seen_as(place, shape), name, 1 if kind.late else 0)
+            self.net.nodes[f"{name}.{suffix}"] = spread(node, shape)
+            self.net.edges[Edge(name, f"{name}.{suffix}", 1)] = None
+            self.net.edges[Edge(f"{name}.{suffix}", name, 0)] = None
+        self.net.join(self.net.seen_as(place, shape), name, 1 if kind.late else 0)
         self._begin(name, shape)
 
     def _begin(self, name: str, shape: Shape) -> None:
@@ -213,129 +198,38 @@ class Builder:
         if found and len(shape) > 1:
             what = "is given the bias of a layer only from a later step on"
             hint = "bias=False for layers whose output waits for a later step, or use it at once"
-            self.problems.append(Problem(said(name, self.recorder.modules[name][0]), what, hint))
+            self.net.problems.append(
+                Problem(said(name, self.recorder.modules[name][0]), what, hint)
+            )
             return
         for delay, node in found:
-            late = self._node(f"{name}_begin", node, Place(((self._always(), delay),), (1,), (1,)))
-            self._join(late, name)
+            late = self.net.node(
+                f"{name}_begin", node, Place(((self._always(), delay),), (1,), (1,))
+            )
+            self.net.join(late, name)
 
     def _always(self) -> str:
         """A neuron that fires in every step."""
         if "always" not in self.made:
-            port = self.nodes[self.port]
+            port = self.net.nodes[self.port]
             assert isinstance(port, Input)
-            given = self._flat(Place(((self.port, 0),), port.shape, port.shape))
+            given = self.net.flat(Place(((self.port, 0),), port.shape, port.shape))
             drive = layers.dense(np.zeros((1, size(port.shape))), np.ones(1))
-            driven = self._node("always_drive", drive, given)
-            self.made["always"] = self._node("always", Threshold(np.array([0.5])), driven)
+            driven = self.net.node("always_drive", drive, given)
+            self.made["always"] = self.net.node("always", Threshold(np.array([0.5])), driven)
         return self.made["always"].sources[0][0]
-
-    def _join(self, place: Place, name: str, more: int = 0) -> None:
-        for source, delay in place.sources:
-            self.edges[Edge(source, name, delay + more)] = None
-
-    def _node(self, base: str, node: Leaf, given: Place) -> Place:
-        """A new node that reads `given`."""
-        name, number = base, 1
-        while name in self.nodes:
-            number += 1
-            name = f"{base}_{number}"
-        self.nodes[name] = node
-        self._join(given, name)
-        shape = output_shape(node, given.node)
-        return Place(((name, 0),), shape, shape)
-
-    def _seen_as(self, place: Place, shape: Shape) -> Place:
-        """`place` with its shape in the graph: only flattening can be said there."""
-        if place.node == shape:
-            return place
-        if shape == (size(place.node),):
-            return self._node("flatten", Flatten(place.node, 0, -1), place)
-        for source, _ in place.sources[:1]:
-            what = f"is followed by a reshape from {list(place.node)} to {list(shape)}"
-            hint = "reshape the sample instead, or use convolutions in front of convolutions"
-            self.problems.append(Problem(source, what, hint))
-        return Place(place.sources, shape, shape)
-
-    def _flat(self, place: Place) -> Place:
-        flat = self._seen_as(place, (size(place.node),))
-        return Place(flat.sources, flat.node, flat.node)
 
     def _base(self, value: Value) -> str:
         key = value.key[0]
         return str(key)
 
-    def _chain(self, base: str, given: Place, value: Value, nodes: Any = None) -> Place:
-        """The nodes of a layer, one after the other."""
-        shape = given.shape
-        try:
-            made = value.data(shape) if nodes is None else nodes
-        except ValueError as error:
-            self.problems.append(Problem(base, str(error), "apply it per channel"))
-            return given
-        place = given
-        for suffix, node in made:
-            node, place = self._fitting(node, place)
-            place = self._node(base + suffix, node, place)
-        if size(place.node) == size(value.shape):
-            return Place(place.sources, place.node, value.shape)
-        return place
-
-    def _fitting(self, node: Leaf, place: Place) -> tuple[Leaf, Place]:
-        """The node and its input brought to one shape, where the framework's was a reshape."""
-        if place.node == place.shape:
-            return node, place
-        if isinstance(node, Scale):
-            full = np.broadcast_to(node.scale, place.shape).reshape(place.node)
-            return Scale(full.copy()), place
-        if hasattr(node, "weight") and not hasattr(node, "stride") and len(place.shape) > 1:
-            rows = size(place.shape[:-1])
-            weight = np.kron(np.eye(rows), node.weight)
-            bias = getattr(node, "bias", None)
-            full_bias = None if bias is None else np.tile(bias, rows)
-            return layers.dense(weight, full_bias), self._flat(place)
-        flat = unrolled(node, place.shape) if len(place.node) == 1 else None
-        if flat is not None:
-            return flat, place
-        seen = self._seen_as(place, place.shape)
-        return node, Place(seen.sources, seen.node, seen.node)
-
     def _gathered(self, value: Value) -> Place:
         places = [self.place(v) for v in value.args]
-        return self._rearranged("pick", places, value.data, value.shape)
-
-    def _rearranged(self, base: str, places: list[Place], order: Any, shape: Shape) -> Place:
-        """Elements of several places in a new order."""
-        start, parts = 0, []
-        for place in places:
-            count = size(place.node)
-            try:
-                weight = layers.selection(np.asarray(order), count, start)
-            except ValueError as error:
-                hint = "keep the elements in their order"
-                self.problems.append(Problem(place.sources[0][0], str(error), hint))
-                return place
-            parts.append(self._node(base, Linear(weight), self._flat(place)))
-            start += count
-        return self._summed(parts, shape)
-
-    def _summed(self, places: list[Place], shape: Shape) -> Place:
-        known = [p for p in places if p.sources]
-        if not known:
-            return Place((), shape, shape)
-        if len({p.node for p in known}) > 1:
-            known = [self._flat(p) for p in known]
-        listed = [source for p in known for source in p.sources]
-        for source in {s for s in listed if listed.count(s) > 1}:
-            count = listed.count(source)
-            once = Place((source,), known[0].node, known[0].node)
-            double = self._node("twice", Scale(np.full(known[0].node, float(count))), once)
-            listed = [s for s in listed if s != source] + list(double.sources)
-        return Place(tuple(listed), known[0].node, shape)
+        return self.net.rearranged("pick", places, value.data, value.shape)
 
     def _mixed(self, value: Value) -> Place:
-        made = self._node(
-            self._base(value), Linear(value.data), self._flat(self.place(value.args[0]))
+        made = self.net.node(
+            self._base(value), Linear(value.data), self.net.flat(self.place(value.args[0]))
         )
         return Place(made.sources, made.node, value.shape)
 
@@ -349,15 +243,15 @@ class Builder:
             last = layers.folded(made[-1][1], scale, shift)
             if last is not None:
                 nodes = [*made[:-1], (made[-1][0], last)]
-                return self._chain(self._base(before), given, before, nodes)
+                return self.net.chain(self._base(before), given, before, nodes)
         given = self.place(before)
         nodes = layers.channel_affine(scale, shift)(given.shape)
-        return self._chain(self._base(value), given, value, nodes)
+        return self.net.chain(self._base(value), given, value, nodes)
 
     def _maximum(self, value: Value) -> Place:
         kernel, stride, padding = value.data
         given = self.place(value.args[0])
         nodes = layers.sums_over_windows(kernel, stride or kernel, padding)(given.shape)
-        pooled = self._chain(f"{self._base(value)}_sum", given, value, nodes)
+        pooled = self.net.chain(f"{self._base(value)}_sum", given, value, nodes)
         half = np.full(pooled.node, 0.5)
-        return self._node(self._base(value), Threshold(half), pooled)
+        return self.net.node(self._base(value), Threshold(half), pooled)
