@@ -60,6 +60,8 @@ class Backend(Protocol):
     the `Performance` of `net`, an `Int8Opponent` of the same shape without spikes, on the board,
     and what it computes there from `given`; `basis` says from which input rate on an inference
     of so many `steps` costs more.
+    `wiring(program)`: what operations are counted on (`snnstack.report.operations.Wiring`) for
+    a program whose integers came from a file.
     `netlists(program, tiles, chip, rows)`: {file name: SPICE netlist} of an analogue circuit.
     `run_on(program, spikes, on, way, *, probes=(), progress=None)` runs samples on a real board,
     named `on` and reached by `way` (a `Way`), and brings its trace back: spikes, and those

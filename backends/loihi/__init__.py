@@ -12,6 +12,7 @@ from snnstack.backends.loihi.run_reference import reference
 from snnstack.backends.loihi.stand_in import describe, run
 from snnstack.backends.loihi.store import emit, load, utilization
 from snnstack.backends.loihi.views import views
+from snnstack.backends.loihi.wiring import wiring
 
 MODELS = (".net",)
 """Files with Loihi's integers: lava-dl's netx."""
@@ -34,4 +35,5 @@ __all__ = [
     "run_on",
     "utilization",
     "views",
+    "wiring",
 ]

@@ -50,7 +50,8 @@ class Choices:
 class Subject:
     """What is measured; `conversion`: the report of its compilation as plain data.
 
-    `network` None: the program's integers came from a file, and operations are not counted.
+    `network` None: the program's integers came from a file; what operations are counted on is
+    then the backend's `wiring`, where it has one.
     """
 
     program: Program

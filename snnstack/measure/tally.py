@@ -18,7 +18,7 @@ from snnstack.report.bench import BenchRow
 from snnstack.report.chips import Chips
 from snnstack.report.equality import Equality
 from snnstack.report.example import example, probes
-from snnstack.report.operations import OperationCounter
+from snnstack.report.operations import SENT, OperationCounter, Wiring
 from snnstack.report.opponent import AnnResult
 from snnstack.report.readout import aligned, classes, differing_slots, output_probes
 from snnstack.target import Progress, backend, emulator, statistical
@@ -37,8 +37,8 @@ class Tally:
         self.subject, self.choices = subject, choices
         self.rival, self.why = rival, tuple(why)
         self.names = list(subject.program.fires)
-        network = subject.network
-        self.operations = None if network is None else OperationCounter(network)
+        wiring = _wiring(subject)
+        self.operations = None if wiring is None else OperationCounter(wiring)
         self.samples = self.steps = self.slots = self.different = 0
         self.same = self.right = self.right_float = 0
         self.labelled = self.compared = True
@@ -75,6 +75,8 @@ class Tally:
     def _emulated(self, part: Data, seed: int | None) -> Trace:
         program = self.subject.program
         wanted = output_probes(program.outputs, program.fires)
+        if self.operations is not None:
+            wanted += [(name, SENT) for name in self.names if (name, SENT) in program.variables]
         run = emulator(program.target).emulate(program, part.spikes, seed=seed, probes=wanted)
         return aligned(run, part.spikes.steps)
 
@@ -174,6 +176,14 @@ class Tally:
             return self.rival.on(program, self.choices.period_s), ()
         except SnnstackError as error:
             return None, tuple(f"no network without spikes: {p}" for p in error.problems)
+
+
+def _wiring(subject: Subject) -> Wiring | None:
+    """What operations are counted on: the quantised network, or what the backend knows."""
+    if subject.network is not None:
+        return Wiring.of(subject.network)
+    own = getattr(backend(subject.program.target), "wiring", None)
+    return None if own is None else own(subject.program)
 
 
 def figures(subject: Subject, spikes: Spikes) -> dict[str, Any]:

@@ -14,15 +14,18 @@ from snnstack.trace import Spikes, Trace
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two runs disagree first in one population: what, and both values."""
+    """Where two runs disagree first in one population: what, and both values.
+
+    States of a target that computes in real numbers are floats, with all their digits.
+    """
 
     population: str
     variable: str
     sample: int
     step: int
     neuron: int
-    emulator: int
-    other: int
+    emulator: int | float
+    other: int | float
     count: int
 
     def __str__(self) -> str:
@@ -147,5 +150,11 @@ def _states(name: str, variable: str, left: Any, right: Any) -> list[Difference]
     if not count:
         return []
     sample, step, neuron = (int(k) for k in np.argwhere(wrong)[0])
-    values = int(left[sample, step, neuron]), int(right[sample, step, neuron])
-    return [Difference(name, variable, sample, step, neuron, *values, count)]
+    here, there = (_plain(np.asarray(one)[sample, step, neuron]) for one in (left, right))
+    return [Difference(name, variable, sample, step, neuron, here, there, count)]
+
+
+def _plain(value: Any) -> int | float:
+    """A number of numpy as Python's: an integer only where it is one by type."""
+    found: int | float = value.item()
+    return int(found) if isinstance(found, bool) else found

@@ -2,13 +2,13 @@
 
 Definitions follow NeuroBench 2.3: an effective operation is a synapse whose weight is not zero
 and whose input is not zero; it is an accumulate (AC) where all inputs of that connection in
-that step are 0 or 1, else a multiply-accumulate (MAC); dense counts every synapse in every
+that step are 0, 1 or -1, else a multiply-accumulate (MAC); dense counts every synapse in every
 step. Biases do not count. Synapses outside the border of a convolution do not exist.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from snnstack.trace import Spikes, Trace
 
 PARAMETER_BYTES = 4
 """Of a decay, threshold, bias, leak or reset value of one neuron."""
+SENT = "s"
+"""The state of a population that sends values instead of spikes."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +50,39 @@ class Operations:
         return {**plain, "synaptic_operations": ops}
 
 
+@dataclass(frozen=True)
+class Wiring:
+    """What is counted of a network: {population: neurons}, synapses, bytes of parameters.
+
+    `delay` of a projection is on the input's clock: 0 acts in the step of the event.
+    """
+
+    sizes: Mapping[str, int]
+    projections: Sequence[Projection]
+    footprint_bytes: int
+
+    @classmethod
+    def of(cls, network: QuantizedNetwork) -> Wiring:
+        """Of a quantised network."""
+        sizes = {p.name: p.n for p in network.populations}
+        return cls(sizes, network.projections, footprint_bytes(network))
+
+
 class OperationCounter:
     """Adds up operations over batches: `add` for each, then `total`."""
 
-    def __init__(self, network: QuantizedNetwork) -> None:
-        self._network = network
-        sizes = {p.name: p.n for p in network.populations}
-        self._fans = [_Fan.of(p, sizes[p.target]) for p in network.projections]
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._fans = [_Fan.of(p, wiring.sizes[p.target]) for p in wiring.projections]
         self._samples = self._slots = self._active = 0
         self._acs = self._macs = self._dense = self._updates = 0
 
     def add(self, trace: Trace, given: Mapping[str, Spikes]) -> None:
-        """One batch: `trace` on the input's clock, `given` the input spikes by name."""
-        spikes = {**given, **trace.spikes}
+        """One batch: `trace` on the input's clock, `given` the input spikes by name.
+
+        A population that sends values has them in the trace as its state `SENT`.
+        """
+        spikes = {**given, **trace.spikes, **_sent(trace)}
         batch = next(iter(given.values()))
         self._samples += batch.batch
         for fan in self._fans:
@@ -68,19 +90,20 @@ class OperationCounter:
             self._acs += acs
             self._macs += macs
             self._dense += fan.dense * batch.steps * batch.batch
-        for population in self._network.populations:
-            slots = population.n * batch.steps * batch.batch
+        for name, n in self._wiring.sizes.items():
+            slots = n * batch.steps * batch.batch
             self._updates += slots
-            if population.name in trace.spikes:
+            if name in spikes:
                 self._slots += slots
-                self._active += len(trace.spikes[population.name].indices)
+                self._active += len(spikes[name].indices)
 
     def total(self) -> Operations:
         """Means over all samples added."""
-        zeros, weights = (sum(part) for part in zip(*map(_zeros, self._fans), strict=True))
+        found = list(map(_zeros, self._fans))
+        zeros, weights = (sum(pair[k] for pair in found) for k in (0, 1))
         n = max(self._samples, 1)
         return Operations(
-            footprint_bytes=footprint_bytes(self._network),
+            footprint_bytes=self._wiring.footprint_bytes,
             connection_sparsity=zeros / weights if weights else 0.0,
             activation_sparsity=1 - self._active / self._slots if self._slots else None,
             effective_macs=self._macs / n,
@@ -88,6 +111,15 @@ class OperationCounter:
             dense=self._dense / n,
             membrane_updates=self._updates / n,
         )
+
+
+def _sent(trace: Trace) -> dict[str, Spikes]:
+    """Events of populations that send values: 1 where the value is 1 or -1, else 2."""
+    return {
+        name: Spikes.from_dense(np.minimum(np.abs(values), 2).astype(np.uint8))
+        for (name, variable), values in trace.states.items()
+        if variable == SENT and name not in trace.spikes
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,11 +220,13 @@ def footprint_bytes(network: QuantizedNetwork) -> int:
     """Bytes of all parameters: see `Operations`."""
     weights = sum(p.synapses.weight.size for p in network.projections)
     packed = -(-weights * network.numerics.weight_bits // 8)
-    return packed + sum(PARAMETER_BYTES * _parameters(p) for p in network.populations)
+    return packed + sum(parameter_bytes(*_parameters(p)) for p in network.populations)
 
 
-def _parameters(population: QuantizedPopulation) -> int:
-    """Numbers that the neurons need besides weights: one each, all zeros left out."""
-    arrays: list[Array | None] = [population.alpha, population.beta, population.threshold]
-    arrays += [a for a in (population.bias, population.leak, population.v_reset) if np.any(a)]
-    return sum(int(a.size) for a in arrays if a is not None)
+def _parameters(p: QuantizedPopulation) -> tuple[Array | None, ...]:
+    return (p.alpha, p.beta, p.threshold, *(a for a in (p.bias, p.leak, p.v_reset) if np.any(a)))
+
+
+def parameter_bytes(*arrays: Array | None) -> int:
+    """Of the numbers that neurons need besides weights."""
+    return sum(PARAMETER_BYTES * int(a.size) for a in arrays if a is not None)

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snnstack import api, measure
-from snnstack.report.equality import Difference, Equality, joined
+from snnstack import api
+from snnstack.measure import checks
+from snnstack.report.equality import Difference, Equality, compare, joined
+from snnstack.trace import Spikes, Trace
 from tests.cli.calls import Refused, Run
 
 
@@ -33,7 +35,7 @@ def test_batches_that_fit_the_memory_change_nothing(
     run: Run, program: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run("verify", program, "--data", data, "--json").json
-    monkeypatch.setattr(measure, "BATCH_BYTES", 2 * 10 * 4 * 4)
+    monkeypatch.setattr(checks, "BATCH_BYTES", 2 * 10 * 4 * 4)
     assert run("verify", program, "--data", data, "--json").json == whole
 
 
@@ -48,6 +50,22 @@ def test_joined_results_number_the_samples_on() -> None:
         "a v: 10 differ, first at sample 3, step 1, neuron 2: emulator 5, other 6",
         "b spike: 1 differ, first at sample 5, step 2, neuron 3: emulator 0, other 1",
     ]
+
+
+def test_states_that_are_real_numbers_are_shown_with_all_digits() -> None:
+    spikes = Spikes.from_dense(np.zeros((1, 1, 2), np.uint8))
+    left, right = (
+        Trace({"a": spikes}, {("a", "v"): np.array([[[1.0, value]]], np.float32)})
+        for value in (0.25, 0.75)
+    )
+    (found,) = compare(left, right, "a chip").differences
+    assert (found.emulator, found.other) == (0.25, 0.75)
+    assert str(found) == (
+        "a v: 1 differ, first at sample 0, step 0, neuron 1: emulator 0.25, other 0.75"
+    )
+    whole = Trace({}, {("a", "v"): np.array([[[3]]])}), Trace({}, {("a", "v"): np.array([[[4]]])})
+    (one,) = compare(*whole, "a chip").differences
+    assert isinstance(one.emulator, int) and (one.emulator, one.other) == (3, 4)
 
 
 def test_mismatches_are_shown_and_give_exit_code_1(

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from snnstack import api
-from snnstack.backends.loihi import as_graph, reference
+from snnstack.backends.loihi import as_graph, reference, wiring
 from snnstack.backends.loihi.builder import ChipBuilder
 from snnstack.backends.loihi.netx import read_netx
 from snnstack.backends.loihi.netx_write import write_netx
 from snnstack.board import load_board
 from snnstack.compilers.loihi import compile_chip
 from snnstack.errors import ModelError
+from snnstack.ir.matrix import matrix, pool_matrix
 from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
 from snnstack.reference import run_steps
 from snnstack.report.equality import compare
+from snnstack.report.operations import OperationCounter, Operations
 from snnstack.report.readout import aligned
-from snnstack.trace import Spikes
+from snnstack.trace import Spikes, Trace
 from tests.loihi.test_netx import chain
 
 RNG = np.random.default_rng
@@ -137,3 +140,55 @@ def test_a_sigma_delta_file_can_be_measured(tmp_path: Path) -> None:
     assert row.accuracy is not None
     assert row.accuracy_float is None
     assert row.spike_agreement is None
+    assert row.operations is not None and row.operations.effective_macs > 0
+
+
+def counted(path: Path, spikes: Spikes) -> tuple[Operations, Trace, Any]:
+    """Operations of a file's program, with its trace on the input's clock."""
+    program = api.compile(path, "oheo-gulch")
+    run = api.emulate(program, spikes, probes=program.variables)
+    trace = aligned(run, spikes.steps)
+    counter = OperationCounter(wiring(program))
+    counter.add(trace, {program.port.name: spikes})
+    return counter.total(), trace, program
+
+
+def test_operations_of_a_file_are_those_of_its_graph(netx: Path) -> None:
+    """Synapses, delays and spikes are the same, so a matrix of either gives the same sums."""
+    spikes = events(2, 2, 20, 2, 7, 7)
+    found, trace, program = counted(netx, spikes)
+    steps = discretised(load(netx))
+    given = {program.port.name: spikes, **trace.spikes}
+    total = 0
+    for p in steps.projections:
+        fan = matrix(p.synapses, steps.population(p.target).n)
+        events_of = given[p.source].dense().reshape(2, 20, -1)[:, : 20 - p.delay].sum((0, 1))
+        if p.pool is not None:
+            events_of = pool_matrix(p.pool).T @ events_of
+        total += int(np.diff((fan != 0).tocsc().indptr) @ events_of)
+    assert total > 0
+    assert (found.effective_acs + found.effective_macs) * 2 == total
+    assert found.membrane_updates == 20 * sum(p.n for p in steps.populations)
+    assert found.activation_sparsity is not None and 0 < found.activation_sparsity < 1
+    bits = sum(-(-c.synapses.weight.size * c.bits // 8) for c in program.network.connections)
+    assert found.footprint_bytes > bits
+
+
+def test_values_that_are_sent_multiply(tmp_path: Path) -> None:
+    path = sigma_delta(tmp_path)
+    spikes = Spikes.from_dense(RNG(6).integers(0, 2, (4, 9, 4)).astype(np.uint8))
+    found, trace, program = counted(path, spikes)
+    fans = [
+        np.count_nonzero(c.synapses.weight, axis=0)  # type: ignore[union-attr]
+        for c in program.network.connections
+    ]
+    sent = trace.states["a", "s"]
+    large = (np.abs(sent) > 1).any(axis=2)
+    assert large.any()
+    into_b = ((sent != 0) * fans[1]).sum(axis=2)
+    into_a = int(spikes.per_neuron().sum(axis=0) @ fans[0])
+    assert found.effective_macs * 4 == into_b[large].sum()
+    assert found.effective_acs * 4 == into_a + into_b[~large].sum()
+    slots = sum(trace.states[name, "s"].size for name in "ab")
+    active = sum(np.count_nonzero(trace.states[name, "s"]) for name in "ab")
+    assert found.activation_sparsity == 1 - active / slots

@@ -13,7 +13,7 @@ from snnstack.ir.step import Conv, Dense, Pool, Projection, Sparse, StepInput
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
 from snnstack.reference import run_quantized
-from snnstack.report.operations import OperationCounter, Operations, pool_matrix
+from snnstack.report.operations import OperationCounter, Operations, Wiring, pool_matrix
 from snnstack.trace import Spikes, Trace
 
 NUMERICS = Numerics(8, -127, 127, 16, "floor", 2**21, 2**30, 2**30)
@@ -35,7 +35,7 @@ def network(*projections: Projection, sizes: dict[str, int], inputs: tuple[int, 
 
 
 def counted(net: QuantizedNetwork, trace: Trace, spikes: Spikes) -> Operations:
-    counter = OperationCounter(net)
+    counter = OperationCounter(Wiring.of(net))
     counter.add(trace, {"in": spikes})
     return counter.total()
 
@@ -171,7 +171,7 @@ def test_neurobench_counts_the_same(kind: str) -> None:
     model, steps = SNNTorchModel(net), 7
     model.register_hooks()
     metric, sparsity = SynapticOperations(), ActivationSparsity()
-    ours = OperationCounter(twin(first, net[4], shape, kind))
+    ours = OperationCounter(Wiring.of(twin(first, net[4], shape, kind)))
     silent = []
     for seed in range(3):
         x = (torch.rand(1, steps, *shape, generator=torch.manual_seed(seed)) < 0.4).float()
