@@ -15,9 +15,9 @@ from typing import Any
 
 DECISIONS = Path(__file__).resolve().parents[1] / "docs" / "decisions"
 REFERENCE = {
-    "verbs": ("The package", "snnstack.api", (
-        "compile", "emulate", "emulate_batches", "verify", "verify_reference", "bench",
-        "bench_program",
+    "verbs": ("The package", "snnstack.api", ("compile", "bench", "bench_program")),
+    "running": ("Running", "snnstack.running", (
+        "emulate", "emulate_batches", "verify", "verify_reference",
     )),
     "loading": ("Loading", "snnstack.loading", ("load", "discretised")),
     "building": ("Building", "snnstack.building", ("build", "build_all", "Build")),

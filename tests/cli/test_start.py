@@ -127,7 +127,7 @@ def test_ctrl_c_writes_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("snnstack.integers.quantise", interrupted)
-    monkeypatch.setattr("snnstack.api.emulator", interrupted)
+    monkeypatch.setattr("snnstack.running.emulator", interrupted)
     before = sorted(tmp_path.rglob("*"))
     arguments = {
         "compile": ("compile", model, "--board", "microbit-v1", "-o", tmp_path / "p"),
