@@ -158,7 +158,7 @@ def bench(
     rest = [board for board, one in zip(chosen, found, strict=True) if one is None]
     fitted = test if calibrate is None else calibrate
     quantised = iter(
-        build_each(graph, steps, rest, fitted, granularity, weight_bits, quality)
+        build_each(graph, steps, rest, fitted, granularity, weight_bits, quality, progress=progress)
         if rest and graph is not None and steps is not None
         else ()
     )

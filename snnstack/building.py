@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
@@ -23,7 +24,13 @@ from snnstack.quant.scales import Granularity
 from snnstack.refine import Quantise, refined
 from snnstack.report.conversion import Conversion, conversion
 from snnstack.report.readout import aligned, output_probes
-from snnstack.samples import Samples, calibration_run, real_as_spikes
+from snnstack.samples import (
+    CALIBRATION_SAMPLES,
+    JUDGING_SAMPLES,
+    Samples,
+    calibration_run,
+    real_as_spikes,
+)
 from snnstack.target import backend, compiler, emulator, offered
 from snnstack.trace import Trace
 
@@ -31,6 +38,8 @@ _Made = TypeVar("_Made")
 
 Quality = Literal["fast", "best"]
 """How hard the quantiser tries: see docs/quantisation.md."""
+Told = Callable[[str, int, int], None]
+"""`told(what, done, total)` while something long is under way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +73,8 @@ def build(
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
     quality: Quality = "fast",
+    *,
+    progress: Told | None = None,
 ) -> Build:
     """The program of `model` on `board`; with `calibrate`, scales fitted to it and a report."""
     board = load_board(board) if isinstance(board, str) else board
@@ -73,8 +84,9 @@ def build(
         return Build(*loaded(model, options, needed=False), None, program, None)
     graph = load(model, options, calibrate=calibrate)
     return build_steps(
-        graph, discretised(graph), board, calibrate, granularity, weight_bits, quality
-    )
+        graph, discretised(graph), board, calibrate, granularity, weight_bits, quality,
+        progress=progress,
+    )  # fmt: skip
 
 
 def build_steps(
@@ -85,9 +97,13 @@ def build_steps(
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
     quality: Quality = "fast",
+    *,
+    progress: Told | None = None,
 ) -> Build:
     """`build` from a graph that is loaded and discretised already."""
-    return build_all(graph, steps, [board], calibrate, granularity, weight_bits, quality)[0]
+    return build_all(
+        graph, steps, [board], calibrate, granularity, weight_bits, quality, progress=progress
+    )[0]
 
 
 def build_all(
@@ -98,13 +114,17 @@ def build_all(
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
     quality: Quality = "fast",
+    *,
+    progress: Told | None = None,
 ) -> list[Build]:
     """`build` for several boards: those with the same numbers are quantised and explained once.
 
     `weight_bits` None: the width the target has of its own accord. Raises one error with the
     problems of all boards that cannot take the network.
     """
-    found = build_each(graph, steps, boards, calibrate, granularity, weight_bits, quality)
+    found = build_each(
+        graph, steps, boards, calibrate, granularity, weight_bits, quality, progress=progress
+    )
     raise_refused(one for one in found if isinstance(one, Refused))
     return [one for one in found if isinstance(one, Build)]
 
@@ -125,9 +145,12 @@ def build_each(
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
     quality: Quality = "fast",
+    *,
+    progress: Told | None = None,
 ) -> list[Build | Refused]:
     """As `build_all`, but a board that cannot take the network is an entry of its own."""
-    run = calibration_run(steps, real_as_spikes(graph, steps, calibrate))
+    samples = CALIBRATION_SAMPLES if quality == "fast" else JUDGING_SAMPLES
+    run = calibration_run(steps, real_as_spikes(graph, steps, calibrate), samples)
     activity = None if run is None else measured(steps, run[0].spikes, run[1])
     source = discretised(graph, unit_gains=False) if granularity == "import" else steps
     networks: dict[str, QuantizedNetwork | SnnstackError] = {}
@@ -142,7 +165,9 @@ def build_each(
             ) -> QuantizedNetwork:
                 return quantise_for(given, board, activity, granularity, weight_bits, like)
 
-            networks[key] = _or_error(lambda: _chosen(source, board, run, quality, quantised))
+            networks[key] = _or_error(
+                lambda: _chosen(source, board, run, quality, quantised, progress)
+            )
         network = networks[key]
         if isinstance(network, SnnstackError):
             raise network
@@ -189,6 +214,7 @@ def _chosen(
     run: tuple[Data, Trace] | None,
     quality: Quality,
     quantised: Quantise,
+    progress: Told | None,
 ) -> QuantizedNetwork:
     """The integers, quickly or the best that can be found; the latter needs data."""
     if quality == "fast":
@@ -196,7 +222,8 @@ def _chosen(
     if run is None:
         hint = "--calibrate DATA names some"
         raise fail(TargetError, "--quality best", "needs samples to judge by", hint)
-    return refined(steps, board, *run, quantised)
+    told = None if progress is None else partial(progress, f"integers for {board.name}")
+    return refined(steps, board, *run, quantised, told)
 
 
 def _explain(

@@ -1,79 +1,269 @@
-"""The stronger mode after training: roundings that make up for each other, biases, thresholds.
+"""The stronger mode after training: scales, roundings, biases and thresholds, layer by layer.
 
-Works for every target: the scales that its own quantiser chose are kept; weights, biases and
-thresholds are moved in the float graph and quantised again. A change stays only if the emulated
+Works for every target: weights, biases and thresholds are moved in the float graph, scales in
+the network that the target's quantiser is told to follow. A change stays only if the emulated
 network gets better on the calibration data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from snnstack.board import Board
+from snnstack.engine.steps import run_step_graph
+from snnstack.errors import SnnstackError
 from snnstack.frontends.data import Data
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Dense, Population, Projection, StepGraph
-from snnstack.quant.compensate import compensated
-from snnstack.quant.inputs import filtered_moments
-from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
-from snnstack.report.readout import accuracy, aligned, classes, output_probes, spike_agreement
-from snnstack.target import compiler, emulator
+from snnstack.ir.step import Population, StepGraph
+from snnstack.quant.network import QuantizedNetwork
+from snnstack.quant.regrid import Block, best_factors, blocks_of, grid_of, held, put, with_weights
+from snnstack.quant.scales import Granularity, groups_of
+from snnstack.reference.synapses import synaptic_input
+from snnstack.report.readout import accuracy, aligned, classes, output_probes, scores
+from snnstack.target import Progress, compiler, emulator
 from snnstack.trace import Spikes, Trace
 
 Quantise = Callable[[StepGraph, QuantizedNetwork | None], QuantizedNetwork]
 """The target's quantiser; with a network, keeping its scales."""
+FACTORS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
+"""Scales tried for a layer, relative to those that the target's quantiser chose."""
 ROUNDS = 4
 """Times that thresholds are moved."""
 STRENGTH = 0.3
 """Power of the ratio of spike counts by which a threshold is moved."""
+MOST_SPIKES = 1 << 22
+"""Spikes of inputs and populations in the samples that are judged by."""
+LEAST_SAMPLES = 128
+"""Samples that are judged by, however many spikes they send."""
+Score = tuple[float, float]
+"""Accuracy, and minus the distance of the outputs from those in float: larger is better."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Trial:
-    """A float graph, its integers, what they do, and how good that is: larger is better."""
+    """A float graph, the network whose scales it keeps, its integers, what they do, how well."""
 
     graph: StepGraph
+    like: QuantizedNetwork
     network: QuantizedNetwork
     trace: Trace
-    score: tuple[float, float]
+    score: Score
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What stays the same in a search; `told` is called once per trial."""
+
+    steps: StepGraph
+    board: Board
+    data: Data
+    real: Trace
+    quantise: Quantise
+    told: Callable[[], None]
+
+    def trial(self, graph: StepGraph, like: QuantizedNetwork | None) -> _Trial:
+        """What becomes of a graph, with the scales of `like` (None: those of the quantiser)."""
+        self.told()
+        network = self.quantise(graph, like)
+        trace = _emulated(network, self.board, self.data)
+        volts = {p.name: p.scale for p in network.populations}
+        return _Trial(graph, like or network, network, trace, self.score(trace, volts))
+
+    def better(self, best: _Trial, graph: StepGraph, like: QuantizedNetwork) -> _Trial:
+        """`best`, or what becomes of a graph if that is better and the target takes it."""
+        try:
+            trial = self.trial(graph, like)
+        except SnnstackError:
+            return best
+        return trial if trial.score > best.score else best
+
+    def score(self, trace: Trace, scale: dict[str, Array]) -> Score:
+        """How good a run is, whose membranes are in units of 1 / `scale` volts."""
+        outputs, labels = self.steps.outputs, self.data.labels
+        expected = classes(self.real, outputs) if labels is None else labels
+        right = accuracy(classes(trace, outputs), expected) or 0.0
+        return right, -sum(_distance(trace, self.real, name, scale[name]) for name in outputs)
+
+    @property
+    def sources(self) -> dict[str, Spikes]:
+        """What inputs and populations send in the float run."""
+        return {self.steps.inputs[0].name: self.data.spikes, **self.real.spikes}
 
 
 def refined(
-    steps: StepGraph, board: Board, data: Data, real: Trace, quantise: Quantise
+    steps: StepGraph,
+    board: Board,
+    data: Data,
+    real: Trace,
+    quantise: Quantise,
+    progress: Progress | None = None,
 ) -> QuantizedNetwork:
     """The best network found for `board`; `real` is the float run of `steps` on `data`.
 
-    Judged by accuracy (without labels: by classes as in float), then by equal spikes.
+    Judged by accuracy (without labels: by classes as in float), then by how near its outputs are
+    to those in float. `progress` is told trials done and, at most, to come.
     """
-    return refined_graph(steps, board, data, real, quantise)[1]
+    return refined_graph(steps, board, data, real, quantise, progress)[1]
 
 
 def refined_graph(
-    steps: StepGraph, board: Board, data: Data, real: Trace, quantise: Quantise
+    steps: StepGraph,
+    board: Board,
+    data: Data,
+    real: Trace,
+    quantise: Quantise,
+    progress: Progress | None = None,
 ) -> tuple[StepGraph, QuantizedNetwork, QuantizedNetwork]:
-    """The float graph of the best network, that network, and the one whose scales it has."""
+    """The float graph of the best network, that network, and one with the scales it keeps."""
+    layers = sum(bool(steps.into(p.name)) for p in steps.populations)
+    total = 1 + len(("kept", "moments")) * (2 + layers * (len(FACTORS) + 1) + ROUNDS)
+    told = _counted(progress, total)
+    task = _Task(steps, board, *_few(data, real), quantise, told)
+    best = _searched(task)
+    if progress is not None:
+        progress(total, total)
+    return best.graph, best.network, best.like
 
-    def trial(graph: StepGraph, like: QuantizedNetwork | None) -> _Trial:
-        network = quantise(graph, like)
-        trace = _emulated(network, board, data)
-        return _Trial(graph, network, trace, _score(steps, data, real, trace))
 
-    best = first = trial(steps, None)
-    sources = {steps.inputs[0].name: data.spikes, **real.spikes}
-    means = {name: _mean(spikes) for name, spikes in sources.items()}
-    rounded = _rounded(steps, first.network, sources)
-    for graph in (rounded, _biased(steps, rounded, first.network, means)):
-        best = max(best, trial(graph, first.network), key=lambda one: one.score)
+def _few(data: Data, real: Trace) -> tuple[Data, Trace]:
+    """The first samples, as many as are quick to emulate some hundred times."""
+    total = data.spikes.total + sum(spikes.total for spikes in real.spikes.values())
+    share = MOST_SPIKES / max(total, 1)
+    most = max(LEAST_SAMPLES, int(data.spikes.batch * share))
+    if most >= data.spikes.batch:
+        return data, real
+    spikes = {name: one.samples(0, most) for name, one in real.spikes.items()}
+    states = {name: one[:most] for name, one in real.states.items()}
+    return data.first(most), Trace(spikes, states)
+
+
+def _counted(progress: Progress | None, total: int) -> Callable[[], None]:
+    done = 0
+
+    def told() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    return told
+
+
+def _searched(task: _Task) -> _Trial:
+    """The best of two ways: from the quantiser's roundings, and from those of the moments."""
+    first = task.trial(task.steps, None)
+    sources, populations = task.sources, task.steps.populations
+    blocks = {p.name: blocks_of(task.steps, p, sources) for p in populations}
+    kept = held(task.steps, first.network)
+    rounded = kept
+    for p in populations:
+        grid = grid_of(task.steps, first.network, p.name)
+        rounded = with_weights(rounded, put(rounded, [(b, grid.round(b)) for b in blocks[p.name]]))
+    order, ends = _by_loss(task, first.network), [first]
+    for start in (kept, rounded):
+        try:
+            best = task.trial(start, first.network)
+        except SnnstackError:
+            continue
+        for p in order:
+            for graph, like in _candidates(task, p, blocks[p.name], first.network, best):
+                best = task.better(best, graph, like)
+        ends.append(_moved_thresholds(task, _corrected(task, best)))
+    return max(ends, key=lambda end: end.score)
+
+
+def _by_loss(task: _Task, network: QuantizedNetwork) -> list[Population]:
+    """Populations with synapses; the one first that does most harm when it alone has integers."""
+    integers = held(task.steps, network)
+    probes = output_probes(
+        integers.outputs, {p.name: p.threshold is not None for p in integers.populations}
+    )
+    volts = {p.name: np.ones(p.n) for p in integers.populations}
+    found: list[tuple[Score, Population]] = []
+    for p in task.steps.populations:
+        into = {k: q.synapses for k, q in enumerate(integers.projections) if q.target == p.name}
+        if into:
+            trace = run_step_graph(with_weights(task.steps, into), task.data.spikes, probes)
+            found.append((task.score(trace, volts), p))
+    return [p for _, p in sorted(found, key=lambda pair: pair[0])]
+
+
+def _candidates(
+    task: _Task, p: Population, blocks: list[Block], first: QuantizedNetwork, best: _Trial
+) -> Iterator[tuple[StepGraph, QuantizedNetwork]]:
+    """Other scales for one population: the best ones by the moments of its input, then all alike.
+
+    Weights whose moments are not known are rounded to the nearest.
+    """
+    grid, graph = grid_of(task.steps, first, p.name), best.graph
+    into = {k: q.synapses for k, q in enumerate(task.steps.projections) if q.target == p.name}
+    graph = with_weights(graph, into)
+    shared: Granularity = "population" if float(np.ptp(grid.volts)) == 0.0 else "neuron"
+    alike = groups_of(p, task.steps.into(p.name), shared)
+    for factor in (best_factors(blocks, grid, FACTORS, alike), *FACTORS):
+        scaled = grid.scaled(factor)
+        weights = put(graph, [(b, scaled.round(b)) for b in blocks])
+        yield with_weights(graph, weights), _scaled(best.like, first, p.name, factor)
+
+
+def _scaled(
+    like: QuantizedNetwork, first: QuantizedNetwork, name: str, factor: Array | float
+) -> QuantizedNetwork:
+    """`like` with the scales that a population has in `first` times `factor`."""
+    old = first.population(name)
+    new = replace(old, scale=old.scale * factor)
+    return like.with_(populations=tuple(new if p.name == name else p for p in like.populations))
+
+
+def _corrected(task: _Task, best: _Trial) -> _Trial:
+    """Biases that give back the mean input which rounding took, if that helps."""
+    means = {name: _mean(spikes) for name, spikes in task.sources.items()}
+    lost = {p.name: np.zeros(p.n) for p in task.steps.populations}
+    integers = held(best.graph, best.network)
+    for old, new in zip(task.steps.projections, integers.projections, strict=True):
+        if old.source in means:
+            weight = new.synapses.weight - old.synapses.weight
+            difference = replace(old, synapses=replace(old.synapses, weight=weight))
+            n = len(lost[old.target])
+            lost[old.target] += synaptic_input(difference, means[old.source][None], n)[0]
+    populations = tuple(
+        replace(p, bias=p.bias - _per_group(task.steps, p, lost[p.name]))
+        for p in best.graph.populations
+    )
+    return task.better(best, best.graph.with_(populations=populations), best.like)
+
+
+def _per_group(steps: StepGraph, p: Population, values: Array) -> Array:
+    """The mean of every channel, where a convolution shares what belongs to its neurons."""
+    group = (
+        groups_of(p, steps.into(p.name), "neuron") if p.threshold is not None else np.arange(p.n)
+    )
+    return np.asarray((np.bincount(group, values) / np.bincount(group))[group])
+
+
+def _moved_thresholds(task: _Task, best: _Trial) -> _Trial:
+    """Thresholds a little up where neurons fire too often and down where too seldom, repeatedly."""
     for _ in range(ROUNDS):
-        like = first.network
-        moved = trial(_moved(best, real), like)
-        if moved.score <= best.score:
+        populations = tuple(_threshold_moved(task, p, best.trace) for p in best.graph.populations)
+        moved = task.better(best, best.graph.with_(populations=populations), best.like)
+        if moved is best:
             break
         best = moved
-    return best.graph, best.network, first.network
+    return best
+
+
+def _threshold_moved(task: _Task, p: Population, trace: Trace) -> Population:
+    if p.threshold is None or p.name not in trace.spikes:
+        return p
+    found, wanted = (
+        _per_group(task.steps, p, run.spikes[p.name].per_neuron().sum(axis=0).astype(np.float64))
+        for run in (trace, task.real)
+    )
+    ratio = np.clip((found + 1.0) / (wanted + 1.0), 0.5, 2.0) ** STRENGTH
+    return replace(p, threshold=p.threshold * ratio)
 
 
 def _emulated(network: QuantizedNetwork, board: Board, data: Data) -> Trace:
@@ -83,83 +273,13 @@ def _emulated(network: QuantizedNetwork, board: Board, data: Data) -> Trace:
     return aligned(trace, data.spikes.steps)
 
 
-def _score(steps: StepGraph, data: Data, real: Trace, trace: Trace) -> tuple[float, float]:
-    found, expected = classes(trace, steps.outputs), classes(real, steps.outputs)
-    right = accuracy(found, expected if data.labels is None else data.labels)
-    return right or 0.0, spike_agreement(trace, real, [p.name for p in steps.populations])
+def _distance(trace: Trace, real: Trace, name: str, scale: Array) -> float:
+    """Of an output's scores from those in float, relative to their size."""
+    found, wanted = scores(trace, name), scores(real, name)
+    if name not in trace.spikes:
+        found = found / scale
+    return float(np.linalg.norm(found - wanted) / max(float(np.linalg.norm(wanted)), 1e-12))
 
 
 def _mean(spikes: Spikes) -> Array:
     return np.asarray(spikes.per_neuron().sum(axis=0) / max(spikes.batch * spikes.steps, 1))
-
-
-def _rounded(graph: StepGraph, network: QuantizedNetwork, sources: dict[str, Spikes]) -> StepGraph:
-    """Weights on the target's grid, chosen so that their errors cancel; others as they are."""
-    made: dict[int, Projection] = {}
-    for p in graph.populations:
-        moments = filtered_moments(graph, p, sources)
-        if moments is None:
-            continue
-        into = [(k, q) for k, q in enumerate(graph.projections) if q.target == p.name]
-        integers = network.into(p.name)
-        weights = [np.asarray(q.synapses.weight) for _, q in into]
-        volts = _volts(network.population(p.name))
-        grids = [_grid(i.synapses.weight) for i in integers]
-        starts = np.cumsum([0, *(w.shape[1] for w in weights)])
-        column_of = np.repeat(np.arange(len(weights)), np.diff(starts))
-
-        def nearest(
-            values: Array, column: int, volts: Array = volts, grids: list[tuple[int, int]] = grids,
-            column_of: Array = column_of,
-        ) -> Array:  # fmt: skip
-            step, most = grids[int(column_of[column])]
-            return np.clip(np.rint(values / volts / step) * step, -most, most) * volts
-
-        found = compensated(np.concatenate(weights, axis=1), moments, nearest)
-        for (k, q), a, b in zip(into, starts[:-1], starts[1:], strict=True):
-            made[k] = replace(q, synapses=Dense(found[:, a:b]))
-    projections = tuple(made.get(k, q) for k, q in enumerate(graph.projections))
-    return graph.with_(projections=projections)
-
-
-def _volts(population: QuantizedPopulation) -> Array:
-    """What one weight unit is, for every neuron."""
-    return np.asarray(2.0**population.shift / population.scale)
-
-
-def _grid(integers: Array) -> tuple[int, int]:
-    """(distance of neighbouring weights, largest weight) as the target used them."""
-    used = np.abs(integers[integers != 0]).astype(np.int64)
-    if not used.size:
-        return 1, 0
-    common = int(np.bitwise_or.reduce(used))
-    return common & -common, int(used.max())
-
-
-def _biased(
-    graph: StepGraph, rounded: StepGraph, network: QuantizedNetwork, means: dict[str, Array]
-) -> StepGraph:
-    """Biases that give back the mean input which rounding took."""
-    lost = {p.name: np.zeros(p.n) for p in graph.populations}
-    for old, new in zip(graph.projections, rounded.projections, strict=True):
-        if isinstance(old.synapses, Dense) and old.pool is None and old.source in means:
-            difference = new.synapses.weight - old.synapses.weight
-            lost[old.target] += difference @ means[old.source]
-    populations = tuple(replace(p, bias=p.bias - lost[p.name]) for p in rounded.populations)
-    return rounded.with_(populations=populations)
-
-
-def _moved(trial: _Trial, real: Trace) -> StepGraph:
-    """Thresholds a little up where neurons fire too often, and down where too seldom."""
-    return trial.graph.with_(
-        populations=tuple(_threshold_moved(p, trial.trace, real) for p in trial.graph.populations)
-    )
-
-
-def _threshold_moved(p: Population, trace: Trace, real: Trace) -> Population:
-    if p.threshold is None or p.name not in trace.spikes:
-        return p
-    found = trace.spikes[p.name].per_neuron().sum(axis=0)
-    wanted = real.spikes[p.name].per_neuron().sum(axis=0)
-    ratio = np.clip((found + 1.0) / (wanted + 1.0), 0.5, 2.0) ** STRENGTH
-    return replace(p, threshold=p.threshold * ratio)

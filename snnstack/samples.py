@@ -19,6 +19,8 @@ Samples = str | Path | Data | Stream | Mapping[str, Any]
 """Whatever samples can be read from."""
 CALIBRATION_SAMPLES = 128
 """Samples of the calibration data that are used; more changes no scale."""
+JUDGING_SAMPLES = 512
+"""Samples that `quality="best"` judges by: a choice among many needs more than scales do."""
 
 
 def as_data(data: Samples, port: StepInput) -> Data:
@@ -60,9 +62,11 @@ def run_float(steps: StepGraph, data: Data) -> Trace:
     return run_step_graph(steps, data.spikes, output_probes(steps.outputs, fires))
 
 
-def calibration_run(steps: StepGraph, calibrate: Samples | None) -> tuple[Data, Trace] | None:
-    """The samples that scales are fitted to, and what the float network does with them."""
+def calibration_run(
+    steps: StepGraph, calibrate: Samples | None, samples: int = CALIBRATION_SAMPLES
+) -> tuple[Data, Trace] | None:
+    """The `samples` that scales are fitted to, and what the float network does with them."""
     if calibrate is None or len(steps.inputs) != 1:
         return None
-    data = as_stream(calibrate, steps.inputs[0]).first(CALIBRATION_SAMPLES).read()
+    data = as_stream(calibrate, steps.inputs[0]).first(samples).read()
     return data, run_float(steps, data)

@@ -65,7 +65,10 @@ def compile_(
     is_new(output)
     chosen = with_figures(board, figures)
     said = options(choices)
-    built = build(model, chosen, calibrate, said, granularity, weight_bits, quality)
+    with progress("compiling") as update:
+        built = build(
+            model, chosen, calibrate, said, granularity, weight_bits, quality, progress=update
+        )
     built = with_measured_memory(built)
     save(built, output)
     written.append(str(output))

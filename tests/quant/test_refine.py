@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snnstack.board import all_boards
+from snnstack.api import emulate
+from snnstack.board import all_boards, load_board
 from snnstack.building import build
-from snnstack.errors import TargetError
+from snnstack.errors import CapacityError, Problem, TargetError
+from snnstack.integers import quantise_for
+from snnstack.loading import discretised, load
+from snnstack.passes.options import Options
 from snnstack.quant.compensate import compensated
+from snnstack.refine import refined, refined_graph
 from snnstack.report.readout import accuracy, aligned, classes
-from snnstack.samples import as_data
+from snnstack.samples import as_data, run_float
 from snnstack.target import emulator
 
 
@@ -62,3 +67,68 @@ def test_the_best_needs_samples(examples_dir: Path) -> None:
     assert str(error.value) == (
         "--quality best: needs samples to judge by (--calibrate DATA names some)"
     )
+
+
+def task(examples_dir: Path) -> Any:
+    """(steps, board, data, float run, quantiser) of the digits network at 4 bits."""
+    steps = discretised(load(examples_dir / "digits.nir"))
+    data = as_data(examples_dir / "digits_train.npz", steps.inputs[0]).first(48)
+    board = load_board("nucleo-l4r5zi")
+
+    def quantised(graph: Any, like: Any) -> Any:
+        return quantise_for(graph, board, None, "neuron", 4, like)
+
+    return steps, board, data, run_float(steps, data), quantised
+
+
+def test_progress_counts_up_to_what_was_announced(examples_dir: Path) -> None:
+    told: list[tuple[int, int]] = []
+    refined(*task(examples_dir), lambda done, total: told.append((done, total)))
+    done, totals = zip(*told, strict=True)
+    assert len(set(totals)) == 1
+    assert list(done) == sorted(done)
+    assert done[-1] == totals[0]
+
+
+def test_a_scale_that_the_target_refuses_is_left_out(examples_dir: Path) -> None:
+    steps, board, data, real, quantised = task(examples_dir)
+    refused = []
+
+    def strict(graph: Any, like: Any) -> Any:
+        if like is not None:
+            refused.append(graph)
+            raise CapacityError([Problem("here", "is too large")])
+        return quantised(graph, None)
+
+    found = refined(steps, board, data, real, strict)
+    assert refused
+    assert all(
+        np.array_equal(a.synapses.weight, b.synapses.weight)
+        for a, b in zip(found.projections, quantised(steps, None).projections, strict=True)
+    )
+
+
+def test_the_same_scales_give_the_same_network_again(examples_dir: Path) -> None:
+    steps, board, data, real, quantised = task(examples_dir)
+    graph, network, like = refined_graph(steps, board, data, real, quantised)
+    again = quantised(graph, like)
+    for one, other in zip(network.projections, again.projections, strict=True):
+        assert np.array_equal(one.synapses.weight, other.synapses.weight)
+    for p, q in zip(network.populations, again.populations, strict=True):
+        assert np.array_equal(p.threshold, q.threshold)  # type: ignore[arg-type]
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_four_bits_are_as_good_as_float_on_samples_never_seen(data_dir: Path) -> None:
+    with np.load(data_dir / "braille" / "braille_validation.npz") as file:
+        x, y = file["x"], file["y"]
+    order = np.random.default_rng(0).permutation(len(x))
+    fit, test = order[: len(x) * 4 // 5], order[len(x) * 4 // 5 :]
+    options = Options(dt=1e-4, reset="subtract", events="binary")
+    model = data_dir / "nir" / "braille_noDelay_noBias_subtract.nir"
+    built = build(model, "nucleo-l4r5zi", {"x": x[fit], "y": y[fit]}, options, weight_bits=4,
+                  quality="best")  # fmt: skip
+    samples = as_data({"x": x[test], "y": y[test]}, built.program.port)
+    found = accuracy(classes(emulate(built.program, samples), built.program.outputs), y[test])
+    assert found is not None and found > 0.96
