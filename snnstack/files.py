@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from snnstack.errors import SnnstackError, TargetError, fail
 
@@ -50,17 +53,32 @@ def _umask() -> int:
 
 def write_file(content: bytes, path: Path) -> None:
     """Write `content` to `path` under a temporary name, then rename: whole or not at all."""
-    temporary: str | None = None
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """TargetError, naming `path`, for what the disk refuses inside."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        yield
     except OSError as error:
         raise _unwritable(path, error) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which becomes `path` when all went well, else is removed.
+
+    TargetError for what the disk refuses.
+    """
+    with disk_errors(path), ExitStack() as stack:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        stack.callback(Path(temporary).unlink, missing_ok=True)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)

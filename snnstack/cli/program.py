@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,12 +174,11 @@ def emulate(
     """
     from snnstack import api
     from snnstack.frontends.open_data import open_data
-    from snnstack.frontends.trace_file import write_trace
+    from snnstack.frontends.trace_file import trace_file
     from snnstack.frontends.values import read_values
     from snnstack.report.readout import output_probes
     from snnstack.report.tally import tally
     from snnstack.target import statistical
-    from snnstack.trace import joined
 
     program, _ = api.open_program(directory)
     wanted = _probes(probes, program.variables)
@@ -193,10 +193,9 @@ def emulate(
         stream = open_data(data, program.port)
         samples, steps = stream.samples, stream.steps
         runs = api.emulate_batches(program, stream, seed=seed, probes=list(needed))
-    kept: list[Trace] = []
-    found = tally(runs, program.outputs, None if output is None else kept.append)
+    with nullcontext() if output is None else trace_file(output) as keep:
+        found = tally(runs, program.outputs, keep)
     if output is not None:
-        write_trace(joined(kept), output)
         written.append(str(output))
     share = found.accuracy
     # Some targets also count by core, and what enters.
