@@ -7,7 +7,7 @@ network gets better on the calibration data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from snnstack.frontends.data import Data
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, StepGraph
 from snnstack.quant.network import QuantizedNetwork
-from snnstack.quant.regrid import Block, best_factors, blocks_of, grid_of, held, put, with_weights
+from snnstack.quant.regrid import Weights, blocks_of, grid_of, held, regridded, with_weights
 from snnstack.quant.scales import Granularity, groups_of
 from snnstack.reference.synapses import synaptic_input
 from snnstack.report.readout import accuracy, aligned, classes, output_probes, scores
@@ -155,24 +155,40 @@ def _counted(progress: Progress | None, total: int) -> Callable[[], None]:
 def _searched(task: _Task) -> _Trial:
     """The best of two ways: from the quantiser's roundings, and from those of the moments."""
     first = task.trial(task.steps, None)
-    sources, populations = task.sources, task.steps.populations
-    blocks = {p.name: blocks_of(task.steps, p, sources) for p in populations}
-    kept = held(task.steps, first.network)
-    rounded = kept
-    for p in populations:
-        grid = grid_of(task.steps, first.network, p.name)
-        rounded = with_weights(rounded, put(rounded, [(b, grid.round(b)) for b in blocks[p.name]]))
-    order, ends = _by_loss(task, first.network), [first]
+    others = _others(task, first.network)
+    kept = rounded = held(task.steps, first.network)
+    for options in others.values():
+        rounded = with_weights(rounded, next(w for f, w in options if (f == 1.0).all()))
+    ends = [first]
     for start in (kept, rounded):
         try:
             best = task.trial(start, first.network)
         except SnnstackError:
             continue
-        for p in order:
-            for graph, like in _candidates(task, p, blocks[p.name], first.network, best):
-                best = task.better(best, graph, like)
+        for name, options in others.items():
+            for factor, weights in options:
+                like = _scaled(best.like, first.network, name, factor)
+                best = task.better(best, with_weights(best.graph, weights), like)
         ends.append(_moved_thresholds(task, _corrected(task, best)))
     return max(ends, key=lambda end: end.score)
+
+
+def _others(task: _Task, first: QuantizedNetwork) -> dict[str, list[tuple[Array, Weights]]]:
+    """Other scales and weights of every layer, the layer first that loses most.
+
+    Weights whose moments are not known are rounded to the nearest.
+    """
+    found: dict[str, list[tuple[Array, Weights]]] = {}
+    sources = task.sources
+    for p in _by_loss(task, first):
+        grid = grid_of(task.steps, first, p.name)
+        shared: Granularity = "population" if float(np.ptp(grid.volts)) == 0.0 else "neuron"
+        alike = groups_of(p, task.steps.into(p.name), shared)
+        blocks = blocks_of(task.steps, p, sources)
+        plain = {k: q.synapses for k, q in enumerate(task.steps.projections) if q.target == p.name}
+        options = regridded(task.steps, blocks, grid, FACTORS, alike)
+        found[p.name] = [(factor, {**plain, **weights}) for factor, weights in options]
+    return found
 
 
 def _by_loss(task: _Task, network: QuantizedNetwork) -> list[Population]:
@@ -191,26 +207,8 @@ def _by_loss(task: _Task, network: QuantizedNetwork) -> list[Population]:
     return [p for _, p in sorted(found, key=lambda pair: pair[0])]
 
 
-def _candidates(
-    task: _Task, p: Population, blocks: list[Block], first: QuantizedNetwork, best: _Trial
-) -> Iterator[tuple[StepGraph, QuantizedNetwork]]:
-    """Other scales for one population: the best ones by the moments of its input, then all alike.
-
-    Weights whose moments are not known are rounded to the nearest.
-    """
-    grid, graph = grid_of(task.steps, first, p.name), best.graph
-    into = {k: q.synapses for k, q in enumerate(task.steps.projections) if q.target == p.name}
-    graph = with_weights(graph, into)
-    shared: Granularity = "population" if float(np.ptp(grid.volts)) == 0.0 else "neuron"
-    alike = groups_of(p, task.steps.into(p.name), shared)
-    for factor in (best_factors(blocks, grid, FACTORS, alike), *FACTORS):
-        scaled = grid.scaled(factor)
-        weights = put(graph, [(b, scaled.round(b)) for b in blocks])
-        yield with_weights(graph, weights), _scaled(best.like, first, p.name, factor)
-
-
 def _scaled(
-    like: QuantizedNetwork, first: QuantizedNetwork, name: str, factor: Array | float
+    like: QuantizedNetwork, first: QuantizedNetwork, name: str, factor: Array
 ) -> QuantizedNetwork:
     """`like` with the scales that a population has in `first` times `factor`."""
     old = first.population(name)

@@ -6,6 +6,7 @@ The error that counts is `d' H d`, d the row's weight errors, H from `snnstack.q
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,16 +18,31 @@ SWEEPS = 4
 """Times that every weight is rounded again, given all others."""
 
 
-def compensated(real: Array, moments: Array, grid: Callable[[Array, int], Array]) -> Array:
+@dataclass(frozen=True, eq=False)
+class Ordered:
+    """Inputs from the largest moment to the smallest, and how an error spreads to later ones.
+
+    `inverse`: upper triangular, `inverse' inverse` is the inverse of the damped moments in `order`.
+    """
+
+    order: Array
+    inverse: Array
+
+
+def ordered(moments: Array) -> Ordered:
+    """What `compensated` needs of the moments."""
+    order = np.argsort(-np.diag(moments))
+    hessian = _damped(moments)[np.ix_(order, order)]
+    return Ordered(order, np.linalg.cholesky(np.linalg.inv(hessian)).T)
+
+
+def compensated(real: Array, given: Ordered, grid: Callable[[Array, int], Array]) -> Array:
     """Weights [row, input] on the grid; `grid(values, column)` is the nearest one.
 
     One column after the other is rounded, those to come making up for it (Frantar et al.,
     "GPTQ", arXiv 2210.17323). Weights that are 0 stay 0.
     """
-    n = real.shape[1]
-    order = np.argsort(-np.diag(moments))
-    hessian = _damped(moments)[np.ix_(order, order)]
-    inverse = np.linalg.cholesky(np.linalg.inv(hessian)).T
+    n, order, inverse = real.shape[1], given.order, given.inverse
     work, found = real[:, order].copy(), np.zeros_like(real)
     absent = real[:, order] == 0
     for k in range(n):

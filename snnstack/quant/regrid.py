@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from snnstack.ir.step import (
     Synapses,
     source_size,
 )
-from snnstack.quant.compensate import compensated, error, polished
+from snnstack.quant.compensate import Ordered, compensated, error, ordered, polished
 from snnstack.quant.moments import filtered_moments, patch_moments
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.trace import Spikes
@@ -44,6 +45,11 @@ class Block:
     neuron: Array
     part: Array
     span: int = 1
+
+    @cached_property
+    def ordered(self) -> Ordered:
+        """The moments as `compensated` takes them."""
+        return ordered(self.moments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +79,7 @@ class Grid:
                 return np.where(values > 0, most, -most) * volts
             return np.clip(np.rint(values / volts / step) * step, -most, most) * volts
 
-        found = compensated(block.real, block.moments, nearest)
+        found = compensated(block.real, block.ordered, nearest)
         return polished(block.real, found, block.moments, nearest)
 
 
@@ -198,19 +204,30 @@ def with_weights(graph: StepGraph, weights: Weights) -> StepGraph:
     return graph.with_(projections=projections)
 
 
-def best_factors(blocks: list[Block], grid: Grid, factors: tuple[float, ...], like: Array) -> Array:
-    """For every neuron the factor of its scale with the least error: float64 [neuron].
+def regridded(
+    graph: StepGraph, blocks: list[Block], grid: Grid, factors: tuple[float, ...], alike: Array
+) -> list[tuple[Array, Weights]]:
+    """Other scales for one population: (factor of every neuron's scale, the weights it gives).
 
-    Neurons of one of the groups `like` (int64 [neuron]) share theirs.
+    First, of all `factors` those with the least error by the moments; neurons of one group of
+    `alike` (int64 [neuron]) share theirs. Then each of `factors` for all neurons.
     """
-    costs = np.zeros((len(factors), int(like.max(initial=0)) + 1))
-    for cost, factor in zip(costs, factors, strict=True):
-        for block in blocks:
-            each = error(block.real, grid.scaled(factor).round(block), block.moments)
+    rounded = [[grid.scaled(factor).round(b) for b in blocks] for factor in factors]
+    costs = np.zeros((len(factors), int(alike.max(initial=0)) + 1))
+    for cost, found in zip(costs, rounded, strict=True):
+        for block, values in zip(blocks, found, strict=True):
+            each = error(block.real, values, block.moments)
             span = block.neuron[:, None] + np.arange(block.span)
-            np.add.at(cost, like[span], each[:, None])
-    best = np.asarray(factors)[costs.argmin(axis=0)]
-    return np.asarray(best[like])
+            np.add.at(cost, alike[span], each[:, None])
+    best = costs.argmin(axis=0)[alike]
+    mixed = [
+        np.stack([found[k] for found in rounded])[best[b.neuron], np.arange(len(b.real))]
+        for k, b in enumerate(blocks)
+    ]
+    values = np.asarray(factors)
+    options = [(values[best], mixed)] if blocks else []
+    options += [(np.full(len(alike), f), found) for f, found in zip(values, rounded, strict=True)]
+    return [(f, put(graph, list(zip(blocks, found, strict=True)))) for f, found in options]
 
 
 def held(graph: StepGraph, network: QuantizedNetwork) -> StepGraph:

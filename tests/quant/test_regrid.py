@@ -11,10 +11,10 @@ import pytest
 from snnstack.ir.matrix import from_matrix
 from snnstack.ir.nodes import LIF, Linear
 from snnstack.ir.step import Population, StepGraph
-from snnstack.quant.compensate import compensated, error, polished
+from snnstack.quant.compensate import compensated, error, ordered, polished
 from snnstack.quant.numerics import Numerics
 from snnstack.quant.quantise import quantise
-from snnstack.quant.regrid import best_factors, blocks_of, grid_of, held, put, with_weights
+from snnstack.quant.regrid import blocks_of, grid_of, held, put, regridded, with_weights
 from snnstack.reference import run_steps
 from snnstack.reference.synapses import synaptic_input
 from snnstack.target import backend
@@ -74,7 +74,7 @@ def test_polished_roundings_have_no_larger_error_than_what_they_begin_with() -> 
     def nearest(values: Any, column: int) -> Any:
         return np.clip(np.rint(values / 0.4), -7, 7) * 0.4
 
-    for begin in (nearest(real, 0), compensated(real, moments, nearest)):
+    for begin in (nearest(real, 0), compensated(real, ordered(moments), nearest)):
         found = polished(real, begin, moments, nearest)
         assert np.allclose(found, nearest(found, 0))
         assert not found[:, 5].any()
@@ -133,16 +133,20 @@ def test_a_list_of_synapses_is_rounded_as_the_full_matrix_with_its_zeros() -> No
 def test_every_neuron_gets_the_scale_with_its_least_error() -> None:
     steps = steps_of(EXAMPLES["dense"]())
     p = steps.populations[0]
-    blocks = blocks_of(steps, p, sources_of(steps))
+    (block,) = blocks_of(steps, p, sources_of(steps))
     grid = grid_of(steps, quantise(steps, numerics(4)), p.name)
     factors = (0.7, 1.0, 1.4)
 
-    def cost(factor: Any) -> Any:
-        block = blocks[0]
-        return error(block.real, grid.scaled(factor).round(block), block.moments)
+    def found(alike: Any) -> tuple[Any, Any]:
+        """(factors of the first choice, error of every neuron by choice)."""
+        options = regridded(steps, [block], grid, factors, alike)
+        costs = [error(block.real, w[0].weight, block.moments) for _, w in options]
+        assert [set(f) for f, _ in options[1:]] == [{f} for f in factors]
+        return options[0][0], np.array(costs)
 
-    each = best_factors(blocks, grid, factors, np.arange(p.n))
-    assert np.allclose(cost(each), np.min([cost(f) for f in factors], axis=0))
-    shared = best_factors(blocks, grid, factors, np.zeros(p.n, dtype=np.int64))
-    assert len(set(shared)) == 1
-    assert np.isclose(cost(shared).sum(), min(cost(f).sum() for f in factors))
+    _, costs = found(np.arange(p.n))
+    assert np.allclose(costs[0], costs[1:].min(axis=0))
+    assert len(set(costs[1:].argmin(axis=0))) > 1
+    factor, costs = found(np.zeros(p.n, dtype=np.int64))
+    assert len(set(factor)) == 1
+    assert np.isclose(costs[0].sum(), costs[1:].sum(axis=1).min())
