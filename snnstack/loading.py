@@ -6,14 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from snnstack.errors import ModelError, fail
+import numpy as np
+
+from snnstack.errors import ModelError, Problem, fail, raise_if_any
 from snnstack.frontends.levels import KEY
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
 from snnstack.native import native_graph, native_target
 from snnstack.passes.options import Options, apply_options
-from snnstack.samples import Samples
+from snnstack.samples import Samples, as_stream
 
+PROOF_SAMPLES = 32
+"""Samples of a file that an ONNX step is compared on."""
 CHOICES = ("reset", "reset_time", "compare", "events")
 """What a graph's nodes have chosen; `discretised` keeps it in the settings."""
 
@@ -29,7 +33,8 @@ def load(
 
     An ANN in ONNX is converted; its thresholds are balanced on `calibrate`, real samples that
     the ANN takes. A spiking step in ONNX is compared with onnxruntime on `sample`, [step, sample,
-    ...], else on random spikes. Raises ModelError with all problems, each naming its node.
+    ...] or samples by name (docs/data.md; the first ones), else on random spikes; other files
+    take none. Raises ModelError with all problems, each naming its node.
     """
     from snnstack.ir.check import check
     from snnstack.passes.inline_subgraphs import inline_subgraphs
@@ -38,6 +43,7 @@ def load(
         hint = "load it first: graph = snnstack.load(module, sample)"
         raise fail(ModelError, type(model).__name__, "is a torch module, not a model file", hint)
     if isinstance(model, Graph):
+        raise_if_any(ModelError, _needless(sample, "the graph"))
         graph = model
     else:
         graph = _read(Path(model), options or Options(), calibrate, sample)
@@ -49,12 +55,17 @@ def load(
 def _read(path: Path, options: Options, calibrate: Samples | None, sample: Any = None) -> Graph:
     target = native_target(path)
     if target is not None:
+        raise_if_any(ModelError, _needless(sample, str(path)))
         return native_graph(path, target, options)
     if path.suffix == ".onnx":
         from snnstack.frontends import onnx
 
         found = onnx.read(path, options, calibrate)
-        return found if isinstance(found, Graph) else _proved(found, sample)
+        if not isinstance(found, Graph):
+            return _proved(found, sample)
+        raise_if_any(ModelError, _needless(sample, str(path)))
+        return found
+    raise_if_any(ModelError, _needless(sample, str(path)))
     if path.is_file() and path.suffix not in (".nir", ".h5", ".hdf5"):
         what = f"unknown kind of model file {path.suffix!r}"
         raise fail(ModelError, str(path), what, "give a .nir or .onnx file")
@@ -64,12 +75,23 @@ def _read(path: Path, options: Options, calibrate: Samples | None, sample: Any =
     return replace(graph, metadata={"name": path.stem, **graph.metadata})
 
 
+def _needless(sample: Any, where: str) -> list[Problem]:
+    if sample is None:
+        return []
+    hint = "leave out --sample (sample=): one step of a spiking network in ONNX is compared on it"
+    return [Problem(where, "is not run by another framework on a sample", hint)]
+
+
 def _proved(file: Any, sample: Any) -> Graph:
     from snnstack.agreement import proved
     from snnstack.ir.check import check
 
     check(file.graph)
-    return proved(file, discretised(file.graph), sample)
+    steps = discretised(file.graph)
+    if isinstance(sample, str | Path):
+        given = as_stream(sample, steps.inputs[0]).first(PROOF_SAMPLES).read().spikes
+        sample = np.moveaxis(given.dense(), 1, 0)
+    return proved(file, steps, sample)
 
 
 def loaded(

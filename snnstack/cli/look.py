@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from snnstack.cli.options import json_option, model_options, options
+from snnstack.cli.options import json_option, model_options, options, sample_option
 from snnstack.cli.show import print_json, size, table
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show the network in a model file.")
 @click.argument("model", type=click.Path(path_type=Path))
+@sample_option
 @model_options
 @json_option
-def info(model: Path, as_json: bool, **choices: Any) -> None:
+def info(model: Path, sample: str | None, as_json: bool, **choices: Any) -> None:
     """Show the network in MODEL: nodes, shapes, time step, reset, comparison.
 
     First as it is in the file, then as it is computed in every time step.
@@ -27,7 +28,7 @@ def info(model: Path, as_json: bool, **choices: Any) -> None:
     from snnstack.ir.text import describe, describe_steps
     from snnstack.loading import CHOICES, discretised, load
 
-    graph = load(model, options(choices))
+    graph = load(model, options(choices), sample=sample)
     steps = discretised(graph)
     if not as_json:
         click.echo(describe(graph))

@@ -24,6 +24,11 @@ calibrate_option = click.option(
     "--calibrate", metavar="DATA",
     help="Fit the scales to these samples and report what quantisation cost.",
 )  # fmt: skip
+sample_option = click.option(
+    "--sample", metavar="DATA",
+    help="Compare one step of a spiking network in ONNX with onnxruntime on these samples. "
+    "[default: random spikes]",
+)  # fmt: skip
 granularity_option = click.option(
     "--granularity", type=click.Choice(["neuron", "population", "import"]),
     default="neuron", show_default=True, help="One weight scale per neuron (or channel), or per "

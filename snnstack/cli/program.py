@@ -18,6 +18,7 @@ from snnstack.cli.options import (
     model_options,
     options,
     quality_option,
+    sample_option,
     set_option,
     weight_bits_option,
     with_figures,
@@ -51,24 +52,26 @@ REFERENCE_SAMPLES = 2
 @granularity_option
 @weight_bits_option
 @quality_option
+@sample_option
 @model_options
 @json_option
 @click.pass_obj
 def compile_(
     written: list[str], /, model: Path, board: str, calibrate: str | None, output: Path,
     figures: tuple[str, ...], granularity: Any, weight_bits: int | None, quality: Any,
-    as_json: bool, **choices: Any,
+    sample: str | None, as_json: bool, **choices: Any,
 ) -> None:  # fmt: skip
     """Compile MODEL for a board into the new directory DIR."""
-    from snnstack.api import build, save
+    from snnstack.api import build, load, save
     from snnstack.building import with_measured_memory
 
     is_new(output)
     chosen = with_figures(board, figures)
     said = options(choices)
+    given = model if sample is None else load(model, sample, said)
     with progress("compiling") as update:
         built = build(
-            model, chosen, calibrate, said, granularity, weight_bits, quality, progress=update
+            given, chosen, calibrate, said, granularity, weight_bits, quality, progress=update
         )
     built = with_measured_memory(built)
     save(built, output)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from snnstack.cli import show
-from snnstack.cli.bench import HEADER
+from snnstack.cli.bench_tables import HEADER
 from snnstack.cli.show import band, percent, size
 from snnstack.frontends.nir import write
-from tests.cli.calls import Run, small
+from tests.cli.calls import Refused, Run, small
+from tests.conftest import needed
 
 
 def test_info_shows_the_network_its_steps_and_its_size(run: Run, model: Path) -> None:
@@ -123,3 +125,29 @@ def test_info_tells_what_was_compared_when_a_module_was_loaded(
     assert shown[-2:] == ["1 of 90000 spikes differed from snntorch's", "  lif[3]: x"]
     found = run("info", tmp_path / "noted.nir", "--json").json["agreement"]
     assert (found["slots"], found["differences"]) == (90000, ["lif[3]: x"])
+
+
+def test_an_onnx_step_is_compared_on_named_samples(
+    run: Run, refused: Refused, model: Path, data: Path, tmp_path: Path
+) -> None:
+    needed("onnxruntime")
+    step = tmp_path / "step.onnx"
+    run("export", model, "-o", step)
+    told = run("info", step, "--sample", data, "--json").json["agreement"]
+    slots = 5 * 10 * 4
+    assert (told["framework"], told["slots"], told["mismatches"]) == ("onnxruntime", slots, 0)
+    assert run("info", step, "--json").json["agreement"]["slots"] != slots
+    arguments = ("--board", "microbit-v1", "-o", tmp_path / "firmware")
+    assert run("compile", step, "--sample", data, *arguments).code == 0
+    wrong = tmp_path / "wrong.npz"
+    np.savez(wrong, x=np.zeros((2, 3, 9), np.uint8))
+    assert refused("info", step, "--sample", wrong) == (
+        "error: wrong.npz: x has shape [2, 3, 9], input 'in' needs [sample, step, 3]"
+    )
+
+
+def test_other_files_take_no_sample(refused: Refused, model: Path, data: Path) -> None:
+    assert refused("info", model, "--sample", data) == (
+        f"error: {model.name}: is not run by another framework on a sample (leave out --sample "
+        "(sample=): one step of a spiking network in ONNX is compared on it)"
+    )
