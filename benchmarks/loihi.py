@@ -188,7 +188,8 @@ def main(arguments: list[str] | None = None) -> None:
         if not number:
             agree(program, theirs["spikes"])
         rounds.append((theirs, emulator(program, spikes, 1), emulator(program, spikes, None)))
-    heads = ["", "steps/s", "of Lava's runtime", "lowest", "of Lava's models", "lowest"]
+    heads = ["", "steps/s", "of Lava's runtime", "lowest of runtime", "of Lava's models"]
+    heads += ["lowest of models"]
     print("| " + " | ".join(heads) + " |\n" + "| --- " * len(heads) + "|")
     rows = [
         ("Lava, runtime", [r[0]["runtime"] for r in rounds]),

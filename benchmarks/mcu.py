@@ -92,11 +92,21 @@ def dense_rows(
         rates = [trace.spikes["hidden"].total / (4 * STEPS * 128) for trace in traces]
         state = plan(program).state_bytes
         yield (
-            board, program.board.hardware["core"], str(program.settings["weight_bits"]),
+            board, program.board.hardware["core"], f"{program.settings['weight_bits']} bit",
             *(f"{n / 1e6:.3f} M" for n in counted),
             " / ".join(f"{rate:.1%}" for rate in rates),
             f"{program.memory['flash'] / 1024:.1f} KB", f"{state / 1024:.2f} KB",
         )  # fmt: skip
+
+
+def crossing(board: str, model: Path) -> tuple[str, ...]:
+    """Where the network without spikes of the same shape needs as many instructions."""
+    found = crossing_rate(api.compile(model, board, options=Options(dt=DT)), STEPS)
+    if found.rate is None or found.spikes_per_input is None:
+        rates = ("at every rate", "-")
+    else:
+        rates = (f"{100 * found.rate:.1f} %", f"{found.spikes_per_input:.2f}")
+    return (board, f"{found.ann_instructions:,}", *rates)
 
 
 def table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
@@ -113,17 +123,17 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         model = reference_shape(Path(name))
-        heads = ("board", "core", "bits", "5 %", "20 %", "hidden rate", "flash of the self-test",
+        heads = ("board", "core", "weights", "5 %", "20 %", "hidden rate", "flash of the self-test",
                  "RAM of the state")  # fmt: skip
         rows = dense_rows(options.boards, model)
         low = (dense_rows(options.boards[-2:], model, bits) for bits in (4, 2, 1))
         table(heads, chain(rows, *low))
         print("\nmeasured elsewhere, the same shape:\n")
         table(("kernel", "core", "5 %", "20 %"), PEERS)
-        print()
-        for board in options.boards:
-            program = api.compile(model, board, options=Options(dt=DT))
-            print(f"{board}: {crossing_rate(program, STEPS)}")
+        print("\nan int8 network without spikes; the input rate below which spikes need less:\n")
+        heads = ("board", "instructions without spikes", "rate below which spikes need less",
+                 "spikes per input")  # fmt: skip
+        table(heads, (crossing(board, model) for board in options.boards))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ Seconds depend on who else uses the machine: trust ratios and counts.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -31,9 +32,11 @@ MOVED = 1.25
 LAST = 5
 """Earlier runs that a number is held against."""
 NUMBER = re.compile(
-    r"^~?([-+]?[\d,]*\.?\d+(?:e[-+]?\d+)?)\s*(k|M|G)?\s*(%|x|KB|MB|KiB|s|ms|uJ|mJ)?$"
+    r"^~?([-+]?[\d,]*\.?\d+(?:e[-+]?\d+)?)\s*(k|M|G)?\s*(%|x|KB|MB|GB|KiB|s|ms|uJ|mJ)?$"
 )
-LESS_IS_BETTER = re.compile(r"(, s\b|\bms\b|instruction|flash|RAM|MB|uJ|mJ|%$|cycles)", re.I)
+LESS_IS_BETTER = re.compile(
+    r"(, s\b|^seconds|\bms\b|instruction|flash|RAM|[MG]B|uJ|mJ|%$|cycles)", re.I
+)
 MORE_IS_BETTER = re.compile(r"(/s\b|per s|faster|\bx\b|than)", re.I)
 PREFIX = {None: 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
@@ -97,7 +100,9 @@ def output(script: Path) -> str | None:
 def numbers(text: str) -> Iterator[tuple[str, float]]:
     """(row / column, value) of every number in the Markdown tables of `text`.
 
-    A row is named by its cells that are no numbers, or by its first cell.
+    A row is named by its first cell and the words that follow it, up to the first number; what
+    comes behind is measured, and may change from run to run. A cell of several numbers
+    ("0.2 / 0.3 M") gives one for each, numbered.
     """
     heads: list[str] = []
     for line in text.splitlines():
@@ -108,20 +113,31 @@ def numbers(text: str) -> Iterator[tuple[str, float]]:
         if not heads:
             heads = cells
         elif not all(set(cell) <= set("-: ") for cell in cells):
-            values = [value_of(cell) for cell in cells]
-            words = [c for c, v in zip(cells[1:], values[1:], strict=True) if v is None]
-            name = " ".join([cells[0], *words])
-            for head, value in list(zip(heads, values, strict=False))[1:]:
-                if value is not None:
-                    yield f"{name} / {head}", value
+            yield from _row_numbers(heads, cells)
 
 
-def value_of(cell: str) -> float | None:
-    """The number in a cell, with k, M, G multiplied in; None if it is none."""
-    found = NUMBER.match(cell.replace("**", ""))
-    if not found:
-        return None
-    return float(found[1].replace(",", "")) * PREFIX[found[2]]
+def _row_numbers(heads: list[str], cells: list[str]) -> Iterator[tuple[str, float]]:
+    values = [values_of(cell) for cell in cells[1:]]
+    words = itertools.takewhile(lambda pair: not pair[1], zip(cells[1:], values, strict=True))
+    name = " ".join([cells[0], *(cell for cell, _ in words)])
+    for head, found in zip(heads[1:], values, strict=False):
+        for number, value in enumerate(found, 1):
+            yield f"{name} / {head}" + (f" #{number}" if len(found) > 1 else ""), value
+
+
+def values_of(cell: str) -> list[float]:
+    """The numbers in a cell, with k, M, G multiplied in; none unless it is all numbers.
+
+    "3 of 8" is 3; a prefix or unit at the end counts for all ("0.2 / 0.3 M").
+    """
+    plain = cell.replace("**", "").strip()
+    plain = re.sub(r"\s+of\s+[\d,]+$", "", plain)
+    parts = [NUMBER.match(part.strip()) for part in plain.split(" / ")]
+    matched = [part for part in parts if part is not None]
+    if len(matched) < len(parts):
+        return []
+    last = matched[-1][2]
+    return [float(m[1].replace(",", "")) * PREFIX[m[2] or last] for m in matched]
 
 
 def entries() -> list[dict[str, Any]]:
