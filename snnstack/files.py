@@ -82,3 +82,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
+
+
+def check_writable(path: Path) -> None:
+    """`TargetError` now if `write_file` could not write `path` later; nothing is left behind."""
+    with disk_errors(path):
+        folder = next(folder for folder in path.absolute().parents if folder.exists())
+        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=folder):
+            pass

@@ -83,7 +83,11 @@ def bench(
     if a board could not take the model.
     """
     from snnstack import api
+    from snnstack.files import check_writable
 
+    for file in (csv_file, html_file):
+        if file is not None:
+            check_writable(file)
     refused: list[BenchRefusal] = []
     ann = ann_choice(choices)
     with progress("emulating") as update:

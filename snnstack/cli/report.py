@@ -36,7 +36,7 @@ def report(
     """
     from snnstack import api
     from snnstack.errors import TargetError, fail
-    from snnstack.files import write_file
+    from snnstack.files import check_writable, write_file
     from snnstack.report.document import read_rows, rows_of
     from snnstack.report.page import render
 
@@ -44,6 +44,7 @@ def report(
         if data is None:
             hint = "give --data"
             raise fail(TargetError, str(source), "a program is measured on samples", hint)
+        check_writable(output)
         row = api.bench_program(
             source, data, samples=samples, verify_samples=verify_samples, period_s=period,
             seeds=seeds, ann=ann_choice(choices),

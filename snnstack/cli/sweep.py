@@ -9,6 +9,9 @@ import click
 
 from snnstack.cli.show import progress
 
+SHOWN = 5
+"""Reasons and errors that are printed; the tables hold all."""
+
 
 @click.command(short_help="Measure a model over a grid of choices.")
 @click.argument("source", type=click.Path(path_type=Path))
@@ -36,7 +39,8 @@ def sweep(
     """Measure every point of a grid. SOURCE: a sweep's .toml file, or a model with --vary.
 
     Results are results.csv and results.html in DIR. A sweep that was interrupted, even killed,
-    goes on where it stopped when the same command is given again.
+    goes on where it stopped when the same command is given again. Exit code 1 if a point failed,
+    or if none could be built.
     """
     from snnstack.sweep.run import sweep as run
 
@@ -46,16 +50,19 @@ def sweep(
             spec, output, processes=workers, scheduler=scheduler, parquet=parquet,
             progress=lambda done, total: update("points", done, total),
         )  # fmt: skip
-    refused = sum(row["status"] != "ok" for row in found.rows)
+    reasons = [row["why"] for row in found.rows if row["status"] != "ok"]
+    refused = len(reasons)
     again = f", {found.reused} of them from before" if found.reused else ""
     click.echo(f"{len(found.rows)} of {len(spec)} points{again}; {refused} could not be built")
     for path in found.written:
         click.echo(f"written: {path}")
-    for point, error in found.failed[:5]:
+    for why in list(dict.fromkeys(reasons))[:SHOWN]:
+        click.echo(f"could not be built: {why}", err=True)
+    for point, error in found.failed[:SHOWN]:
         click.echo(f"error: {point}: {type(error).__name__}: {error}", err=True)
     if found.failed:
         click.echo(f"error: sweep: {len(found.failed)} points failed (run it again)", err=True)
-    return 1 if found.failed else 0
+    return 1 if found.failed or refused == len(found.rows) else 0
 
 
 def _spec(source: Path, vary: tuple[str, ...], given: dict[str, Any]) -> Any:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snnstack.errors import DataError, ToolError, fail
+from snnstack.errors import DataError, Problem, ToolError, fail, raise_if_any
 from snnstack.files import write_file
+from snnstack.frontends.spec import parse
 from snnstack.process import processors
 from snnstack.report.flat import csv_text
 from snnstack.sweep import workers
@@ -17,6 +18,7 @@ from snnstack.sweep.page import sweep_page
 from snnstack.sweep.point import Job
 from snnstack.sweep.spec import Point, Spec
 
+GONE = "there is no such file"
 CSV, PARQUET, PAGE = "results.csv", "results.parquet", "results.html"
 
 
@@ -90,14 +92,24 @@ def _job(spec: Spec) -> tuple[Job, dict[str, Any]]:
         named += map(str, spec.axes.get(axis, (spec.fixed.get(axis, ""),)))
     found = {name: Path(name) for name in named if name and Path(name).exists()}
     models = spec.axes.get("model", (spec.fixed.get("model", ""),))
-    for model in models:
-        if str(model) not in found:
-            raise fail(DataError, str(model), "there is no such file", "name a model file")
+    gone = [Problem(m, GONE, "name a model file") for m in map(str, models) if m not in found]
+    gone += [
+        Problem(str(place), GONE, "name samples: docs/data.md")
+        for place in map(_place, (spec.data, spec.calibrate))
+        if place is not None and not place.exists()
+    ]
+    raise_if_any(DataError, gone)
     files = {name: str(path) for name, path in found.items() if path.is_file()}
     job = Job(spec.data, spec.calibrate, spec.samples, spec.verify_samples, files)
     settings = [spec.data, spec.calibrate, spec.samples, spec.verify_samples]
     digests = {name: digest_of(path) for name, path in found.items()}
     return job, {"settings": settings, "files": digests}
+
+
+def _place(data: str | None) -> Path | None:
+    """The file or folder that samples are read from; None where the name of a set is given."""
+    spec = None if data is None else parse(data)
+    return None if spec is None or spec.kind == "tonic" else spec.path
 
 
 def _asked(shared: Mapping[str, Any], point: Point) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from snnstack.errors import DataError
 from snnstack.sweep import journal
 from snnstack.sweep.run import sweep
 from snnstack.sweep.spec import make_spec
-from tests.cli.calls import Run
+from tests.cli.calls import Refused, Run
 from tests.report.browser import opened
 
 LONG = 180.0
@@ -183,3 +183,26 @@ def test_the_page_of_a_sweep_shows_its_plots(model: Path, data: Path, tmp_path: 
         assert (found.requests, found.messages) == ([page.as_uri()], [])
         assert found.page.locator("main svg[role=img]").count() == 3
         assert found.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_samples_that_are_not_there_are_said_before_any_point(
+    refused: Refused, model: Path, tmp_path: Path
+) -> None:
+    call = ("sweep", model, "--vary", "board=microbit-v1", "-o", tmp_path / "out")
+    gone = ("--data", tmp_path / "no.npz", "--calibrate", f"{tmp_path}/none?bin=1ms")
+    assert refused(*call, *gone).splitlines() == [
+        "error: no.npz: there is no such file (name samples: docs/data.md)",
+        "error: none: there is no such file (name samples: docs/data.md)",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sweep_of_which_nothing_can_be_built_says_why(
+    run: Run, model: Path, data: Path, tmp_path: Path
+) -> None:
+    found = run("sweep", model, "--data", data, "--vary", "board=microbit-v1", "--vary",
+                "weight_bits=3,5", "-o", tmp_path / "out")  # fmt: skip
+    assert found.code == 1
+    assert found.out.startswith("2 of 2 points; 2 could not be built\n")
+    reasons = found.err.splitlines()
+    assert len(reasons) == 2 and all(line.startswith("could not be built: ") for line in reasons)

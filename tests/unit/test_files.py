@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from snnstack.errors import TargetError
-from snnstack.files import write_directory, write_file
+from snnstack.files import check_writable, write_directory, write_file
 
 FILES = {"manifest.json": b"{}\n", "src/net.c": b"int x;\n", "src/deep/w.c": b"\0\1"}
 
@@ -146,3 +146,17 @@ def test_a_file_is_replaced_whole_or_kept(tmp_path: Path, monkeypatch: pytest.Mo
         write_file(b"newest", path)
     assert str(told.value) == f"{path}: cannot be written: No space left on device"
     assert tree(tmp_path) == {"trace.npz": b"new"}
+
+
+def test_a_place_that_cannot_be_written_is_known_beforehand(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "page.html")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    for path, why in (
+        (tmp_path, "Is a directory"),
+        (tmp_path / "file" / "page.html", f"{tmp_path}/file is not a directory"),
+        (Path("/proc/none/page.html"), "No such file or directory"),
+    ):
+        with pytest.raises(TargetError) as error:
+            check_writable(path)
+        assert str(error.value) == f"{path}: cannot be written: {why}"
