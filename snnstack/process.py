@@ -6,11 +6,16 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from snnstack.errors import ToolError, fail
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals on which this process unwinds."""
 
 
 def processors() -> int:
@@ -25,23 +30,60 @@ def execute(argv: Sequence[str], *, timeout_s: float, cwd: Path | None = None) -
 
     On a timeout, or when this process is interrupted, its whole process group is killed.
     """
-    where = Path(argv[0]).name
-    with subprocess.Popen(
-        argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
+    where, pipe = Path(argv[0]).name, subprocess.PIPE
+    with started(
+        argv, cwd=cwd, stdout=pipe, stderr=pipe, text=True, errors="replace"
     ) as process:  # fmt: skip
         try:
             output, errors = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
-            kill_group(process)
             raise fail(ToolError, where, f"did not end within {timeout_s:g} s") from error
-        except BaseException:
-            kill_group(process)
-            raise
+    printed: str = output
     if process.returncode != 0:
         what = f"failed with status {process.returncode}: {last_lines(errors or output)}"
         raise fail(ToolError, where, what)
-    return output
+    return printed
+
+
+@contextmanager
+def started(argv: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """A process in a session of its own, without input; nothing of it is left afterwards.
+
+    `options` are those of `subprocess.Popen`. What still runs at the end is killed, with all it
+    started, also where a signal comes while the process is being made.
+    """
+    process = None
+    try:
+        with _signals_wait():
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, start_new_session=True, **options
+            )
+        yield process
+    finally:
+        if process is not None:
+            with process:
+                kill_group(process)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Signals that end this process act at the end of the block: in it, a child could be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    handlers: dict[int, Any] = {number: signal.getsignal(number) for number in ENDING}
+    for number, handler in handlers.items():
+        if handler not in (None, signal.SIG_IGN):
+            signal.signal(number, lambda came, frame: caught.append(came))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if handler not in (None, signal.SIG_IGN):
+                signal.signal(number, handler)
+        for number in caught:
+            signal.raise_signal(number)
 
 
 def kill_group(process: subprocess.Popen[Any]) -> None:

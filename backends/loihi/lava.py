@@ -22,6 +22,7 @@ from snnstack.backends.loihi.lava_job import Arrays, Job, make_job
 from snnstack.backends.loihi.network import ChipNetwork, Cuba
 from snnstack.errors import TargetError, ToolError, fail
 from snnstack.ir.nodes import Array
+from snnstack.process import started
 from snnstack.target import Progress, Way
 from snnstack.trace import Spikes, Trace
 
@@ -232,25 +233,22 @@ def _wait(folder: Path, jobs: int, allowed: float) -> None:
     root = str(package.parent.parent)
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     log = folder / "output.txt"
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": path},
-        )
     limit = time.monotonic() + allowed
-    try:
-        while child.poll() is None and not (folder / "error.txt").exists():
-            if _failed(log):
-                break
-            if time.monotonic() > limit:
-                what = f"no result after {allowed:g} s"
-                raise fail(ToolError, "Lava", what, "give fewer steps or a longer timeout_s")
-            time.sleep(0.05)
-    finally:
-        _end(child)
+    environment = {**os.environ, "PYTHONPATH": path}
+    with (
+        log.open("wb") as output,
+        started(command, stdout=output, stderr=subprocess.STDOUT, env=environment) as child,
+    ):
+        try:
+            while child.poll() is None and not (folder / "error.txt").exists():
+                if _failed(log):
+                    break
+                if time.monotonic() > limit:
+                    what = f"no result after {allowed:g} s"
+                    raise fail(ToolError, "Lava", what, "give fewer steps or a longer timeout_s")
+                time.sleep(0.05)
+        finally:
+            _end(child)
     if not (folder / f"result{jobs - 1:05d}.npz").exists():
         error = folder / "error.txt"
         text = (error if error.exists() else log).read_text(errors="replace").strip()

@@ -32,7 +32,7 @@ from snnstack.backends.mcu.toolchain import build, find
 from snnstack.board import Board
 from snnstack.errors import TargetError, ToolError, fail
 from snnstack.files import write_directory
-from snnstack.process import kill_group, last_lines
+from snnstack.process import last_lines, started
 from snnstack.target import Way
 from snnstack.trace import Counts, Spikes, Trace
 
@@ -181,21 +181,15 @@ def _serve(
     progress: Progress | None,
 ) -> None:  # fmt: skip
     """Run the probe's tool until all samples are done; it need not end by itself."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     try:
-        process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-    except FileNotFoundError as error:
-        raise not_installed(board, command[0]) from error
-    with process:
-        try:
+        with started(command, cwd=folder, **pipes) as process:
             output, ended = _until_done(process, batch, timeout_s, progress)
             if not ended:
                 process.send_signal(signal.SIGINT)
                 _wait(process)
-        finally:
-            kill_group(process)
+    except FileNotFoundError as error:
+        raise not_installed(board, command[0]) from error
     if output.count(SAMPLE_DONE) >= batch:
         return
     if ended:

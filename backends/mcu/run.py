@@ -20,7 +20,7 @@ from snnstack.backends.mcu.qemu import Machine, machine, require
 from snnstack.backends.mcu.toolchain import Image, build, find
 from snnstack.errors import DataError, Problem, ToolError, fail, raise_if_any
 from snnstack.files import write_directory
-from snnstack.process import kill_group, last_lines
+from snnstack.process import last_lines, started
 from snnstack.trace import Spikes, Trace
 
 Progress = Callable[[int, int], None]
@@ -134,15 +134,10 @@ def execute_qemu(
 
     `shown` is called with all output so far whenever there is more.
     """
-    with subprocess.Popen(
-        found.argv(elf.name), cwd=elf.parent, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    ) as process:  # fmt: skip
-        try:
-            output, in_time = _listen(process, timeout_s, shown)
-            status = process.wait() if in_time else None
-        finally:
-            kill_group(process)
+    command, pipes = found.argv(elf.name), {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with started(command, cwd=elf.parent, **pipes) as process:
+        output, in_time = _listen(process, timeout_s, shown)
+        status = process.wait() if in_time else None
     # A network card that is not connected is no news.
     lines = output.splitlines(keepends=True)
     output = "".join(line for line in lines if ": warning: nic " not in line)
