@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 from snnstack.board import Board, load_board
 from snnstack.errors import SnnstackError, TargetError, fail, raise_if_any
 from snnstack.frontends.data import Data
-from snnstack.integers import quantise_for
+from snnstack.integers import for_target, quantise_for
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
 from snnstack.loading import discretised, load, loaded
@@ -165,21 +165,22 @@ def build_each(
             ) -> QuantizedNetwork:
                 return quantise_for(given, board, activity, granularity, weight_bits, like)
 
+            given = for_target(source, board.target)
             networks[key] = _or_error(
-                lambda: _chosen(source, board, run, quality, quantised, progress)
+                lambda: _chosen(given, board, run, quality, quantised, progress)
             )
         network = networks[key]
         if isinstance(network, SnnstackError):
             raise network
         program = _calibrated(steps, compiler(board.target).compile(network, board), run)
-        return Build(graph, steps, network, program, None)
+        return Build(graph, for_target(steps, board.target), network, program, None)
 
     def explained(built: Build | SnnstackError, board: Board) -> Build | Refused:
         if isinstance(built, SnnstackError):
             return Refused(board, built)
         key = _numbers(board)
-        if key not in reports and built.network is not None:
-            reports[key] = _explain(steps, built.network, built.program, run)
+        if key not in reports and built.network is not None and built.steps is not None:
+            reports[key] = _explain(built.steps, built.network, built.program, run)
         return replace(built, conversion=reports.get(key))
 
     found = [_or_error(lambda board=board: one(board)) for board in boards]  # type: ignore[misc]

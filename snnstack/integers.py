@@ -13,7 +13,7 @@ from snnstack.quant.calibration import Calibration
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.numerics import Numerics
 from snnstack.quant.quantise import quantise
-from snnstack.quant.reset_now import reset_now
+from snnstack.quant.reset_now import reset_now, subtract_now
 from snnstack.quant.scales import Granularity
 from snnstack.target import backend, offered
 
@@ -22,6 +22,12 @@ RESETS_IN_WORDS = {
     ("subtract", "recheck"): "fires again only above twice its threshold after a subtraction",
     ("none", "now"): "is not reset by a spike",
 }
+
+
+def for_target(steps: StepGraph, target: str) -> StepGraph:
+    """The same spikes by what the target can do: late subtractions at once where that is exact."""
+    able = getattr(backend(target), "LATE_RESETS", False)
+    return steps if able else subtract_now(steps)
 
 
 def quantise_for(

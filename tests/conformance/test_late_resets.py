@@ -15,7 +15,9 @@ from snnstack.board import all_boards
 from snnstack.building import build_steps
 from snnstack.errors import ModelError
 from snnstack.ir.nodes import LIF, Affine, CubaLIF, Linear
-from snnstack.target import backend, target_names
+from snnstack.reference import run_steps
+from snnstack.report.readout import aligned
+from snnstack.target import backend, emulator, target_names
 from tests.conformance.networks import (
     _neuron,
     _weight,
@@ -51,7 +53,7 @@ def test_late_resets_are_exact_or_refused(target: str, reset: str, time: str) ->
     made, board = graph(reset, time), BOARDS[target]
     steps = steps_of(made)
     if not getattr(backend(target), "LATE_RESETS", False):
-        with pytest.raises(ModelError, match=f"n1: .* which {target} cannot do .*--reset subtract"):
+        with pytest.raises(ModelError, match=f"n3: .* which {target} cannot do .*--reset subtract"):
             build_steps(made, steps, board)
         return
     built = build_steps(made, steps, board)
@@ -60,6 +62,28 @@ def test_late_resets_are_exact_or_refused(target: str, reset: str, time: str) ->
     assert verify_reference(built.program, built.network, spikes).mismatches == 0
     found = verify(built.program, spikes)
     assert (found.mismatches, found.spikes_compared) == (0, 2 * 20 * 19)
+
+
+@every_target
+def test_neurons_without_a_current_may_subtract_late_on_every_target(target: str) -> None:
+    """The same spikes as in float, where the integers are fine enough: here all are."""
+    ones = np.ones(14)
+    neuron = LIF(
+        tau=2.0 * ones, r=2.0 * ones, v_leak=0 * ones, v_reset=0 * ones, v_threshold=ones,
+        reset="subtract", reset_time="next",
+    )  # fmt: skip
+    weight = np.random.default_rng(5).integers(-32, 64, (14, 9)) * 2 / 128
+    weight[:, 0] = 127 / 128  # so that 8 bits hold all weights exactly
+    made = chain(Linear(weight), neuron, shape=(9,), events="binary").with_(dt=1.0)
+    steps = steps_of(made)
+    built = build_steps(made, steps, BOARDS[target])
+    spikes = events(steps.inputs[0], batch=4, steps=30)
+    assert built.network is not None
+    assert verify_reference(built.program, built.network, spikes).mismatches == 0
+    found = aligned(emulator(target).emulate(built.program, spikes), 30).spikes["n1"]
+    wanted = run_steps(steps, spikes).spikes["n1"]
+    assert wanted.total > 100
+    np.testing.assert_array_equal(found.dense(), wanted.dense())
 
 
 @every_target

@@ -15,7 +15,7 @@ from snnstack.board import load_board
 from snnstack.errors import ModelError
 from snnstack.integers import quantise_for
 from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
-from snnstack.quant.reset_now import reset_now
+from snnstack.quant.reset_now import reset_now, subtract_now
 from snnstack.reference import run_steps
 from snnstack.trace import Spikes
 from tests.conftest import needed
@@ -107,6 +107,32 @@ def test_a_late_set_at_once_keeps_every_spike(p: Population, loops: bool, seed: 
     assert [q.reset_time for q in now.populations] == ["now"]
     one, two = run_steps(graph, spikes).spikes["p"], run_steps(now, spikes).spikes["p"]
     np.testing.assert_array_equal(one.dense(), two.dense())
+
+
+@settings(max_examples=30)
+@given(st.sampled_from(["gt", "ge"]), st.booleans(), st.integers(0, 99))
+def test_a_late_subtraction_at_once_keeps_every_spike(compare: Any, loops: bool, seed: int) -> None:
+    p = replace(population("Lapicque", "subtract", True), compare=compare)
+    graph, spikes = network(p, loops), given_spikes(seed, 2)
+    now = subtract_now(graph)
+    assert [q.reset_time for q in now.populations] == ["now"]
+    assert now.projections[:-1] == graph.projections
+    one, two = run_steps(graph, spikes).spikes["p"], run_steps(now, spikes).spikes["p"]
+    assert one.total
+    np.testing.assert_array_equal(one.dense(), two.dense())
+
+
+def test_an_integrator_needs_no_synapse_to_subtract_at_once() -> None:
+    graph = network(replace(population("Leaky", "subtract", True), alpha=np.ones(N)))
+    assert subtract_now(graph).projections == graph.projections
+
+
+@pytest.mark.parametrize(
+    "change", [{"beta": HALF}, {"threshold": -HALF}, {"reset_time": "recheck"}, {"reset": "set"}]
+)
+def test_other_late_resets_are_left_as_they_are(change: Any) -> None:
+    graph = network(replace(population("Leaky", "subtract", True), **change))
+    assert subtract_now(graph).populations == graph.populations
 
 
 REFUSED = {
