@@ -89,6 +89,18 @@ def rounded(x: Any, levels: int) -> Any:
     return (np.rint((x + 4.0) / step) * step - 4.0).astype(np.float32)
 
 
+def with_range(x: Any) -> Any:
+    """The windows, and two that hold the smallest and the largest value."""
+    ends = np.full((2, STEPS, 6), [[[-4.0]], [[4.0]]], dtype=np.float32)
+    return np.concatenate([x, ends])
+
+
+def classes(program: Any, counts: Any) -> Any:
+    """What the emulated program says of every window of counts."""
+    trace = snnstack.emulate(program, {"x": counts}, probes=[("result", "v")])
+    return trace.states["result", "v"].sum(axis=1).argmax(axis=1)
+
+
 def main() -> None:
     """Train, load with proof, compile, verify, measure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -104,16 +116,14 @@ def main() -> None:
     net = Watch(int(y.max()) + 1)
     train(net, x, y, args.epochs)
     print(f"snnTorch: {100 * accuracy(net, test_x, test_y):.2f} % of {len(test_y)} windows")
-    sample = torch.tensor(np.concatenate([test_x[:30], np.full((2, STEPS, 6), [[[-4.0]], [[4.0]]])
-                                          .astype(np.float32)]))  # fmt: skip
+    sample = torch.tensor(with_range(test_x[:30]))
     graph = snnstack.load(net, sample, levels=args.levels, name="watch")
     told = graph.metadata["agreement"]
     print(f"door: {told['mismatches']} of {told['slots']} spikes differ from {told['framework']}")
     built = snnstack.build(graph, args.board, {"x": x[:256], "y": y[:256]})
     program = built.program
     test = {"x": snnstack.encode(program, test_x), "y": test_y}
-    trace = snnstack.emulate(program, test, probes=[("result", "v")])
-    found = trace.states["result", "v"].sum(axis=1).argmax(axis=1)
+    found = classes(program, test["x"])
     print(f"{args.board}: {100 * (found == test_y).mean():.2f} %, {dict(program.memory)}")
     print(snnstack.verify(program, test, samples=4))
     if args.output:
