@@ -1,4 +1,4 @@
-"""Read native event files: N-MNIST .bin, jAER and cAER .aedat, .npy. One recording a file."""
+"""Read native event files: N-MNIST .bin, .aedat of all kinds, .npy. One recording a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnstack.errors import DataError, fail
+from snnstack.errors import DataError, ToolError, fail
 from snnstack.frontends.events import Events, Integers
 
 OVERFLOW_ROW = 240
@@ -110,9 +110,30 @@ def read_aedat(path: Path) -> Events:
     if version.startswith(b"#!AER-DAT3"):
         return _aedat3(body, path)
     if version.startswith(b"#!AER-DAT4"):
-        what = "is AEDAT 4, a compressed container that is not read here"
-        raise fail(DataError, str(path), what, "convert it, e.g. with dv-processing, to HDF5")
+        return read_aedat4(path)
     raise fail(DataError, str(path), "does not begin with #!AER-DAT", "it is no .aedat file")
+
+
+def read_aedat4(path: Path) -> Events:
+    """AEDAT 4, of iniVation's DV: its events, microseconds from the first one.
+
+    Decoded by the package `aedat`; ToolError without it.
+    """
+    try:
+        import aedat
+    except ImportError as error:
+        what = "is AEDAT 4, which the package aedat decodes; it is not installed"
+        raise fail(ToolError, str(path), what, "pip install 'snnstack[aedat]'") from error
+    try:
+        parts = [packet["events"] for packet in aedat.Decoder(path) if "events" in packet]
+    except Exception as error:  # the decoder raises its own kinds
+        raise fail(DataError, str(path), f"cannot be decoded: {_reason(error)}") from error
+    if not parts:
+        raise fail(DataError, str(path), "holds no events", "it may hold only frames")
+    whole = np.concatenate(parts)
+    first = int(whole["t"].min()) if len(whole) else 0
+    fields = {name: whole[name].astype(np.int64) for name in ("t", "x", "y", "on")}
+    return Events(fields["t"] - first, fields["x"], fields["y"], fields["on"])
 
 
 def _after_comments(content: bytes) -> bytes:
@@ -197,5 +218,6 @@ READERS: Mapping[str, Callable[[Path], Events]] = {
     ".bin": read_nmnist,
     ".npy": read_npy,
     ".aedat": read_aedat,
+    ".aedat4": read_aedat4,
 }
 """One recording per file, by suffix."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snnstack.errors import DataError
-from snnstack.frontends.event_files import read_aedat, read_nmnist, read_npy
+from snnstack.errors import DataError, ToolError
+from snnstack.frontends.event_files import read_aedat, read_aedat4, read_nmnist, read_npy
 from snnstack.frontends.events import Binning, Events, Sensor, binned, shape_of
 from snnstack.frontends.open_data import open_data
 from snnstack.ir.step import StepInput
@@ -177,6 +178,41 @@ def test_aedat_2_addresses(tmp_path: Path) -> None:
     assert np.array_equal(structured(read_aedat(tmp_path / "a.aedat")), structured(events))
 
 
+TINY = Path(__file__).parent / "tiny.aedat4"
+"""200 events of an 8 x 6 sensor, written by dv-processing 2.0.4."""
+
+
+def test_aedat_4_events() -> None:
+    pytest.importorskip("aedat")
+    rng, t, rows = np.random.default_rng(0), 0, []
+    for _ in range(200):
+        t += int(rng.integers(0, 500))
+        rows.append((t, int(rng.integers(8)), int(rng.integers(6)), int(rng.integers(2))))
+    wanted = np.array(rows).T
+    for found in (read_aedat(TINY), read_aedat4(TINY)):
+        assert np.array_equal(found.t, wanted[0] - wanted[0, 0])
+        assert np.array_equal([found.x, found.y, found.p], wanted[1:])
+    port = StepInput("in", (2, 6, 8), "count")
+    assert open_data(f"{TINY}?bin=1ms&size=8x6", port).read().spikes.total == 200
+
+
+def test_a_broken_aedat_4_file(tmp_path: Path) -> None:
+    pytest.importorskip("aedat")
+    (tmp_path / "a.aedat4").write_bytes(TINY.read_bytes()[:200])
+    with pytest.raises(DataError, match=r"a.aedat4: cannot be decoded: "):
+        read_aedat4(tmp_path / "a.aedat4")
+
+
+def test_aedat_4_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aedat", None)
+    with pytest.raises(ToolError) as error:
+        read_aedat(TINY)
+    assert str(error.value) == (
+        f"{TINY}: is AEDAT 4, which the package aedat decodes; it is not installed "
+        "(pip install 'snnstack[aedat]')"
+    )
+
+
 def test_dvs_gesture_files_are_cut_by_their_table(tmp_path: Path) -> None:
     events = some_events(200, 128, 128)
     aedat3(events, tmp_path / "user01_led.aedat")
@@ -322,7 +358,7 @@ def test_places_that_are_wrong(tmp_path: Path) -> None:
     )
     assert message(f"tonic:NMNIST?path={tmp_path}/empty&bin=1ms") == (
         f"{tmp_path}/empty: holds no recordings "
-        "(files that are read: .bin, .npy, .aedat, .h5, .hdf5)"
+        "(files that are read: .bin, .npy, .aedat, .aedat4, .h5, .hdf5)"
     )
     assert message("tonic:NMNIST?bin=1ms") == (
         "tonic:NMNIST?bin=1ms: says no path (tonic:NMNIST?path=FOLDER&bin=1ms)"
