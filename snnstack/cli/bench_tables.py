@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -47,18 +47,33 @@ def _show_opponents(rows: Sequence[BenchRow]) -> None:
     click.echo()
     table(f"beside {fit.widths} without spikes, int8, one pass", OPPONENTS, _beside(both))
     click.echo(f"it reads {fit.given}; {fit.trained}")
-    for row, ann in both:
-        if verdict := ann.fit.verdict(row.accuracy):
-            click.echo(f"{row.board}: {verdict}")
+    for verdict, boards in _grouped((a.fit.verdict(r.accuracy), r.board) for r, a in both):
+        if verdict:
+            click.echo(f"{boards}: {verdict}")
     if fit.left_out:
         click.echo(f"left out: {', '.join(fit.left_out)}")
     if fit.accuracy_float is not None:
         click.echo(f"before rounding to int8: {percent(fit.accuracy_float)}")
     for row, ann in both:
-        click.echo(
-            f"{row.board}: {ann.performance.basis}; {ann.mismatches} of its outputs for "
-            f"{ann.verified_samples} samples differ from those that accuracy was counted with"
-        )
+        click.echo(f"{row.board}: {ann.performance.basis}")
+    for words, boards in _grouped((_proof(ann), row.board) for row, ann in both):
+        click.echo(f"{boards}: {words}")
+
+
+def _proof(ann: AnnResult) -> str:
+    """Whether the kernels compute what accuracy was counted with."""
+    return (
+        f"{ann.mismatches} of its outputs for {ann.verified_samples} samples in QEMU differ from "
+        "those that accuracy was counted with"
+    )
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(words, all boards that they hold for), each words once."""
+    found: dict[str, list[str]] = {}
+    for words, board in pairs:
+        found.setdefault(words, []).append(board)
+    return [(words, ", ".join(boards)) for words, boards in found.items()]
 
 
 def _beside(both: Sequence[tuple[BenchRow, AnnResult]]) -> list[list[str]]:

@@ -63,6 +63,7 @@ class Rival:
             accuracy=self.right / n if self.labelled else None,
             accuracy_float=self.right_real / n if self.labelled else None,
             left_out=self.real.left_out,
+            samples=n,
         )
 
     def _overlap(self) -> str:

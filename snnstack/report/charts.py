@@ -199,3 +199,43 @@ def scatter(
         else "",
         "best": best,
     }
+
+
+LETTER = (7.5, 10.0)
+"""Width and height of a figure in a label."""
+AROUND = tuple(
+    (x, y) for far in (0, 11, 22) for x, y in ((8, -5 - far), (8, 14 + far), (-15, -5 - far),
+                                               (-15, 14 + far), (-4, -9 - far), (-4, 18 + far))
+)  # fmt: skip
+"""Where the left lower corner of a label may be, beside its marker; nearest first."""
+
+
+def placed(
+    points: Sequence[tuple[float, float]], texts: Sequence[str]
+) -> list[tuple[float, float]]:
+    """Left lower corners of labels, so that they cover neither markers nor each other if possible.
+
+    >>> placed([(0, 0), (100, 0)], ["1", "2"])
+    [(8, -5), (108, -5)]
+    >>> placed([(0, 0), (10, -8)], ["1", "2"])
+    [(8, 14), (18, -13)]
+    """
+    boxes = [(x - 5.0, y - 5.0, x + 5.0, y + 5.0) for x, y in points]
+    found = []
+    for (x, y), text in zip(points, texts, strict=True):
+        spots = [_label_box(x + dx, y + dy, text) for dx, dy in AROUND]
+        covered = [sum(_overlap(spot, box) for box in boxes) for spot in spots]
+        best = min(range(len(spots)), key=lambda k: covered[k])
+        boxes.append(spots[best])
+        found.append((x + AROUND[best][0], y + AROUND[best][1]))
+    return found
+
+
+def _label_box(x: float, y: float, text: str) -> tuple[float, float, float, float]:
+    return x, y - LETTER[1], x + LETTER[0] * len(text), y
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    """The common area of two boxes (left, top, right, bottom)."""
+    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    return max(across, 0.0) * max(down, 0.0)

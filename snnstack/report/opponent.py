@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ class AnnFit:
 
     `accuracy`: of the int8 network, `accuracy_float` before rounding; None without labels or
     training. `given`: what it reads. `left_out`: what the spiking network has besides.
+    `samples`: how many the accuracies are of.
     """
 
     widths: str
@@ -26,12 +28,17 @@ class AnnFit:
     accuracy: float | None = None
     accuracy_float: float | None = None
     left_out: tuple[str, ...] = ()
+    samples: int = 0
 
     def verdict(self, spiking: float | None) -> str:
         """How its accuracy stands to that of the spiking network, in words; "" if not known.
 
-        >>> AnnFit("64-10", "", "", 0.95).verdict(0.978)
+        A difference is one of class if it is above a point and above two standard errors.
+
+        >>> AnnFit("64-10", "", "", 0.95, samples=1000).verdict(0.978)
         'less accurate than the spiking network by 2.8 points: not of the same class'
+        >>> AnnFit("64-10", "", "", 0.95, samples=60).verdict(0.967)
+        'less accurate than the spiking network by 1.7 points, which 60 samples cannot tell'
         """
         if self.accuracy is None or spiking is None:
             return ""
@@ -39,8 +46,15 @@ class AnnFit:
         if by <= SAME_CLASS + 1e-9:
             return "as accurate as the spiking network to within a point"
         word = "less" if self.accuracy < spiking else "more"
-        points = f"{100 * by:.1f} points"
-        return f"{word} accurate than the spiking network by {points}: not of the same class"
+        found = f"{word} accurate than the spiking network by {100 * by:.1f} points"
+        if by <= 2 * self._error(spiking):
+            return f"{found}, which {self.samples} samples cannot tell"
+        return f"{found}: not of the same class"
+
+    def _error(self, spiking: float) -> float:
+        """Standard error of the difference of two shares of so many samples."""
+        shares = (self.accuracy or 0.0, spiking)
+        return math.sqrt(sum(p * (1 - p) for p in shares) / max(self.samples, 1))
 
 
 @dataclass(frozen=True)

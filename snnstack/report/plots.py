@@ -45,11 +45,14 @@ def plots(rows: Sequence[Row], style: Mapping[str, tuple[str, str]]) -> list[dic
     second = charts.scatter(late, [mark.band for mark in marks], box=BOX, y_log=True)
     of = "accuracy" if labelled else "agreement with the float network"
     return [
-        {**first, "y_label": f"{of}, %", "hint": "up and left is better", "box": BOX,
-         "marks": judged},
-        {**second, "y_label": "latency, ms", "hint": "down and left is better", "box": BOX,
-         "marks": marks},
-    ]  # fmt: skip
+        _plot(first, f"{of}, %", "up and left is better", judged),
+        _plot(second, "latency, ms", "down and left is better", marks),
+    ]
+
+
+def _plot(plot: dict[str, Any], label: str, hint: str, marks: list[Mark]) -> dict[str, Any]:
+    labels = charts.placed(plot["points"], [str(mark.number) for mark in marks])
+    return {**plot, "y_label": label, "hint": hint, "box": BOX, "marks": marks, "labels": labels}
 
 
 def _marks(rows: Sequence[Row], style: Mapping[str, tuple[str, str]]) -> Iterator[Mark]:

@@ -61,8 +61,10 @@ def test_the_demo_network_on_every_target(examples_dir: Path, tmp_path: Path) ->
     rows = api.bench(
         examples_dir / "digits.nir", list(BOARDS.values()), examples_dir / "digits_test.npz",
         calibrate=examples_dir / "digits_train.npz", samples=60, verify_samples=2, seeds=2,
+        ann=api.Ann(weights=examples_dir / "digits_ann.npz"),
     )  # fmt: skip
     measured_and_shown(rows, tmp_path)
+    assert "Beside a network without spikes" in (tmp_path / "page.html").read_text()
 
 
 @pytest.mark.data

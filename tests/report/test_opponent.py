@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from snnstack import api
+from snnstack.backends.mcu import ann
 from snnstack.errors import ToolError
 from snnstack.passes.options import Options
 from snnstack.report.page import page
@@ -144,3 +147,19 @@ def test_a_braille_network_beats_counts_of_events(data_dir: Path, tmp_path: Path
     assert fit.accuracy > 0.8 and fit.accuracy > fit.accuracy_float - 0.03
     assert "none of them among the samples" in fit.trained
     assert row.ann.mismatches == 0
+
+
+@pytest.mark.needs_qemu
+def test_an_opponent_that_computes_something_else_is_told(
+    run: Run, model: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = ann.run_ann
+
+    def wrong(*given: Any, **more: Any) -> Any:
+        found = right(*given, **more)
+        return replace(found, outputs=found.outputs + 1)
+
+    monkeypatch.setattr(ann, "run_ann", wrong)
+    made = run("bench", model, "--board", BOARD, "--data", data, "--ann")
+    assert made.code == 1
+    assert f"{BOARD}: 16 of its outputs for 4 samples in QEMU differ" in made.out

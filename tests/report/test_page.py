@@ -58,6 +58,28 @@ def test_what_was_refused_is_said(file: Path) -> None:
     assert "board tiny: too small" in file.read_text()
 
 
+def with_opponent(board: str, verdict: str = "as accurate") -> dict[str, Any]:
+    row = bench_row(board)
+    row["ann"] = {
+        "latency_ms": 0.5, "energy_uj": {"low": 0.1, "typical": 0.2, "high": 0.4},
+        "energy_interval_uj": {"low": 0.1, "high": 0.3}, "basis": "counted", "widths": "8-4",
+        "given": "counts", "trained": "trained on much", "verdict": verdict, "accuracy": 0.92,
+        "accuracy_float": 0.93, "left_out": ["loops"], "verified_samples": 4, "mismatches": 0,
+    }  # fmt: skip
+    return row
+
+
+def test_an_opponent_is_beside_the_boards_that_have_one() -> None:
+    rows = [with_opponent("a"), bench_row("b"), with_opponent("c"), with_opponent("d", "better")]
+    text = page(rows)
+    assert "On a, c: as accurate. On d: better." in text
+    assert "92.00 %" in text and "Trained on much" in text and "Left out: loops." in text
+    assert text.count('class="mark hollow"') == 2 * 3  # in both plots
+    assert "every output is the one that accuracy was counted with" in text
+    rows[0]["ann"]["mismatches"] = 1
+    assert "some outputs are not those" in page(rows)
+
+
 def test_text_of_a_file_stays_text() -> None:
     row = bench_row("<script>alert(1)</script>")
     row["energy"]["coefficients"][0]["source"] = "<img src=x onerror=alert(1)> http://x.y/<b>"
