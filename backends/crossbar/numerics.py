@@ -9,20 +9,11 @@ from snnstack.errors import TargetError, fail
 from snnstack.ir.step import StepGraph
 from snnstack.quant.calibration import Calibration
 from snnstack.quant.network import QuantizedNetwork
-from snnstack.quant.numerics import Numerics
+from snnstack.quant.numerics import INT32, Numerics
 from snnstack.quant.quantise import quantise as general
 from snnstack.quant.scales import Granularity
 
-NUMERICS = Numerics(
-    weight_bits=8,
-    weight_min=-127,
-    weight_max=127,
-    decay_bits=16,
-    decay_rounding="floor",
-    input_max=2**29,
-    current_max=2**29 - 1,
-    state_max=2**30 - 1,
-)
+NUMERICS = INT32
 """With 8-bit weights; a board may hold fewer or more bits, see `numerics`."""
 
 FEWEST, MOST = 2, 9

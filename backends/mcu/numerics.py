@@ -5,18 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snnstack.errors import TargetError, fail
-from snnstack.quant.numerics import Numerics
+from snnstack.quant.numerics import INT32, Numerics
 
-NUMERICS = Numerics(
-    weight_bits=8,
-    weight_min=-127,
-    weight_max=127,
-    decay_bits=16,
-    decay_rounding="floor",
-    input_max=2**29,
-    current_max=2**29 - 1,
-    state_max=2**30 - 1,
-)
+NUMERICS = INT32
 """Weights are symmetric, so that 258 of them always fit a 16-bit accumulator."""
 WEIGHT_BITS = (8, 4, 2, 1)
 

@@ -100,7 +100,10 @@ def run_chip(
     plan = NetworkPlan((1,), tuple(_layer(p) for p in program.populations))
     raise_if_any(TargetError, plan_problems(plan))
     digital = engine_flatten(plan)
-    most = [(2**29 - int(np.abs(p.bias).max(initial=0))) >> p.shift for p in program.populations]
+    most = [
+        (NUMERICS.input_max - int(np.abs(p.bias).max(initial=0))) >> p.shift
+        for p in program.populations
+    ]
     job = _Job(
         program, flat, chip, room(flat), digital.layers, digital.parameters,
         np.array(most, dtype=np.int64), spikes, tuple(dict.fromkeys(probes)),

@@ -115,10 +115,10 @@ def run(
 def _with_boards(program: Program) -> Any:
     """The backend of `program`, if it can run real boards."""
     from snnstack.errors import TargetError, fail
-    from snnstack.target import backend
+    from snnstack.target import backend, offered
 
     machine = backend(program.target)
-    if not hasattr(machine, "run_on"):
+    if offered(machine, "run_on") is None:
         what = f"is a program for {program.target}, whose boards cannot be run from here"
         raise fail(TargetError, program.name, what)
     return machine

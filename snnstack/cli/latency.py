@@ -23,10 +23,10 @@ def latency(directory: Path, count: int, as_json: bool) -> None:
     """
     from snnstack.api import open_program
     from snnstack.errors import TargetError, fail
-    from snnstack.target import backend
+    from snnstack.target import backend, offered
 
     program, _ = open_program(directory)
-    worst = getattr(backend(program.target), "worst_step", None)
+    worst = offered(backend(program.target), "worst_step")
     if worst is None:
         what = f"is a program for {program.target}: only microcontrollers have a longest step"
         raise fail(TargetError, program.name, what)

@@ -52,11 +52,11 @@ def netlist(
     from snnstack.api import open_program
     from snnstack.errors import TargetError, fail
     from snnstack.files import write_directory
-    from snnstack.target import backend
+    from snnstack.target import backend, offered
 
     is_new(output)
     program, _ = open_program(directory)
-    own = getattr(backend(program.target), "netlists", None)
+    own = offered(backend(program.target), "netlists")
     if own is None:
         what = f"a program for {program.target} has no analogue circuits"
         raise fail(TargetError, str(directory), what, "netlists are of crossbar programs")

@@ -257,7 +257,7 @@ def verify(directory: Path, data: str, samples: int | None, as_json: bool) -> in
     from snnstack import api
     from snnstack.frontends.open_data import open_data
     from snnstack.frontends.values import read_values
-    from snnstack.target import backend
+    from snnstack.target import backend, offered
 
     program, network = api.open_program(directory)
     if api.carries_values(program):
@@ -268,7 +268,7 @@ def verify(directory: Path, data: str, samples: int | None, as_json: bool) -> in
     with progress("building") as update:
         found = api.verify(program, test, progress=partial(update, "running"))
     results = [found]
-    if network is not None or hasattr(backend(program.target), "reference"):
+    if network is not None or offered(backend(program.target), "reference"):
         results.append(api.verify_reference(program, network, test, REFERENCE_SAMPLES))
     return _verdict(results, as_json)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.ir.nodes import ResetTime
+from snnstack.quant.numerics import INT32
 
 Array = NDArray[Any]
 Plane = tuple[int, int, int]
@@ -97,8 +98,8 @@ class IntegerNeurons:
     subtract: bool
     ge: bool
     refractory: int
-    current_max: int = 2**29 - 1
-    state_max: int = 2**30 - 1
+    current_max: int = INT32.current_max
+    state_max: int = INT32.state_max
     resets: bool = True
     reset_time: ResetTime = "now"
 

@@ -12,7 +12,7 @@ from snnstack.errors import TargetError, fail
 from snnstack.measure.subject import Subject
 from snnstack.reference import run_quantized
 from snnstack.report.equality import Equality, compare, joined
-from snnstack.target import Progress, backend, emulator
+from snnstack.target import Progress, backend, emulator, offered
 from snnstack.trace import Counts, Spikes, Trace
 
 BATCH_BYTES = 2**28
@@ -37,7 +37,7 @@ def verified(program: Any, spikes: Spikes, progress: Progress | None) -> tuple[E
         results.append(compare(emulate(program, part, probes=program.variables), run, against))
         runs.append(run.counts)
     found = joined(results)
-    own = getattr(machine, "agreements", None)
+    own = offered(machine, "agreements")
     if own is not None:
         found = replace(found, agreements=tuple(own(program, spikes)))
     return found, Trace({}, {}, joined_counts(runs))
@@ -47,7 +47,7 @@ def compared_with_reference(subject: Subject, spikes: Spikes) -> Equality:
     """Emulator against the definition of the target's answer."""
     program, network = subject.program, subject.network
     emulated = emulator(program.target).emulate(program, spikes, probes=program.variables)
-    own: Any = getattr(backend(program.target), "reference", None)
+    own = offered(backend(program.target), "reference")
     if own is not None:
         reference = own(program, network, spikes, program.variables)
     else:

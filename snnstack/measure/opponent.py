@@ -21,7 +21,7 @@ from snnstack.quant.opponent import Opponent, frames, opponent_of, with_arrays
 from snnstack.quant.opponent_int8 import Int8Opponent, quantise_opponent, run_real, scaled
 from snnstack.report.opponent import UNTRAINED, AnnFit, AnnResult
 from snnstack.samples import Samples, as_stream
-from snnstack.target import backend
+from snnstack.target import backend, offered
 from snnstack.trace import Spikes
 
 FIT = 512
@@ -90,7 +90,7 @@ def prepared(
     programs: Sequence[Program], network: Any, ann: Ann | None, test: Stream
 ) -> tuple[Rival | None, tuple[str, ...]]:
     """The opponent for those boards that can have one; else why there is none."""
-    able = [p for p in programs if getattr(backend(p.target), "opponent", None) is not None]
+    able = [p for p in programs if offered(backend(p.target), "opponent") is not None]
     if ann is None or not able or network is None:
         return None, ()
     try:

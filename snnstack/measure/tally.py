@@ -21,7 +21,7 @@ from snnstack.report.example import example, probes
 from snnstack.report.operations import SENT, OperationCounter, Wiring
 from snnstack.report.opponent import AnnResult
 from snnstack.report.readout import aligned, classes, differing_slots, output_probes
-from snnstack.target import Progress, backend, emulator, statistical
+from snnstack.target import Progress, backend, emulator, offered, statistical
 from snnstack.trace import Counts, Spikes, Trace
 
 
@@ -168,7 +168,7 @@ class Tally:
     def _ann(self) -> tuple[AnnResult | None, tuple[str, ...]]:
         """The opponent without spikes on this board, and why there is none."""
         program = self.subject.program
-        if getattr(backend(program.target), "opponent", None) is None:
+        if offered(backend(program.target), "opponent") is None:
             return None, (f"{program.target} has no network without spikes to compare with",)
         if self.rival is None:
             return None, self.why
@@ -182,7 +182,7 @@ def _wiring(subject: Subject) -> Wiring | None:
     """What operations are counted on: the quantised network, or what the backend knows."""
     if subject.network is not None:
         return Wiring.of(subject.network)
-    own = getattr(backend(subject.program.target), "wiring", None)
+    own = offered(backend(subject.program.target), "wiring")
     return None if own is None else own(subject.program)
 
 
@@ -190,7 +190,7 @@ def figures(subject: Subject, spikes: Spikes) -> dict[str, Any]:
     """What a page shows of a program besides numbers: plain data, for one sample."""
     program, one = subject.program, spikes.samples(0, 1)
     run = emulator(program.target).emulate(program, one, probes=probes(program.variables))
-    views = getattr(backend(program.target), "views", None)
+    views = offered(backend(program.target), "views")
     return {
         "example": example(aligned(run, one.steps), {program.port.name: one}),
         "views": [] if views is None else [view.to_dict() for view in views(program)],

@@ -47,6 +47,19 @@ class Numerics:
         return nearest(weight, self.weight_min, self.weight_max, self.weight_step)
 
 
+INT32 = Numerics(
+    weight_bits=8,
+    weight_min=-127,
+    weight_max=127,
+    decay_bits=16,
+    decay_rounding="floor",
+    input_max=2**29,
+    current_max=2**29 - 1,
+    state_max=2**30 - 1,
+)
+"""Our own arithmetic, docs/numerics.md: of microcontrollers, and of a crossbar's digital part."""
+
+
 def nearest(weight: Array, low: int, high: int, step: int = 1) -> Array:
     """The nearest of `low`..`high`; with `step` 2 only `low` and `high`, and 0 where 0 is exact.
 
