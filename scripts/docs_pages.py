@@ -30,6 +30,7 @@ REFERENCE = {
         "Energy", "Component", "Factor", "Term", "Band",
     )),
     "reports": ("Reports", "snnstack.report.bench", ("BenchRow", "BenchRefusal")),
+    "opponent": ("A network without spikes", "snnstack.measure.subject", ("Ann",)),
     "views": ("Pictures", "snnstack.report.views", ("CoreMap", "Core", "MemoryMap", "matrix")),
     "target": ("The seam", "snnstack.target", ("Backend", "Compiler", "Emulator")),
 }  # fmt: skip

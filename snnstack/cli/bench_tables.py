@@ -64,7 +64,7 @@ def _proof(ann: AnnResult) -> str:
     """Whether the kernels compute what accuracy was counted with."""
     return (
         f"{ann.mismatches} of its outputs for {ann.verified_samples} samples in QEMU differ from "
-        "those that accuracy was counted with"
+        "those of its definition, by which accuracy is counted"
     )
 
 

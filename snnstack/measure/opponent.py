@@ -140,7 +140,7 @@ def _trained(net: Opponent, data: Stream) -> Rival:
     raise_if_any(DataError, _label_problems(labels, net.layers[-1].n, data.name))
     largest = max(1, int(given.max(initial=1)))
     real = train(net, scaled(given, largest), np.asarray(labels))
-    text = f"trained on {len(given)} samples of {Path(data.name).name}"
+    text = f"trained on {len(given)} samples of {Path(data.name.partition('?')[0]).name}"
     made = Rival(real, quantise_opponent(real, given[:FIT], largest), largest, text)
     made.known = known
     return made

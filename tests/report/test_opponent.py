@@ -162,4 +162,7 @@ def test_an_opponent_that_computes_something_else_is_told(
     monkeypatch.setattr(ann, "run_ann", wrong)
     made = run("bench", model, "--board", BOARD, "--data", data, "--ann")
     assert made.code == 1
-    assert f"{BOARD}: 16 of its outputs for 4 samples in QEMU differ" in made.out
+    assert (
+        f"{BOARD}: 16 of its outputs for 4 samples in QEMU differ from those of its definition"
+        in made.out
+    )

@@ -75,7 +75,7 @@ def test_an_opponent_is_beside_the_boards_that_have_one() -> None:
     assert "On a, c: as accurate. On d: better." in text
     assert "92.00 %" in text and "Trained on much" in text and "Left out: loops." in text
     assert text.count('class="mark hollow"') == 2 * 3  # in both plots
-    assert "every output is the one that accuracy was counted with" in text
+    assert "every output is that of its definition" in text
     rows[0]["ann"]["mismatches"] = 1
     assert "some outputs are not those" in page(rows)
 
