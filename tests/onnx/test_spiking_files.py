@@ -233,7 +233,59 @@ def test_spikingjelly(tmp_path: Path, kind: str, v_reset: float | None) -> None:
     assert discretised(graph).populations[0].compare == "ge"
 
 
+class Jelly(nn.Module):
+    """A layer and one of SpikingJelly's neurons, its states handed in and out."""
+
+    def __init__(self, node: Any, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.fc, self.node, self.names = nn.Linear(6, 5), node, names
+
+    def forward(self, x: Any, *states: Any) -> Any:
+        for name, state in zip(self.names, states, strict=True):
+            setattr(self.node, name, state)
+        return self.node(self.fc(x) * 4), *(getattr(self.node, name) for name in self.names)
+
+
+@pytest.mark.parametrize("v_reset", [0.0, None, -0.2])
+@pytest.mark.parametrize("kind", ["PLIF", "PLIF, input does not decay", "CUBA"])
+def test_learned_and_synaptic_decays_of_spikingjelly(
+    tmp_path: Path, kind: str, v_reset: float | None
+) -> None:
+    from spikingjelly.activation_based import neuron
+
+    torch.manual_seed(0)
+    node: Any = neuron.CUBALIFNode(c_decay=0.5, v_decay=0.75, v_reset=v_reset)
+    names: tuple[str, ...] = ("c", "v")
+    if kind != "CUBA":
+        decays = not kind.endswith("does not decay")
+        node = neuron.ParametricLIFNode(init_tau=3.0, v_reset=v_reset, decay_input=decays)
+        names = ("v",)
+    shapes = [(6,), *[(5,) for _ in names]]
+    path = exported(tmp_path / "step.onnx", Jelly(node, names), *shapes, dynamo=True)
+    graph = snnstack.load(path, spikes(6))
+    assert agreement(graph) == (30 * 4 * 5, 0)
+    (found,) = discretised(graph).populations
+    assert (found.compare, found.beta is None) == ("ge", kind != "CUBA")
+
+
 # What is refused
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "what"),
+    [("QIFNode", ("v",), "node_mul_2: Mul"), ("EIFNode", ("v",), "node_exp: Exp"),
+     ("IzhikevichNode", ("v", "w"), "node_mul_2: Mul")],
+)  # fmt: skip
+def test_membranes_that_are_not_linear(
+    tmp_path: Path, kind: str, names: tuple[str, ...], what: str
+) -> None:
+    from spikingjelly.activation_based import neuron
+
+    module = Jelly(getattr(neuron, kind)(), names)
+    shapes = [(6,), *[(5,) for _ in names]]
+    text = refused(exported(tmp_path / "step.onnx", module, *shapes, dynamo=True))
+    assert text.startswith(f"{what} is no operation of a neuron or layer that is read (")
+    assert text.endswith(f"{MODULE})")
 
 
 def refused(path: Path, sample: Any = None) -> str:
