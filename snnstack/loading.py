@@ -37,6 +37,7 @@ def load(
     take none. Raises ModelError with all problems, each naming its node.
     """
     from snnstack.ir.check import check
+    from snnstack.passes.as_written import as_written
     from snnstack.passes.inline_subgraphs import inline_subgraphs
 
     if hasattr(model, "named_modules"):
@@ -47,9 +48,11 @@ def load(
         graph = model
     else:
         graph = _read(Path(model), options or Options(), calibrate, sample)
+    writer = None if options is None or graph.dt is not None else options.written_by
     graph = apply_options(graph, options or Options())
     check(graph)
-    return inline_subgraphs(graph)
+    graph = inline_subgraphs(graph)
+    return graph if writer is None else as_written(graph, writer)
 
 
 def _read(path: Path, options: Options, calibrate: Samples | None, sample: Any = None) -> Graph:

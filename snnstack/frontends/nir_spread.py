@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from snnstack.ir.graph import Graph
-from snnstack.ir.nodes import NEURONS, Input, Leaf, Shape
+from snnstack.ir.nodes import NEURONS, Array, Input, Leaf, Shape
 from snnstack.ir.shapes import output_shape, takes
 from snnstack.ir.wellformed import arrays, malformed
 
@@ -16,29 +16,36 @@ from snnstack.ir.wellformed import arrays, malformed
 def spread(graph: Graph) -> Graph:
     """The graph with single numbers spread over the shape of what enters the neurons.
 
-    Norse writes thresholds and time constants like this. Where that shape is not known, nodes
+    Norse writes thresholds and time constants like this, without axes; sinabs with one axis of
+    length 1. Where that shape is not known, nodes
     stay as they are, and the rules of `snnstack.ir.check` name them.
     """
     nodes: dict[str, Leaf | Graph] = dict(graph.nodes)
     for name, node in graph.nodes.items():
         if isinstance(node, Graph):
             nodes[name] = spread(node)
-        elif isinstance(node, NEURONS) and any(v.ndim == 0 for v in arrays(node).values()):
+        elif isinstance(node, NEURONS) and any(map(_is_single, arrays(node).values())):
             shape = _own(node) or _incoming(graph, name, frozenset())
             if shape is not None:
                 nodes[name] = _full(node, shape)
     return graph.with_(nodes=nodes)
 
 
+def _is_single(values: Array) -> bool:
+    return values.ndim == 0 or values.shape == (1,)
+
+
 def _own(node: Any) -> Shape | None:
-    """The shape that the parameters with axes agree on."""
-    shapes = {v.shape for v in arrays(node).values() if v.ndim}
+    """The shape that the parameters which are no single numbers agree on."""
+    shapes = {v.shape for v in arrays(node).values() if not _is_single(v)}
     return shapes.pop() if len(shapes) == 1 else None
 
 
 def _full(node: Any, shape: Shape) -> Leaf:
-    wide = {n: np.broadcast_to(v, shape) for n, v in arrays(node).items() if v.ndim == 0}
-    made: Leaf = replace(node, **{name: np.array(value) for name, value in wide.items()})
+    single = {name: v for name, v in arrays(node).items() if _is_single(v)}
+    made: Leaf = replace(
+        node, **{name: np.full(shape, v.item(), v.dtype) for name, v in single.items()}
+    )
     return made
 
 
