@@ -18,7 +18,7 @@ from snnstack.emulators.crossbar.flat import Flat, Room, flatten, ordered_tiles,
 from snnstack.emulators.crossbar.reads import NUMBERS, Physics, Reads
 from snnstack.emulators.crossbar.sample import Counted, Elements, Events, States
 from snnstack.engine.check import plan_problems, port_problems
-from snnstack.engine.plan import IntegerNeurons, LayerPlan, NetworkPlan
+from snnstack.engine.plan import LayerPlan, NetworkPlan, integer_neurons
 from snnstack.errors import DataError, ModelError, Problem, TargetError, raise_if_any
 from snnstack.process import processors
 from snnstack.quant.network import QuantizedPopulation
@@ -97,7 +97,8 @@ def run_chip(
     """All samples on one chip; the result does not depend on `threads`."""
     from snnstack.engine.flat import flatten as engine_flatten
 
-    plan = NetworkPlan((1,), tuple(_layer(p) for p in program.populations))
+    layers = [LayerPlan(p.name, p.n, (), integer_neurons(p, NUMERICS)) for p in program.populations]
+    plan = NetworkPlan((1,), tuple(layers))
     raise_if_any(TargetError, plan_problems(plan))
     digital = engine_flatten(plan)
     most = [
@@ -112,26 +113,6 @@ def run_chip(
     with ThreadPoolExecutor(workers) as pool:
         parts = list(pool.map(lambda k: _run_sample(job, k), range(spikes.batch)))
     return _joined(job, parts)
-
-
-def _layer(p: QuantizedPopulation) -> LayerPlan:
-    neurons = IntegerNeurons(
-        alpha=p.alpha,
-        beta=p.beta,
-        shift=p.shift,
-        bias=p.bias,
-        leak=p.leak,
-        threshold=p.threshold,
-        v_reset=p.v_reset,
-        subtract=p.reset == "subtract",
-        ge=p.compare == "ge",
-        refractory=p.refractory,
-        current_max=NUMERICS.current_max,
-        state_max=NUMERICS.state_max,
-        resets=p.reset != "none",
-        reset_time=p.reset_time,
-    )
-    return LayerPlan(p.name, p.n, (), neurons)
 
 
 def _run_sample(job: _Job, sample: int) -> _Part:

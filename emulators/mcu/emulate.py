@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from snnstack.backends.mcu.numerics import NUMERICS
-from snnstack.backends.mcu.program import ConvTable, DenseTable, Layer, Program, Route, SparseTable
+from snnstack.backends.mcu.program import ConvTable, DenseTable, Program, Route, SparseTable
 from snnstack.engine import plan as engine
 from snnstack.engine.check import port_problems
 from snnstack.engine.order import Index, channel_last, in_c_order, pool_map, renumbered
@@ -48,7 +48,10 @@ def plan(program: Program) -> engine.NetworkPlan:
     numbers |= {layer.name: 1 + k for k, layer in enumerate(program.layers)}
     layers = tuple(
         engine.LayerPlan(
-            layer.name, layer.n, tuple(_edge(r, numbers) for r in layer.routes), _neurons(layer)
+            layer.name,
+            layer.n,
+            tuple(_edge(r, numbers) for r in layer.routes),
+            engine.integer_neurons(layer, NUMERICS),
         )
         for layer in program.layers
     )
@@ -80,22 +83,3 @@ def _table(route: Route) -> engine.Table:
                 conv.dilation,
                 conv.groups,
             )
-
-
-def _neurons(layer: Layer) -> engine.IntegerNeurons:
-    return engine.IntegerNeurons(
-        alpha=layer.alpha,
-        beta=layer.beta,
-        shift=layer.shift,
-        bias=layer.bias,
-        leak=layer.leak,
-        threshold=layer.threshold,
-        v_reset=layer.v_reset,
-        subtract=layer.reset == "subtract",
-        ge=layer.compare == "ge",
-        refractory=layer.refractory,
-        current_max=NUMERICS.current_max,
-        state_max=NUMERICS.state_max,
-        resets=layer.reset != "none",
-        reset_time=layer.reset_time,
-    )

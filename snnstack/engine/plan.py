@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.ir.nodes import ResetTime
-from snnstack.quant.numerics import INT32
+from snnstack.quant.numerics import INT32, Numerics
 
 Array = NDArray[Any]
 Plane = tuple[int, int, int]
@@ -102,6 +102,19 @@ class IntegerNeurons:
     state_max: int = INT32.state_max
     resets: bool = True
     reset_time: ResetTime = "now"
+
+
+def integer_neurons(layer: Any, numerics: Numerics) -> IntegerNeurons:
+    """Of a `QuantizedPopulation`, or of a program's layer with the same fields."""
+    same = ("alpha", "beta", "shift", "bias", "leak", "threshold", "v_reset")
+    return IntegerNeurons(
+        **{name: getattr(layer, name) for name in (*same, "refractory", "reset_time")},
+        subtract=layer.reset == "subtract",
+        resets=layer.reset != "none",
+        ge=layer.compare == "ge",
+        current_max=numerics.current_max,
+        state_max=numerics.state_max,
+    )
 
 
 @dataclass(frozen=True, eq=False)
