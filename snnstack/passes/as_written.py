@@ -8,7 +8,8 @@ own modules. With the step dt, u the input of a neuron:
     Rockpool LIFTorch    i = exp(-dt / tau_syn) (i + u);  v = exp(-dt / tau_mem) v + i
              ExpSynTorch i = exp(-dt / tau) (i + u)
 
-Norse's LIFCell takes its input after the membrane: one step late. Sources: norse 1.1,
+Norse's LIFCell takes its input after the membrane: one step late. Its membranes begin at v_leak.
+Sources: norse 1.1,
 `functional/lif.py`, `functional/iaf.py`; Rockpool 3.1, `modules/torch/lif_torch.py`,
 `exp_syn_torch.py`. Norse's LIFBoxCell and LIBoxCell, and sinabs' neurons, are NIR's.
 """
@@ -22,7 +23,7 @@ import numpy as np
 
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.ir.graph import Edge, Graph
-from snnstack.ir.nodes import IF, LI, Affine, CubaLIF, Flatten, Input, Leaf, Threshold
+from snnstack.ir.nodes import IF, LI, LIF, Affine, CubaLIF, Flatten, Input, Leaf, Threshold
 from snnstack.ir.step import size
 
 ALWAYS = "always"
@@ -45,9 +46,20 @@ def as_written(graph: Graph, writer: str) -> Graph:
 
 
 def _of_norse(node: Any, dt: float) -> Any:
+    if isinstance(node, (LIF, CubaLIF)):
+        node = _from_leak(node)
     if isinstance(node, CubaLIF):
         return replace(node, w_in=node.w_in * node.tau_syn / dt)
     return replace(node, r=node.r / dt) if isinstance(node, IF) else node
+
+
+def _from_leak(node: Any) -> Any:
+    """Membranes counted from `v_leak`, where Norse's begin; here all begin at 0."""
+    rest = node.v_leak
+    return replace(
+        node, v_leak=np.zeros_like(rest), v_reset=node.v_reset - rest,
+        v_threshold=node.v_threshold - rest,
+    )  # fmt: skip
 
 
 def _of_rockpool(node: Any, dt: float) -> Any:

@@ -57,10 +57,10 @@ def current(bias: Any = BIAS, gain: float = 1.0) -> Any:
     return X @ weight.T + np.asarray(bias, np.float32)
 
 
-def norse_lif_cell(u: Any, tau_syn_inv: float, tau_mem_inv: float, dt: float = 1e-3) -> Any:
-    v, i, out = np.zeros_like(u[:, 0]), np.zeros_like(u[:, 0]), []
+def norse_lif_cell(u: Any, tau_syn_inv: float, tau_mem_inv: float, v_leak: float = 0.0) -> Any:
+    v, i, out, dt = np.full_like(u[:, 0], v_leak), np.zeros_like(u[:, 0]), [], 1e-3
     for t in range(u.shape[1]):
-        v_decayed = v + dt * tau_mem_inv * ((0.0 - v) + i)
+        v_decayed = v + dt * tau_mem_inv * ((v_leak - v) + i)
         i_decayed = i - dt * tau_syn_inv * i
         z = v_decayed > 1.0
         v, i = np.where(z, 0.0, v_decayed), i_decayed + u[:, t]
@@ -68,9 +68,9 @@ def norse_lif_cell(u: Any, tau_syn_inv: float, tau_mem_inv: float, dt: float = 1
     return np.stack(out, axis=1)
 
 
-def norse_cuba() -> Any:
+def norse_cuba(v_leak: float = 0.0) -> Any:
     return nir.CubaLIF(
-        tau_syn=1 / full(200.0), tau_mem=1 / full(100.0), r=full(1.0), v_leak=full(0.0),
+        tau_syn=1 / full(200.0), tau_mem=1 / full(100.0), r=full(1.0), v_leak=full(v_leak),
         v_reset=full(0.0), v_threshold=full(1.0), w_in=full(1.0),
     )  # fmt: skip
 
@@ -80,6 +80,13 @@ def test_norse_s_lif_cell_takes_all_of_its_input_a_step_late(tmp_path: Path, bia
     path = chain(tmp_path / "n.nir", affine(bias, 2.0), norse_cuba())
     wanted = norse_lif_cell(current(bias, 2.0), 200.0, 100.0)
     assert 50 < wanted.sum() < wanted.size / 2
+    np.testing.assert_array_equal(run(path, "norse"), wanted)
+
+
+def test_norse_s_membranes_begin_at_rest(tmp_path: Path) -> None:
+    wanted = norse_lif_cell(current(gain=2.0), 200.0, 100.0, v_leak=-0.5)
+    assert wanted.sum() > 50
+    path = chain(tmp_path / "n.nir", affine(gain=2.0), norse_cuba(-0.5))
     np.testing.assert_array_equal(run(path, "norse"), wanted)
 
 
