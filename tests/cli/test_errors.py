@@ -313,7 +313,7 @@ def test_debug_shows_where(run: Run, tmp_path: Path) -> None:
 def test_a_mistake_of_ours_is_said_to_be_ours(
     refused: Refused, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*arguments: object) -> None:
+    def broken(*arguments: object, **more: object) -> None:
         raise KeyError("tau")
 
     monkeypatch.setattr("snnstack.loading.load", broken)
