@@ -38,9 +38,9 @@ def _spikingjelly(module: Any) -> Handler | None:
     name = type(module).__name__
     if name.startswith(("Dropout", "PrintShape")):
         return _same
-    plain = {"BatchNorm1d", "BatchNorm2d", "ThresholdDependentBatchNorm1d",
-             "ThresholdDependentBatchNorm2d"}  # fmt: skip
-    if (kinds and kinds[0].__name__ == name) or name in plain:
+    if name in ("ThresholdDependentBatchNorm1d", "ThresholdDependentBatchNorm2d"):
+        return _norm
+    if (kinds and kinds[0].__name__ == name) or name in ("BatchNorm1d", "BatchNorm2d"):
         for kind, handler in known.items():
             if isinstance(module, kind):
                 return handler

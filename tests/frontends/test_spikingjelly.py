@@ -65,6 +65,15 @@ def test_convolutions_in_both_step_modes(kind: str, mode: str, reset: str) -> No
     assert all(m.step_mode == mode for m in net.modules() if hasattr(m, "step_mode"))
 
 
+def test_threshold_dependent_batch_normalisation_is_folded() -> None:
+    net = lively(nn.Sequential(
+        layer.Conv2d(2, 6, 3, bias=False), layer.ThresholdDependentBatchNorm2d(0.7, 1.0, 6),
+        neuron.LIFNode(), layer.Flatten(), layer.Linear(216, 4), neuron.IFNode(),
+    ))  # fmt: skip
+    functional.set_step_mode(net, "m")
+    assert agrees(net, spikes(10, 3, 2, 8, 8)).slots == 10 * 3 * (216 + 4)
+
+
 class Repeated(nn.Module):
     """A picture, repeated for all steps; the first layers run once, before the repetition."""
 
