@@ -52,6 +52,7 @@ class Builder:
     made: dict[Any, Place] = field(default_factory=dict)
     net: Places = field(default_factory=Places)
     waiting: list[str] = field(default_factory=list)
+    faulty: set[str] = field(default_factory=set)
     port: str = "input"
     membranes: frozenset[str] = frozenset()
 
@@ -167,6 +168,8 @@ class Builder:
         module, kind = self.recorder.modules[name]
         found = [Problem(said(name, module), *text) for text in kind.problems(module)]
         self.net.problems += found
+        if found:
+            self.faulty.add(name)
         node = per_step(shape, self.dt, decay=0.0)  # so that what lies before it is looked at too
         try:
             if not found:
@@ -184,6 +187,8 @@ class Builder:
         """Join a neuron with what its last call was given, and with itself."""
         module, kind = self.recorder.modules[name]
         place = self.place(self.recorder.calls[name][-1])
+        if name in self.faulty:  # its shapes, too, may be of another kind
+            return
         shape = neuron_shape(self.net.nodes[name])
         for suffix, node in kind.recurrent(module) if name not in self.membranes else ():
             self.net.nodes[f"{name}.{suffix}"] = spread(node, shape)

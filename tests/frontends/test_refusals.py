@@ -141,6 +141,12 @@ JELLY = "IFNode, LIFNode, ParametricLIFNode, CUBALIFNode"
 BETWEEN = "(use sums, scales, reshapes, Linear, Conv, pooling and spiking neurons between spikes)"
 OWN = "(pass on what it returned, and begin with zeros; one module for each layer)"
 PLANTED: dict[str, tuple[Any, Any, str]] = {
+    "narrower SLSTM": (lambda: nn.Sequential(snn.SLSTM(12, 6, **HIDDEN), nn.Linear(6, 4)), X,
+        f"0 (SLSTM): is no neuron that can be expressed (use one of: {ALL})"),
+    "LeakyParallel": (lambda: nn.Sequential(snn.LeakyParallel(input_size=12, hidden_size=6)), X,
+        f"0 (LeakyParallel): is no neuron that can be expressed (use one of: {ALL})"),
+    "ILIF": (lambda: nn.Sequential(layer.Linear(12, 6), neuron.ILIFNode()), X,
+        f"1 (ILIFNode): is no neuron that can be expressed (use one of: {JELLY})"),
     "inhibition": (lambda: dense(lif(inhibition=True)), X,
         "1 (Leaky): inhibits all neurons but the strongest (train it with inhibition=False)"),
     "state_quant": (lambda: dense(lif(state_quant=lambda x: x)), X,
