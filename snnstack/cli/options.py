@@ -43,7 +43,8 @@ weight_bits_option = click.option(
 
 quality_option = click.option(
     "--quality", type=click.Choice(["fast", "best"]), default="fast", show_default=True,
-    help="best: roundings, biases and thresholds fitted to --calibrate as well; slower.",
+    help="best: scales, roundings, biases and thresholds chosen by what the emulator makes of "
+    "--calibrate; some dozens of emulations.",
 )  # fmt: skip
 
 

@@ -12,14 +12,16 @@ from snnstack.api import emulate
 from snnstack.board import all_boards, load_board
 from snnstack.building import build
 from snnstack.errors import CapacityError, Problem, TargetError
+from snnstack.frontends.data import Data
 from snnstack.integers import quantise_for
 from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
 from snnstack.quant.compensate import compensated, ordered
 from snnstack.refine import refined, refined_graph
-from snnstack.report.readout import accuracy, aligned, classes
+from snnstack.report.readout import accuracy, aligned, classes, output_probes
 from snnstack.samples import as_data, run_float
-from snnstack.target import emulator
+from snnstack.target import compiler, emulator
+from tests.conformance.networks import EXAMPLES, events
 
 
 def test_compensated_roundings_have_a_smaller_error_than_nearest_ones() -> None:
@@ -45,7 +47,7 @@ def test_absent_weights_stay_absent() -> None:
     assert found[0, 0] == 0 == found[1, 1]
 
 
-@pytest.mark.parametrize("target", ["mcu", "loihi", "spinnaker2"])
+@pytest.mark.parametrize("target", ["mcu", "loihi", "spinnaker2", "crossbar"])
 def test_the_best_is_not_worse_than_the_fast_one(examples_dir: Path, target: str) -> None:
     board = min((b for b in all_boards() if b.target == target), key=lambda b: b.name)
     model, data = examples_dir / "digits.nir", examples_dir / "digits_train.npz"
@@ -61,6 +63,28 @@ def test_the_best_is_not_worse_than_the_fast_one(examples_dir: Path, target: str
         scores.append(accuracy(classes(trace, built.program.outputs), samples.labels))
     fast, best = scores
     assert fast is not None and best is not None and best >= fast
+
+
+@pytest.mark.parametrize("name", ["conv", "recurrent", "sequence", "sparse"])
+def test_no_kind_of_synapse_gets_worse(name: str) -> None:
+    """Without labels: the classes of the float network."""
+    graph = EXAMPLES["dense" if name == "sparse" else name]()
+    if name == "sparse":
+        graph = load(graph, Options(prune=0.6))
+    board, steps = load_board("nucleo-l4r5zi"), discretised(graph)
+    data = Data(events(steps.inputs[0], batch=40, steps=20), None, "random")
+    real = run_float(steps, data)
+
+    def right(network: Any) -> float:
+        program = compiler("mcu").compile(network, board)
+        probes = output_probes(program.outputs, program.fires)
+        found = classes(emulate(program, data, probes=probes), steps.outputs)
+        return float(np.mean(found == classes(real, steps.outputs)))
+
+    def quantised(given: Any, like: Any) -> Any:
+        return quantise_for(given, board, None, "neuron", 2, like)
+
+    assert right(refined(steps, board, data, real, quantised)) >= right(quantised(steps, None))
 
 
 def test_the_best_needs_samples(examples_dir: Path) -> None:
