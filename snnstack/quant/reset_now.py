@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from snnstack.ir.matrix import diagonal
+from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, StepGraph
 
 
@@ -31,14 +32,16 @@ def subtract_now(graph: StepGraph) -> StepGraph:
     """The same spikes, with subtractions of "next" at once, wherever a synapse can make up for it.
 
     `alpha v - threshold`, one step late, is `alpha (v - threshold)` less `(1 - alpha) threshold`:
-    every neuron inhibits itself by that in the step after its spike. With a synaptic current,
-    which would keep the inhibition, or thresholds that a membrane at rest passes, it stays late.
+    every neuron inhibits itself by that in the step after its spike. A synaptic current would
+    keep the inhibition: one step later it is taken back. With thresholds that a membrane at
+    rest passes, the subtraction stays late.
     """
     late = [p for p in graph.populations if _can_subtract_now(p)]
     again = tuple(
-        Projection(p.name, p.name, diagonal(weight), delay=1)
+        Projection(p.name, p.name, diagonal(weight), delay)
         for p in late
-        if (weight := -(1.0 - p.alpha) * np.asarray(p.threshold) / p.gain).any()
+        for delay, weight in enumerate(_inhibition(p), start=1)
+        if weight.any()
     )
     names = {p.name for p in late}
     populations = tuple(
@@ -47,10 +50,17 @@ def subtract_now(graph: StepGraph) -> StepGraph:
     return graph.with_(populations=populations, projections=(*graph.projections, *again))
 
 
+def _inhibition(p: Population) -> list[Array]:
+    """What every neuron sends itself 1, 2, ... steps after a spike."""
+    once = -(1.0 - p.alpha) * np.asarray(p.threshold) / p.gain
+    if p.beta is None:
+        return [once]
+    return [once / p.gain_in, -p.beta * once / p.gain_in]
+
+
 def _can_subtract_now(p: Population) -> bool:
     return (
         (p.reset, p.reset_time) == ("subtract", "next")
-        and p.beta is None
         and p.threshold is not None
-        and bool((p.threshold > 0).all() and p.gain.all())
+        and bool((p.threshold > 0).all() and (p.gain * p.gain_in).all())
     )

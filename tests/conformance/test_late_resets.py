@@ -52,16 +52,19 @@ def graph(reset: str, time: str) -> Any:
 def test_late_resets_are_exact_or_refused(target: str, reset: str, time: str) -> None:
     made, board = graph(reset, time), BOARDS[target]
     steps = steps_of(made)
-    if not getattr(backend(target), "LATE_RESETS", False):
-        with pytest.raises(ModelError, match=f"n3: .* which {target} cannot do .*--reset subtract"):
+    exact = getattr(backend(target), "LATE_RESETS", False)
+    if not exact and (reset, time) != ("subtract", "next"):
+        with pytest.raises(ModelError, match=f"n1: .* which {target} cannot do .*--reset subtract"):
             build_steps(made, steps, board)
         return
     built = build_steps(made, steps, board)
     spikes = events(steps.inputs[0], batch=2, steps=20)
     assert built.network is not None
+    assert {p.reset_time for p in built.network.populations} == {time if exact else "now"}
     assert verify_reference(built.program, built.network, spikes).mismatches == 0
     found = verify(built.program, spikes)
-    assert (found.mismatches, found.spikes_compared) == (0, 2 * 20 * 19)
+    assert found.mismatches == 0
+    assert found.spikes_compared >= 2 * 20 * 19
 
 
 @every_target
