@@ -1,9 +1,10 @@
 """Backward through time for a population whose spikes and membranes are known: compiled loops.
 
-    dv(t) = ds(t) g(t) + p(t) alpha dv(t + 1)        g: surrogate, p: 0 where v was replaced
+    dv(t) = ds(t) g(t) + (1 - r(t)) alpha dv(t + 1)  g: surrogate, r: 1 where v was set
     di(t) = dv(t) + beta di(t + 1) = dx(t)           ds(t) += W' dx(t + d) over recurrent W
 
-Without a synaptic current beta is 0. All arrays are float64 and contiguous.
+g is the derivative of arctan at v / threshold - 1. Without a synaptic current beta is 0. All
+arrays are float64 and contiguous.
 """
 
 from __future__ import annotations
@@ -14,48 +15,64 @@ from numpy.typing import NDArray
 from snnstack.engine.compiled import compiled
 
 Real = NDArray[np.float64]
+NONE, SET, SUBTRACT = 0, 1, 2
 
 
 @compiled
-def low_pass(x: Real, beta: Real) -> None:
-    """`x` [batch, step, n] becomes i(t) = beta i(t - 1) + x(t), in place."""
+def membranes(x: Real, held: Real, alpha: Real, beta: Real) -> None:
+    """`x` [batch, step, n] becomes v(t) = alpha held(t - 1) + i(t), i(t) = beta i(t - 1) + x(t)."""
     batch, steps, n = x.shape
+    current = np.zeros(n)
     for b in range(batch):
-        for t in range(1, steps):
+        current[:] = 0.0
+        for t in range(steps):
             for j in range(n):
-                x[b, t, j] += beta[j] * x[b, t - 1, j]
+                current[j] = beta[j] * current[j] + x[b, t, j]
+                before = held[b, t - 1, j] if t else 0.0
+                x[b, t, j] = alpha[j] * before + current[j]
 
 
 @compiled
 def walk_back(
     grad: Real,
-    slope: Real,
-    keep: Real,
-    beta: Real,
+    v: Real,
+    spikes: Real,
+    reset: int,
+    neuron: Real,
+    height: float,
     weights: Real,
     delays: NDArray[np.int64],
     dx: Real,
-    late: Real,
+    moved: Real,
 ) -> None:
-    """What the steps of one population give back, all [batch, step, n].
+    """What the steps of one population give back.
 
-    `grad` is ds of those who read the spikes and gets what comes over recurrent `weights`
-    [loop, target, source] with their `delays` added; `slope` is g, `keep` p alpha. Writes `dx`
-    and `late`, which is dv(t + 1).
+    `grad`, `v` (before the reset), `spikes`, `dx` are [batch, step, n], `neuron` [3, n] is alpha,
+    beta, threshold; recurrent `weights` [loop, target, source] with their `delays`; `height` is
+    that of g, `reset` one of NONE, SET, SUBTRACT. Writes `dx`, and for thresholds `moved` [n].
     """
     batch, steps, n = grad.shape
-    dv, di = np.zeros(n), np.zeros(n)
+    alpha, beta, threshold = neuron[0], neuron[1], neuron[2]
+    dv, di, ds = np.zeros(n), np.zeros(n), np.zeros(n)
+    moved[:] = 0.0
     for b in range(batch):
         dv[:] = 0.0
         di[:] = 0.0
         for t in range(steps - 1, -1, -1):
-            ds = grad[b, t]
+            ds[:] = grad[b, t]
             for k in range(len(delays)):
                 if t + delays[k] < steps:
                     _add_back(ds, weights[k], dx[b, t + delays[k]])
             for j in range(n):
-                late[b, t, j] = dv[j]
-                dv[j] = ds[j] * slope[b, t, j] + keep[b, t, j] * dv[j]
+                ratio = v[b, t, j] / threshold[j]
+                g = height / (threshold[j] * (1.0 + (np.pi * (ratio - 1.0)) ** 2))
+                lasting = alpha[j] * dv[j]
+                moved[j] -= ds[j] * g * ratio
+                if reset == SUBTRACT:
+                    moved[j] -= spikes[b, t, j] * lasting
+                elif reset == SET:
+                    lasting *= 1.0 - spikes[b, t, j]
+                dv[j] = ds[j] * g + lasting
                 di[j] = dv[j] + beta[j] * di[j]
                 dx[b, t, j] = di[j]
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snnstack.engine.backward import NONE, SET, SUBTRACT
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population
 from snnstack.training.scan import DAMPING, Told
@@ -17,6 +18,7 @@ from snnstack.training.scan import DAMPING, Told
 Surrogate = Callable[[Tensor], Tensor]
 """From (v - threshold) / threshold to a spike, with a gradient: as in snntorch.surrogate."""
 Real = torch.float64
+RESETS = {"none": NONE, "set": SET, "subtract": SUBTRACT}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +101,9 @@ class Neurons:
     def told(self, delays: tuple[int, ...]) -> Told:
         """For a scan; where `fused`."""
         assert self.spikes is not None and self.membranes is not None
-        fixed = (self.alpha, self.beta, self.threshold.detach())
-        lost = self.spikes if self.p.reset == "set" else torch.zeros_like(self.spikes)
-        seen = (self.spikes, self.membranes, 1.0 - lost)
-        return Told(*fixed, *seen, delays, self.p.reset == "subtract")
+        beta = torch.zeros_like(self.alpha) if self.beta is None else self.beta
+        neuron = torch.stack([self.alpha, beta, self.threshold.detach()])
+        return Told(neuron, RESETS[self.p.reset], self.spikes, self.membranes, delays)
 
     def step(self, x: Tensor | None, t: int) -> Tensor:
         """What is sent in step `t`, given its input."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snnstack.engine.backward import low_pass, walk_back
+from snnstack.engine.backward import membranes, walk_back
 
 DAMPING = 0.3
 """Height of the surrogate: through hundreds of recurrent steps a height of 1 explodes."""
@@ -21,16 +21,17 @@ DAMPING = 0.3
 
 @dataclass(frozen=True, eq=False)
 class Told:
-    """A population's constants, and what it did: `spikes`, `held` [batch, step, n]."""
+    """A population's constants, and what it did: `spikes`, `held` [batch, step, n].
 
-    alpha: Tensor
-    beta: Tensor | None
-    threshold: Tensor
+    `neuron` [3, n]: alpha, beta (0 without a synaptic current), threshold; `reset` as in
+    `snnstack.engine.backward`.
+    """
+
+    neuron: Tensor
+    reset: int
     spikes: Tensor
     held: Tensor
-    passes: Tensor
     delays: tuple[int, ...]
-    subtracts: bool
 
 
 class _Scan(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
@@ -41,9 +42,8 @@ class _Scan(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
         total = x.clone(memory_format=torch.contiguous_format)
         for weight, delay in zip(recurrent, told.delays, strict=True):
             total[:, delay:] += told.spikes[:, :-delay] @ weight.T
-        if told.beta is not None:
-            low_pass(total.numpy(), told.beta.numpy())
-        total[:, 1:] += told.alpha * told.held[:, :-1]
+        alpha, beta, _ = _array(told.neuron)
+        membranes(total.numpy(), _array(told.held), alpha, beta)
         ctx.told = told
         ctx.save_for_backward(total, *recurrent)
         return told.spikes
@@ -52,31 +52,23 @@ class _Scan(torch.autograd.Function):  # type: ignore[misc, unused-ignore]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         v, *recurrent = ctx.saved_tensors
         told: Told = ctx.told
-        slope = DAMPING / (told.threshold * (1 + (torch.pi * (v / told.threshold - 1)) ** 2))
-        sums = grad.clone(memory_format=torch.contiguous_format)
-        dx, late = torch.empty_like(sums), torch.empty_like(sums)
-        n = dx.shape[-1]
-        beta = torch.zeros(n, dtype=v.dtype) if told.beta is None else told.beta
-        loops = torch.stack(recurrent) if recurrent else torch.zeros(0, n, n, dtype=v.dtype)
-        keep = told.passes * told.alpha
-        delays = np.array(told.delays, dtype=np.int64)
+        n = v.shape[-1]
+        loops = torch.stack(recurrent) if recurrent else v.new_zeros(0, n, n)
+        dx, moved = torch.empty_like(v), v.new_empty(n)
         walk_back(
-            _array(sums), _array(slope), _array(keep), _array(beta), _array(loops),
-            delays, _array(dx), _array(late),
+            _array(grad), _array(v), _array(told.spikes), told.reset, _array(told.neuron), DAMPING,
+            _array(loops), np.array(told.delays, dtype=np.int64), dx.numpy(), moved.numpy(),
         )  # fmt: skip
         found = [
             dx[:, delay:].reshape(-1, n).T @ told.spikes[:, :-delay].reshape(-1, n)
             for delay in told.delays
         ]
-        moved = -sums * slope * v / told.threshold
-        if told.subtracts:
-            moved = moved - told.spikes * told.alpha * late
-        return None, dx, moved.sum(dim=(0, 1)), *found
+        return None, dx, moved, *found
 
 
 def _array(values: Tensor) -> Any:
     """The same memory where it is contiguous already."""
-    return values.contiguous().numpy()
+    return values.detach().contiguous().numpy()
 
 
 def scan(told: Told, x: Tensor, threshold: Tensor, recurrent: list[Tensor]) -> Tensor:
