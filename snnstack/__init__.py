@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from snnstack.frontends.levels import encode
     from snnstack.passes.options import Options
     from snnstack.trace import Spikes, Trace
-    from snnstack.training import qat, torch_module, trained
+    from snnstack.training import Recipe, fit, qat, torch_module, trained
 
 _WHERE = {
     "Ann": "snnstack.api",
@@ -40,6 +40,7 @@ _WHERE = {
     "Options": "snnstack.passes.options",
     "Problem": "snnstack.errors",
     "SnnstackError": "snnstack.errors",
+    "Recipe": "snnstack.training",
     "Spikes": "snnstack.trace",
     "Trace": "snnstack.trace",
     "accuracy_curve": "snnstack.ann",
@@ -51,6 +52,7 @@ _WHERE = {
     "emulate": "snnstack.api",
     "encode": "snnstack.frontends.levels",
     "emulate_batches": "snnstack.api",
+    "fit": "snnstack.training",
     "load": "snnstack.api",
     "load_board": "snnstack.board",
     "open_program": "snnstack.api",
@@ -68,6 +70,7 @@ __all__ = [
     "Build",
     "Options",
     "Problem",
+    "Recipe",
     "SnnstackError",
     "Spikes",
     "Trace",
@@ -80,6 +83,7 @@ __all__ = [
     "emulate",
     "emulate_batches",
     "encode",
+    "fit",
     "load",
     "load_board",
     "open_program",

@@ -1,5 +1,6 @@
 """Training with surrogate gradients, of the float network or of what a target computes."""
 
-from snnstack.training.target import OnTarget, qat, torch_module, trained
+from snnstack.training.recipe import Goals, Recipe
+from snnstack.training.target import OnTarget, fit, qat, torch_module, trained
 
-__all__ = ["OnTarget", "qat", "torch_module", "trained"]
+__all__ = ["Goals", "OnTarget", "Recipe", "fit", "qat", "torch_module", "trained"]

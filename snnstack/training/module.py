@@ -27,15 +27,20 @@ Machine = Callable[[StepGraph, Spikes], Observed]
 class StepModule(nn.Module):  # type: ignore[misc, unused-ignore]
     """Weights and biases of `graph` as parameters, for a machine thresholds as well; float64.
 
-    A weight that is 0 is no synapse and stays 0. Parameters are kept near 1 (divided by a power
+    `teacher` is the float network that `graph` came from, with the same populations. A weight that
+    is 0 is no synapse and stays 0. Parameters are kept near 1 (divided by a power
     of two per projection), so that one learning rate suits all of them.
     """
 
     def __init__(
-        self, graph: StepGraph, machine: Machine | None = None, surrogate: Surrogate | None = None
+        self,
+        graph: StepGraph,
+        machine: Machine | None = None,
+        surrogate: Surrogate | None = None,
+        teacher: StepGraph | None = None,
     ) -> None:
         super().__init__()
-        self.graph, self.machine = graph, machine
+        self.graph, self.machine, self.teacher = graph, machine, teacher or graph
         self.surrogate = surrogate or arctan
         self.units = [_unit(p.synapses.weight) for p in graph.projections]
         self.bias_units = [_unit(_threshold(p)) for p in graph.populations]

@@ -26,8 +26,9 @@ from snnstack.quant.silent import reused
 from snnstack.refine import refined_graph
 from snnstack.report.readout import aligned
 from snnstack.samples import CALIBRATION_SAMPLES, Samples, as_stream, run_float
-from snnstack.target import compiler, emulator, target_names
+from snnstack.target import Progress, compiler, emulator, target_names
 from snnstack.trace import Spikes, Trace
+from snnstack.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from snnstack.training.module import StepModule
@@ -68,10 +69,10 @@ def qat(
     """
     steps = _steps(model, options, sample)
     board = _board(target)
-    steps, first, fit = _start(steps, board, calibrate, granularity, weight_bits)
-    machine = OnTarget(board, fit, granularity, weight_bits, first)
-    machine.program(steps)  # what the target refuses is said before any training
-    return _module()(steps, machine, surrogate)
+    start = _start(steps, board, calibrate, granularity, weight_bits)
+    machine = OnTarget(board, start.calibration, granularity, weight_bits, start.first)
+    machine.program(start.graph)  # what the target refuses is said before any training
+    return _module()(start.graph, machine, surrogate, start.real)
 
 
 def trained(module: StepModule) -> Build:
@@ -82,6 +83,24 @@ def trained(module: StepModule) -> Build:
     network = machine.network(steps)
     program = compiler(machine.board.target).compile(network, machine.board)
     return Build(None, steps, network, program, None)
+
+
+def fit(
+    module: StepModule,
+    data: Samples,
+    recipe: Recipe | None = None,
+    progress: Progress | None = None,
+) -> Build:
+    """The best program that training `module` (of `qat`) on `data` leads to.
+
+    Every batch is varied, given to the float network and to the target's, and the latter moved
+    towards the labels, where there are any, and towards what the float network does. Judged, on
+    `data` after every epoch, and returned is the running mean of the parameters; `module` ends
+    with those of the returned program. `progress` is told epochs done, and in all.
+    """
+    from snnstack.training.loop import fitted
+
+    return fitted(module, data, recipe or Recipe(), progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,20 +188,28 @@ def _room(board: Board) -> float:
     return max((figure.value for figure in board.capacity.values()), default=0.0)
 
 
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """What training begins with: a graph, the network whose scales it keeps, and whence."""
+
+    graph: StepGraph
+    first: QuantizedNetwork
+    real: StepGraph
+    calibration: Calibration | None = None
+
+
 def _start(
     steps: StepGraph,
     board: Board,
     calibrate: Samples | None,
     granularity: Granularity,
     weight_bits: int | None,
-) -> tuple[StepGraph, QuantizedNetwork, Calibration | None]:
-    """The graph that training begins with, the network whose scales it keeps, the calibration.
-
-    With samples it begins with the best that quantising without training finds, silent neurons
-    being copies of busy ones.
+) -> _Start:
+    """With samples: the best that quantising without training finds, silent neurons being copies
+    of busy ones.
     """
     if calibrate is None:
-        return steps, quantise_for(steps, board, None, granularity, weight_bits), None
+        return _Start(steps, quantise_for(steps, board, None, granularity, weight_bits), steps)
     data = as_stream(calibrate, steps.inputs[0]).first(CALIBRATION_SAMPLES).read()
     steps = reused(steps, _counts(run_float(steps, data)))
     real = run_float(steps, data)
@@ -192,7 +219,7 @@ def _start(
         return quantise_for(given, board, fit, granularity, weight_bits, like)
 
     graph, _, first = refined_graph(steps, board, data, real, quantised)
-    return graph, first, fit
+    return _Start(graph, first, steps, fit)
 
 
 def _counts(trace: Trace) -> dict[str, Array]:

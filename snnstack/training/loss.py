@@ -1,0 +1,64 @@
+"""How far a network is from the labels, and from what its float network does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from snnstack.ir.step import StepGraph
+from snnstack.report.readout import scores
+from snnstack.trace import Trace
+from snnstack.training.neurons import Real
+from snnstack.training.recipe import Goals
+
+LARGEST = 20.0
+"""Logit of the usual winner: scores of the outputs are multiplied so that it gets this."""
+WARMTH = 2.0
+"""Logits are divided by this before they are compared with the float network's."""
+WINDOWS = 16
+"""Parts of the time in which spikes of hidden neurons are counted and compared."""
+
+
+class Loss:
+    """Cross-entropy to the labels; divergence from the outputs of the float network (Hinton et
+    al., arXiv 1503.02531); mean square difference of the spikes of hidden neurons per window.
+    """
+
+    def __init__(self, graph: StepGraph, usual: Trace, goals: Goals) -> None:
+        self.goals, self.output = goals, graph.outputs[0]
+        self.hidden = [
+            p.name for p in graph.populations if p.threshold is not None and p.name != self.output
+        ]
+        largest = np.abs(scores(usual, self.output)).max(axis=1)
+        self.gain = LARGEST / max(float(np.percentile(largest, 95)), 1e-12)
+
+    def __call__(self, sent: Mapping[str, Tensor], real: Trace, labels: Tensor | None) -> Tensor:
+        """Of a batch: what every population sends [batch, step, n], and the float run."""
+        logits = sent[self.output].sum(1) * self.gain
+        wanted = torch.as_tensor(scores(real, self.output) * self.gain)
+        total = self.goals.outputs * _divergence(logits, wanted)
+        if labels is not None:
+            total = total + self.goals.labels * functional.cross_entropy(logits, labels)
+        for name in self.hidden:
+            spikes = torch.as_tensor(real.spikes[name].dense()).reshape(sent[name].shape)
+            difference = _windows(sent[name]) - _windows(spikes.to(Real))
+            total = total + self.goals.hidden * (difference**2).mean() / len(self.hidden)
+        return total
+
+
+def _divergence(logits: Tensor, wanted: Tensor) -> Tensor:
+    found = torch.log_softmax(logits / WARMTH, 1)
+    real = torch.softmax(wanted / WARMTH, 1)
+    return functional.kl_div(found, real, reduction="batchmean") * WARMTH**2
+
+
+def _windows(spikes: Tensor) -> Tensor:
+    """[batch, window, n]: sums over equal parts of the time; what is left over is left out."""
+    batch, steps, n = spikes.shape
+    length = max(steps // WINDOWS, 1)
+    count = steps // length
+    return spikes[:, : count * length].reshape(batch, count, length, n).sum(2)
