@@ -180,7 +180,7 @@ def build_each(
             return Refused(board, built)
         key = _numbers(board)
         if key not in reports and built.network is not None and built.steps is not None:
-            reports[key] = _explain(built.steps, built.network, built.program, run)
+            reports[key] = explain(built.steps, built.network, built.program, run)
         return replace(built, conversion=reports.get(key))
 
     found = [_or_error(lambda board=board: one(board)) for board in boards]  # type: ignore[misc]
@@ -227,12 +227,15 @@ def _chosen(
     return refined(steps, board, *run, quantised, told)
 
 
-def _explain(
+def explain(
     steps: StepGraph,
     network: QuantizedNetwork,
     program: Program,
     run: tuple[Data, Trace] | None,
 ) -> Conversion | None:
+    """Layer by layer, what integers cost on the samples of a float `run` of `steps`; None without
+    samples. `network` has the populations of `steps`.
+    """
     from snnstack.engine.steps import run_step_graph
 
     if run is None:

@@ -21,6 +21,7 @@ from snnstack.cli.netlist import netlist
 from snnstack.cli.program import compile_, emulate, verify
 from snnstack.cli.report import report
 from snnstack.cli.sweep import sweep
+from snnstack.cli.train import train
 from snnstack.errors import SnnstackError
 
 
@@ -38,6 +39,7 @@ for command in (
     convert,
     export,
     compile_,
+    train,
     emulate,
     verify,
     netlist,

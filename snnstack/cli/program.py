@@ -77,9 +77,9 @@ def compile_(
     save(built, output)
     written.append(str(output))
     if as_json:
-        print_json(_build_dict(built, output))
+        print_json(build_dict(built, output))
     else:
-        _show_build(built, output)
+        show_build(built, output)
 
 
 def is_new(output: Path) -> None:
@@ -90,7 +90,8 @@ def is_new(output: Path) -> None:
         raise fail(TargetError, str(output), "already exists", "name a new output directory")
 
 
-def _build_dict(built: Build, output: Path) -> dict[str, Any]:
+def build_dict(built: Build, output: Path) -> dict[str, Any]:
+    """What a new program is, as plain data."""
     from snnstack.target import backend
 
     program = built.program
@@ -106,7 +107,8 @@ def _build_dict(built: Build, output: Path) -> dict[str, Any]:
     }
 
 
-def _show_build(built: Build, output: Path) -> None:
+def show_build(built: Build, output: Path) -> None:
+    """What a new program is, for people."""
     from snnstack.target import backend
 
     program = built.program

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from snnstack.building import Build
+from snnstack.building import Build, explain
 from snnstack.errors import DataError, fail
 from snnstack.frontends.data import Data
 from snnstack.report.readout import accuracy, aligned, classes, output_probes
-from snnstack.samples import Samples, as_data, run_float
+from snnstack.samples import Samples, as_data, calibration_run, run_float
 from snnstack.target import Progress, emulator
 from snnstack.trace import Spikes
 from snnstack.training.augment import varied
@@ -41,7 +42,7 @@ def fitted(
         if progress is not None:
             progress(epoch + 1, recipe.epochs)
     training.put(training.best)
-    return trained(module)
+    return training.explained(trained(module))
 
 
 class _Training:
@@ -95,6 +96,13 @@ class _Training:
         trace = emulator(program.target).emulate(program, data.spikes, probes=probes)
         found = classes(aligned(trace, data.spikes.steps), program.outputs)
         return accuracy(found, self.labels[: len(found)]) or 0.0
+
+    def explained(self, built: Build) -> Build:
+        """With the layer by layer comparison with the float network."""
+        assert built.network is not None
+        run = calibration_run(self.teacher, self.data)
+        report = explain(self.teacher, built.network, built.program, run)
+        return replace(built, conversion=report)
 
     def _copy(self) -> list[Tensor]:
         return [p.detach().clone() for p in self.parameters]

@@ -28,7 +28,7 @@ class StepModule(nn.Module):  # type: ignore[misc, unused-ignore]
     """Weights and biases of `graph` as parameters, for a machine thresholds as well; float64.
 
     `teacher` is the float network that `graph` came from, with the same populations. A weight that
-    is 0 is no synapse and stays 0. Parameters are kept near 1 (divided by a power
+    is 0 there is no synapse and stays 0. Parameters are kept near 1 (divided by a power
     of two per projection), so that one learning rate suits all of them.
     """
 
@@ -55,7 +55,7 @@ class StepModule(nn.Module):  # type: ignore[misc, unused-ignore]
         self.stretches = nn.ParameterList(_parameter(np.zeros(p.n)) for p in graph.populations)
         for stretch, p in zip(self.stretches, graph.populations, strict=True):
             stretch.requires_grad_(p.threshold is not None and machine is not None)
-        self.masks = [torch.as_tensor(p.synapses.weight != 0) for p in graph.projections]
+        self.masks = [torch.as_tensor(p.synapses.weight != 0) for p in self.teacher.projections]
 
     def step_graph(self) -> StepGraph:
         """The network with the present parameters."""

@@ -1,0 +1,74 @@
+"""The verb `train`: fewer bits at less loss, by training on what the target computes."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from snnstack.cli.options import (
+    data_option,
+    granularity_option,
+    json_option,
+    model_options,
+    options,
+    set_option,
+    weight_bits_option,
+    with_figures,
+)
+from snnstack.cli.program import build_dict, is_new, show_build
+from snnstack.cli.show import print_json, progress
+
+
+@click.command(short_help="Train a model for a board.")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--board", required=True, help="A name from `snnstack boards`, or a .toml file.")
+@data_option
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
+              help="The new directory of the program.")  # fmt: skip
+@weight_bits_option
+@granularity_option
+@click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True,
+              help="How often every sample is seen.")  # fmt: skip
+@click.option("--rate", type=click.FloatRange(0, min_open=True), default=3e-3, show_default=True,
+              help="Learning rate of the first update.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Of order and variation.")
+@set_option
+@model_options
+@json_option
+@click.pass_obj
+def train(
+    written: list[str], /, model: Path, board: str, data: str, output: Path,
+    weight_bits: int | None, granularity: Any, epochs: int, rate: float, seed: int,
+    figures: tuple[str, ...], as_json: bool, **choices: Any,
+) -> None:  # fmt: skip
+    """Train MODEL on DATA for what a board computes, and write the program to the new directory
+    DIR. The float network is the teacher, so labels are not needed. Needs torch.
+    """
+    from snnstack.board import load_board
+    from snnstack.building import with_measured_memory
+    from snnstack.saving import save
+    from snnstack.training import Recipe, fit, qat
+
+    is_new(output)
+    chosen = with_figures(board, figures)
+    module = qat(
+        model,
+        target=load_board(chosen) if isinstance(chosen, str) else chosen,
+        calibrate=data,
+        weight_bits=weight_bits,
+        granularity=granularity,
+        options=options(choices),
+    )
+    with progress("training") as told:
+        update = partial(told, "epochs")
+        built = fit(module, data, Recipe(epochs=epochs, rate=rate, seed=seed), update)
+    built = with_measured_memory(built)
+    save(built, output)
+    written.append(str(output))
+    if as_json:
+        print_json(build_dict(built, output))
+    else:
+        show_build(built, output)
