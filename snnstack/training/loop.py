@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from snnstack.building import Build, explain
-from snnstack.errors import DataError, fail
 from snnstack.frontends.data import Data
 from snnstack.report.readout import accuracy, aligned, classes, output_probes
 from snnstack.samples import Samples, as_data, calibration_run, run_float
@@ -47,8 +46,6 @@ def fitted(
 
 class _Training:
     def __init__(self, module: StepModule, data: Data, recipe: Recipe) -> None:
-        if not data.spikes.batch:
-            raise fail(DataError, data.name, "has no samples", "training needs some")
         self.module, self.data, self.recipe = module, data, recipe
         self.teacher = module.teacher
         usual = run_float(self.teacher, data.first(JUDGED))
