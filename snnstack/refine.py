@@ -93,6 +93,16 @@ class _Task:
         return {self.steps.inputs[0].name: self.data.spikes, **self.real.spikes}
 
 
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """The best network, the float graph it was made of, one whose scales it has, how good it is."""
+
+    graph: StepGraph
+    network: QuantizedNetwork
+    like: QuantizedNetwork
+    score: Score
+
+
 def refined(
     steps: StepGraph,
     board: Board,
@@ -106,7 +116,7 @@ def refined(
     Judged by accuracy (without labels: by classes as in float), then by how near its outputs are
     to those in float. `progress` is told trials done and, at most, to come.
     """
-    return refined_graph(steps, board, data, real, quantise, progress)[1]
+    return refined_graph(steps, board, data, real, quantise, progress).network
 
 
 def refined_graph(
@@ -116,8 +126,8 @@ def refined_graph(
     real: Trace,
     quantise: Quantise,
     progress: Progress | None = None,
-) -> tuple[StepGraph, QuantizedNetwork, QuantizedNetwork]:
-    """The float graph of the best network, that network, and one with the scales it keeps."""
+) -> Refined:
+    """As `refined`, with the float graph that the best network was made of."""
     layers = sum(bool(steps.into(p.name)) for p in steps.populations)
     total = 1 + len(("kept", "moments")) * (2 + layers * (len(FACTORS) + 1) + ROUNDS)
     told = _counted(progress, total)
@@ -125,7 +135,7 @@ def refined_graph(
     best = _searched(task)
     if progress is not None:
         progress(total, total)
-    return best.graph, best.network, best.like
+    return Refined(best.graph, best.network, best.like, best.score)
 
 
 def _few(data: Data, real: Trace) -> tuple[Data, Trace]:

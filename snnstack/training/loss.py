@@ -15,7 +15,7 @@ from snnstack.trace import Trace
 from snnstack.training.neurons import Real
 from snnstack.training.recipe import Goals
 
-LARGEST = 20.0
+LARGEST = 30.0
 """Logit of the usual winner: scores of the outputs are multiplied so that it gets this."""
 WARMTH = 2.0
 """Logits are divided by this before they are compared with the float network's."""

@@ -11,7 +11,8 @@ import numpy as np
 from snnstack.board import Board, all_boards, load_board
 from snnstack.building import Build
 from snnstack.errors import TargetError, ToolError, fail
-from snnstack.integers import quantise_for
+from snnstack.frontends.data import Data
+from snnstack.integers import for_target, quantise_for
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, Dense, Projection, StepGraph
@@ -23,9 +24,9 @@ from snnstack.quant.calibration import Calibration, measured
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.scales import Granularity
 from snnstack.quant.silent import reused
-from snnstack.refine import refined_graph
+from snnstack.refine import Refined, refined_graph
 from snnstack.report.readout import aligned
-from snnstack.samples import CALIBRATION_SAMPLES, Samples, as_stream, run_float
+from snnstack.samples import JUDGING_SAMPLES, Samples, as_stream, run_float
 from snnstack.target import Progress, compiler, emulator, target_names
 from snnstack.trace import Spikes, Trace
 from snnstack.training.recipe import Recipe
@@ -67,8 +68,8 @@ def qat(
     that never fire are found, which become copies of busy ones (`snnstack.quant.silent`); None:
     assumed activity. `trained` gives the program.
     """
-    steps = _steps(model, options, sample)
     board = _board(target)
+    steps = for_target(_steps(model, options, sample), board.target)
     start = _start(steps, board, calibrate, granularity, weight_bits)
     machine = OnTarget(board, start.calibration, granularity, weight_bits, start.first)
     machine.program(start.graph)  # what the target refuses is said before any training
@@ -205,21 +206,30 @@ def _start(
     granularity: Granularity,
     weight_bits: int | None,
 ) -> _Start:
-    """With samples: the best that quantising without training finds, silent neurons being copies
-    of busy ones.
+    """With samples: the best that quantising without training finds, with silent neurons as they
+    are or as copies of busy ones.
     """
     if calibrate is None:
         return _Start(steps, quantise_for(steps, board, None, granularity, weight_bits), steps)
-    data = as_stream(calibrate, steps.inputs[0]).first(CALIBRATION_SAMPLES).read()
-    steps = reused(steps, _counts(run_float(steps, data)))
-    real = run_float(steps, data)
-    fit = measured(steps, data.spikes, real)
+    data = as_stream(calibrate, steps.inputs[0]).first(JUDGING_SAMPLES).read()
+    found: list[tuple[Refined, _Start]] = []
+    for given in _candidates(steps, data):
+        real = run_float(given, data)
+        fit = measured(given, data.spikes, real)
 
-    def quantised(given: StepGraph, like: QuantizedNetwork | None = None) -> QuantizedNetwork:
-        return quantise_for(given, board, fit, granularity, weight_bits, like)
+        def quantised(
+            graph: StepGraph, like: QuantizedNetwork | None = None, fit: Calibration = fit
+        ) -> QuantizedNetwork:
+            return quantise_for(graph, board, fit, granularity, weight_bits, like)
 
-    graph, _, first = refined_graph(steps, board, data, real, quantised)
-    return _Start(graph, first, steps, fit)
+        best = refined_graph(given, board, data, real, quantised)
+        found.append((best, _Start(best.graph, best.like, given, fit)))
+    return max(found, key=lambda pair: pair[0].score)[1]
+
+
+def _candidates(steps: StepGraph, data: Data) -> list[StepGraph]:
+    other = reused(steps, _counts(run_float(steps, data)))
+    return [steps] if other is steps else [steps, other]
 
 
 def _counts(trace: Trace) -> dict[str, Array]:

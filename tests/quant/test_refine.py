@@ -136,11 +136,11 @@ def test_a_scale_that_the_target_refuses_is_left_out(examples_dir: Path) -> None
 
 def test_the_same_scales_give_the_same_network_again(examples_dir: Path) -> None:
     steps, board, data, real, quantised = task(examples_dir)
-    graph, network, like = refined_graph(steps, board, data, real, quantised)
-    again = quantised(graph, like)
-    for one, other in zip(network.projections, again.projections, strict=True):
+    best = refined_graph(steps, board, data, real, quantised)
+    again = quantised(best.graph, best.like)
+    for one, other in zip(best.network.projections, again.projections, strict=True):
         assert np.array_equal(one.synapses.weight, other.synapses.weight)
-    for p, q in zip(network.populations, again.populations, strict=True):
+    for p, q in zip(best.network.populations, again.populations, strict=True):
         assert np.array_equal(p.threshold, q.threshold)  # type: ignore[arg-type]
 
 
