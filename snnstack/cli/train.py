@@ -54,17 +54,18 @@ def train(
 
     is_new(output)
     chosen = with_figures(board, figures)
-    module = qat(
-        model,
-        target=load_board(chosen) if isinstance(chosen, str) else chosen,
-        calibrate=data,
-        weight_bits=weight_bits,
-        granularity=granularity,
-        options=options(choices),
-    )
     with progress("training") as told:
-        update = partial(told, "epochs")
-        built = fit(module, data, Recipe(epochs=epochs, rate=rate, seed=seed), update)
+        module = qat(
+            model,
+            target=load_board(chosen) if isinstance(chosen, str) else chosen,
+            calibrate=data,
+            weight_bits=weight_bits,
+            granularity=granularity,
+            options=options(choices),
+            progress=partial(told, "integers"),
+        )
+        recipe = Recipe(epochs=epochs, rate=rate, seed=seed)
+        built = fit(module, data, recipe, partial(told, "epochs"))
     built = with_measured_memory(built)
     save(built, output)
     written.append(str(output))

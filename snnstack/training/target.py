@@ -26,7 +26,7 @@ from snnstack.quant.scales import Granularity
 from snnstack.quant.silent import reused
 from snnstack.refine import Refined, refined_graph
 from snnstack.report.readout import aligned
-from snnstack.samples import JUDGING_SAMPLES, Samples, as_stream, run_float
+from snnstack.samples import JUDGING_SAMPLES, Samples, as_stream, real_as_spikes, run_float
 from snnstack.target import Progress, compiler, emulator, target_names
 from snnstack.trace import Spikes, Trace
 from snnstack.training.recipe import Recipe
@@ -46,7 +46,7 @@ def torch_module(
     surrogate: Surrogate | None = None,
 ) -> StepModule:
     """A model file, graph or torch module as a torch module with trainable weights and biases."""
-    return _module()(_steps(model, options, sample), None, surrogate)
+    return _module()(_read(model, options, sample)[1], None, surrogate)
 
 
 def qat(
@@ -59,6 +59,7 @@ def qat(
     options: Options | None = None,
     sample: Any = None,
     surrogate: Surrogate | None = None,
+    progress: Progress | None = None,
 ) -> StepModule:
     """`torch_module` that computes what `target` (or one board of it) does, spike for spike.
 
@@ -66,12 +67,15 @@ def qat(
     emulated; gradients take the emulated membranes and pass straight through the rounding.
     `calibrate`: samples that scales are fitted to, once, before training, and in which neurons
     that never fire are found, which become copies of busy ones (`snnstack.quant.silent`); None:
-    assumed activity. `trained` gives the program.
+    assumed activity. `trained` gives the program. `progress` is told trials of scales and
+    roundings, done and at most to come.
     """
     board = _board(target)
-    steps = for_target(_steps(model, options, sample), board.target)
-    start = _start(steps, board, calibrate, granularity, weight_bits)
-    machine = OnTarget(board, start.calibration, granularity, weight_bits, start.first)
+    graph, steps = _read(model, options, sample, calibrate)
+    calibrate = None if calibrate is None else _as_spikes(graph, steps, calibrate)
+    steps = for_target(steps, board.target)
+    start = _start(steps, board, calibrate, granularity, weight_bits, progress)
+    machine = OnTarget(board, start.calibration, granularity, weight_bits, start.first, graph)
     machine.program(start.graph)  # what the target refuses is said before any training
     return _module()(start.graph, machine, surrogate, start.real)
 
@@ -101,18 +105,24 @@ def fit(
     """
     from snnstack.training.loop import fitted
 
+    if isinstance(module.machine, OnTarget):
+        data = _as_spikes(module.machine.graph, module.graph, data)
     return fitted(module, data, recipe or Recipe(), progress)
 
 
 @dataclass(frozen=True, eq=False)
 class OnTarget:
-    """A board as a function of weights and input; scales are those of `first`."""
+    """A board as a function of weights and input; scales are those of `first`.
+
+    `graph` says what samples the network takes, where that is not spikes.
+    """
 
     board: Board
     calibration: Calibration | None
     granularity: Granularity
     weight_bits: int | None
     first: QuantizedNetwork
+    graph: Graph | None = None
 
     def network(self, steps: StepGraph) -> QuantizedNetwork:
         """The integers for the present weights."""
@@ -164,12 +174,21 @@ def _in_volts(projection: Projection, population: QuantizedPopulation) -> Array:
     return np.asarray(synapses.weight * volts[synapses.target])
 
 
-def _steps(model: Model, options: Options | None, sample: Any) -> StepGraph:
+def _read(
+    model: Model, options: Options | None, sample: Any, calibrate: Samples | None = None
+) -> tuple[Graph | None, StepGraph]:
+    """The graph, where there is one, and its steps."""
     if isinstance(model, StepGraph):
-        return model
-    if isinstance(model, str | Path | Graph):
-        return discretised(load(model, options))
-    return discretised(load(read_module(model, sample, options)))
+        return None, model
+    if not isinstance(model, str | Path | Graph):
+        model, options = read_module(model, sample, options), None
+    graph = load(model, options, calibrate=calibrate)
+    return graph, discretised(graph)
+
+
+def _as_spikes(graph: Graph | None, steps: StepGraph, data: Samples) -> Samples:
+    """Samples as the network takes them."""
+    return data if graph is None else real_as_spikes(graph, steps, data) or data
 
 
 def _board(target: str | Board) -> Board:
@@ -205,6 +224,7 @@ def _start(
     calibrate: Samples | None,
     granularity: Granularity,
     weight_bits: int | None,
+    progress: Progress | None,
 ) -> _Start:
     """With samples: the best that quantising without training finds, with silent neurons as they
     are or as copies of busy ones.
@@ -222,7 +242,7 @@ def _start(
         ) -> QuantizedNetwork:
             return quantise_for(graph, board, fit, granularity, weight_bits, like)
 
-        best = refined_graph(given, board, data, real, quantised)
+        best = refined_graph(given, board, data, real, quantised, progress)
         found.append((best, _Start(best.graph, best.like, given, fit)))
     return max(found, key=lambda pair: pair[0].score)[1]
 

@@ -308,3 +308,16 @@ def test_mnist_through_onnx(data_dir: Path, tmp_path: Path) -> None:
     assert rows[0].bit_exact
     assert rows[0].accuracy is not None and rows[0].accuracy_float is not None
     assert rows[0].accuracy >= rows[0].accuracy_float - 0.01
+
+
+@pytest.mark.needs_torch
+def test_a_converted_network_trains_on_the_samples_of_its_ann(
+    digits: Any, digits_ann: Path
+) -> None:
+    images = {"x": digits[0][:60], "y": digits[2][:60]}
+    module = snnstack.qat(digits_ann, target="mcu", weight_bits=4, calibrate=images)
+    built = snnstack.fit(module, images, snnstack.Recipe(epochs=1, rate=1e-3))
+    graph = load(digits_ann, calibrate=images)
+    spikes = real_as_spikes(graph, discretised(graph), images)
+    assert spikes is not None
+    assert verify_reference(built.program, built.network, spikes, samples=2).mismatches == 0
