@@ -15,13 +15,14 @@ from snnstack.frontends.data import Data
 from snnstack.integers import for_target, quantise_for
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Conv, Dense, Projection, StepGraph
+from snnstack.ir.step import StepGraph
 from snnstack.live import read_module
 from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
 from snnstack.program import Program
 from snnstack.quant.calibration import Calibration, measured
-from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.network import QuantizedNetwork
+from snnstack.quant.regrid import held
 from snnstack.quant.scales import Granularity
 from snnstack.quant.silent import reused
 from snnstack.refine import Refined, refined_graph
@@ -147,31 +148,12 @@ class OnTarget:
         names = [p.name for p in steps.populations]
         flat = (spikes.batch, spikes.steps, -1)
         return Observed(
-            weights=_held(steps, network),
+            weights=tuple(np.array(p.synapses.weight) for p in held(steps, network).projections),
             spikes={n: trace.spikes[n].dense().reshape(flat) for n in names if n in trace.spikes},
             membranes={
                 name: trace.states[name, variable] / scales[name] for name, variable in probes
             },
         )
-
-
-def _held(steps: StepGraph, network: QuantizedNetwork) -> tuple[Array, ...]:
-    """The integer weights in volts, in the order of the graph's projections."""
-    rest = {p.name: iter(network.into(p.name)) for p in network.populations}
-    return tuple(
-        _in_volts(next(rest[p.target]), network.population(p.target)) for p in steps.projections
-    )
-
-
-def _in_volts(projection: Projection, population: QuantizedPopulation) -> Array:
-    volts = 2.0**population.shift / population.scale
-    synapses = projection.synapses
-    if isinstance(synapses, Dense):
-        return np.asarray(synapses.weight * volts[:, None])
-    if isinstance(synapses, Conv):
-        channels = volts.reshape(synapses.out_shape[0], -1)[:, 0]
-        return np.asarray(synapses.weight * channels[:, None, None, None])
-    return np.asarray(synapses.weight * volts[synapses.target])
 
 
 def _read(

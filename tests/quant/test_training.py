@@ -169,4 +169,4 @@ def test_a_snntorch_module_is_taken_as_it_is() -> None:
         module(sample.transpose(0, 1)).sum().backward()
         trained = snnstack.trained(module)
         assert trained.network is not None
-        assert trained.network.settings["weight_bits"] == 4
+        assert trained.program.target == target
