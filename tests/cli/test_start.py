@@ -144,7 +144,7 @@ def test_ctrl_c_after_writing_says_what_was_written(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("snnstack.cli.program._show_build", interrupted)
+    monkeypatch.setattr("snnstack.cli.program.show_build", interrupted)
     message = refused("compile", model, "--board", "microbit-v1", "-o", tmp_path / "p")
     assert message.strip() == "interrupted: p was written"
     assert (tmp_path / "p" / "manifest.json").is_file()
