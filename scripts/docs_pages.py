@@ -20,7 +20,7 @@ REFERENCE = {
         "emulate", "emulate_batches", "verify", "verify_reference",
     )),
     "loading": ("Loading", "snnstack.loading", ("load", "discretised")),
-    "building": ("Building", "snnstack.building", ("build", "build_all", "Build")),
+    "building": ("Building", "snnstack.building", ("build", "build_each", "Build")),
     "saving": ("Saving", "snnstack.saving", ("save", "save_all", "open_program")),
     "data": ("Samples and traces", "snnstack.trace", ("Spikes", "Trace", "Counts")),
     "model": ("Models", "snnstack.ir.step", (

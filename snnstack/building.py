@@ -100,33 +100,17 @@ def build_steps(
     *,
     progress: Told | None = None,
 ) -> Build:
-    """`build` from a graph that is loaded and discretised already."""
-    return build_all(
-        graph, steps, [board], calibrate, granularity, weight_bits, quality, progress=progress
-    )[0]
+    """`build` from a graph that is loaded and discretised already.
 
-
-def build_all(
-    graph: Graph,
-    steps: StepGraph,
-    boards: Sequence[Board],
-    calibrate: Samples | None = None,
-    granularity: Granularity = "neuron",
-    weight_bits: int | None = None,
-    quality: Quality = "fast",
-    *,
-    progress: Told | None = None,
-) -> list[Build]:
-    """`build` for several boards: those with the same numbers are quantised and explained once.
-
-    `weight_bits` None: the width the target has of its own accord. Raises one error with the
-    problems of all boards that cannot take the network.
+    `weight_bits` None: the width the target has of its own accord. Raises what keeps the board
+    from taking the network.
     """
-    found = build_each(
-        graph, steps, boards, calibrate, granularity, weight_bits, quality, progress=progress
+    (found,) = build_each(
+        graph, steps, [board], calibrate, granularity, weight_bits, quality, progress=progress
     )
-    raise_refused(one for one in found if isinstance(one, Refused))
-    return [one for one in found if isinstance(one, Build)]
+    if isinstance(found, Refused):
+        raise found.error
+    return found
 
 
 def raise_refused(refused: Iterable[Refused]) -> None:
@@ -148,7 +132,9 @@ def build_each(
     *,
     progress: Told | None = None,
 ) -> list[Build | Refused]:
-    """As `build_all`, but a board that cannot take the network is an entry of its own."""
+    """`build_steps` for several boards: those with the same numbers are quantised and explained
+    once, and one that cannot take the network is an entry of its own.
+    """
     samples = CALIBRATION_SAMPLES if quality == "fast" else JUDGING_SAMPLES
     run = calibration_run(steps, real_as_spikes(graph, steps, calibrate), samples)
     activity = None if run is None else measured(steps, run[0].spikes, run[1])
@@ -172,7 +158,7 @@ def build_each(
         network = networks[key]
         if isinstance(network, SnnstackError):
             raise network
-        program = _calibrated(steps, compiler(board.target).compile(network, board), run)
+        program = calibrated(steps, compiler(board.target).compile(network, board), run)
         return Build(graph, for_target(steps, board.target), network, program, None)
 
     def explained(built: Build | SnnstackError, board: Board) -> Build | Refused:
@@ -200,7 +186,7 @@ def _numbers(board: Board) -> str:
     return board.target if own is None else f"{board.target}/{board.name}"
 
 
-def _calibrated(steps: StepGraph, program: Program, run: tuple[Data, Trace] | None) -> Program:
+def calibrated(steps: StepGraph, program: Program, run: tuple[Data, Trace] | None) -> Program:
     """`program` with what its compiler fits to the spikes of every source, if there is such."""
     own = offered(compiler(program.target), "calibrate")
     if own is None or run is None:
@@ -224,7 +210,7 @@ def _chosen(
         hint = "--calibrate DATA names some"
         raise fail(TargetError, "--quality best", "needs samples to judge by", hint)
     told = None if progress is None else partial(progress, f"integers for {board.name}")
-    return refined(steps, board, *run, quantised, told)
+    return refined(steps, board, *run, quantised, told).network
 
 
 def explain(

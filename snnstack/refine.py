@@ -110,24 +110,12 @@ def refined(
     real: Trace,
     quantise: Quantise,
     progress: Progress | None = None,
-) -> QuantizedNetwork:
+) -> Refined:
     """The best network found for `board`; `real` is the float run of `steps` on `data`.
 
     Judged by accuracy (without labels: by classes as in float), then by how near its outputs are
     to those in float. `progress` is told trials done and, at most, to come.
     """
-    return refined_graph(steps, board, data, real, quantise, progress).network
-
-
-def refined_graph(
-    steps: StepGraph,
-    board: Board,
-    data: Data,
-    real: Trace,
-    quantise: Quantise,
-    progress: Progress | None = None,
-) -> Refined:
-    """As `refined`, with the float graph that the best network was made of."""
     layers = sum(bool(steps.into(p.name)) for p in steps.populations)
     total = 1 + len(("kept", "moments")) * (2 + layers * (len(FACTORS) + 1) + ROUNDS)
     told = _counted(progress, total)

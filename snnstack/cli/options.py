@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,6 +20,13 @@ data_option = click.option(
     "--data", required=True, metavar="DATA",
     help="An .npz with x [sample, step, *input shape] and y [sample], or as docs/data.md says: "
     "tonic:NMNIST?path=FOLDER&bin=1ms, images.npz?encode=rate&steps=25, ...",
+)  # fmt: skip
+board_option = click.option(
+    "--board", required=True, help="A name from `snnstack boards`, or a .toml file."
+)
+program_option = click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
+    help="The new directory of the program.",
 )  # fmt: skip
 calibrate_option = click.option(
     "--calibrate", metavar="DATA",

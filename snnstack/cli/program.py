@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snnstack.cli.options import (
+    board_option,
     calibrate_option,
     data_option,
     granularity_option,
     json_option,
     model_options,
     options,
+    program_option,
     quality_option,
     sample_option,
     set_option,
@@ -44,10 +46,9 @@ REFERENCE_SAMPLES = 2
 
 @click.command("compile", short_help="Compile a model for a board.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--board", required=True, help="A name from `snnstack boards`, or a .toml file.")
+@board_option
 @calibrate_option
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
-              help="The new directory of the program.")  # fmt: skip
+@program_option
 @set_option
 @granularity_option
 @weight_bits_option

@@ -9,11 +9,13 @@ from typing import Any
 import click
 
 from snnstack.cli.options import (
+    board_option,
     data_option,
     granularity_option,
     json_option,
     model_options,
     options,
+    program_option,
     set_option,
     weight_bits_option,
     with_figures,
@@ -24,10 +26,9 @@ from snnstack.cli.show import print_json, progress
 
 @click.command(short_help="Train a model for a board.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--board", required=True, help="A name from `snnstack boards`, or a .toml file.")
+@board_option
 @data_option
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
-              help="The new directory of the program.")  # fmt: skip
+@program_option
 @weight_bits_option
 @granularity_option
 @click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from snnstack.ir.step import Conv, Pool
+from snnstack.frontends.torch_synapses import convolved, pooled
+from snnstack.ir.step import Conv
 from snnstack.quant.opponent import Layer, Opponent, with_arrays
 
 BATCH = 64
@@ -77,28 +78,9 @@ def _loss(net: Opponent, parameters: Parameters, x: Tensor, y: Tensor) -> Tensor
 
 def _forward(layer: Layer, weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
     if layer.pool is not None:
-        x = _mean(layer.pool, x)
-    shape = layer.synapses
-    if not isinstance(shape, Conv):
+        height, width = layer.pool.kernel
+        x = pooled(layer.pool, x) / (height * width)
+    if not isinstance(layer.synapses, Conv):
         return functional.linear(x, weight, bias)
-    kernel = (int(shape.weight.shape[2]), int(shape.weight.shape[3]))
-    wide = _padded(x.reshape(-1, *shape.in_shape), shape, kernel)
-    found = functional.conv2d(wide, weight, bias, shape.stride, 0, shape.dilation, shape.groups)
-    return found[..., : shape.out_shape[1], : shape.out_shape[2]].flatten(1)
-
-
-def _mean(pool: Pool, x: Tensor) -> Tensor:
-    wide = _padded(x.reshape(-1, *pool.in_shape), pool, pool.kernel)
-    found = functional.avg_pool2d(wide, pool.kernel, pool.stride)
-    return found[..., : pool.out_shape[1], : pool.out_shape[2]].flatten(1)
-
-
-def _padded(image: Tensor, shape: Conv | Pool, kernel: tuple[int, int]) -> Tensor:
-    """Zeros at the top and left, and behind as many as the last window reads."""
-    dilation = shape.dilation if isinstance(shape, Conv) else (1, 1)
-    sides: list[int] = []
-    for k in (1, 0):
-        reach = (kernel[k] - 1) * dilation[k] + (shape.out_shape[1 + k] - 1) * shape.stride[k] + 1
-        before = shape.padding[k]
-        sides += [before, max(0, reach - before - int(image.shape[2 + k]))]
-    return functional.pad(image, sides)
+    channels = layer.synapses.out_shape[0]
+    return convolved(layer.synapses, weight, x) + bias.repeat_interleave(layer.n // channels)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.errors import Problem, TargetError, raise_if_any
+from snnstack.ir.matrix import conv_matrix, pool_matrix
 from snnstack.ir.nodes import Shape
 from snnstack.ir.step import Conv, Dense, Pool, Projection, source_size
 from snnstack.trace import Spikes
@@ -37,6 +39,19 @@ class Layer:
     synapses: Dense | Conv
     bias: NDArray[Any]
     pool: Pool | None = None
+
+    @cached_property
+    def matrix(self) -> Any:
+        """The synapses as float64 [n, inputs]; sparse for a convolution."""
+        if isinstance(self.synapses, Dense):
+            return self.synapses.weight.astype(np.float64)
+        return conv_matrix(self.synapses).astype(np.float64)
+
+    @cached_property
+    def pooling(self) -> Any:
+        """The sum pool as [pooled, inputs]; where there is one."""
+        assert self.pool is not None
+        return pool_matrix(self.pool)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnstack.ir.step import Conv, Dense, Pool
 from snnstack.quant.opponent import Layer, Opponent, with_arrays
 
 LARGEST = 127
@@ -138,54 +137,23 @@ def narrowed(total: Numbers, shift: int, last: bool) -> Numbers:
 
 def sums(layer: Layer, values: Numbers) -> Numbers:
     """Weighted sums and bias of a layer: [sample, n]. Exact for integers below 2**53."""
-    if isinstance(layer.synapses, Dense):
-        return np.asarray(values @ layer.synapses.weight.T.astype(np.float64) + layer.bias)
-    found = _convolved(layer.synapses, values) + layer.bias[:, None, None]
-    return np.asarray(found.reshape(len(values), -1))
-
-
-def _convolved(conv: Conv, values: Numbers) -> Numbers:
-    """[sample, C_out, H', W']: tap by tap."""
-    batch, (channels, *_), (outs, height, width) = len(values), conv.in_shape, conv.out_shape
-    groups, kernel = conv.groups, conv.weight.shape[2:]
-    reach = [(kernel[k] - 1) * conv.dilation[k] + (conv.out_shape[1 + k] - 1) * conv.stride[k] + 1
-             for k in (0, 1)]  # fmt: skip
-    image = values.reshape(batch, *conv.in_shape)
-    wide = _padded(image, conv.padding, (reach[0], reach[1]))
-    split = conv.weight.astype(np.float64).reshape(groups, outs // groups, -1, *kernel)
-    found = np.zeros((batch, groups, outs // groups, height * width))
-    for y, x in np.ndindex(*kernel):
-        rows = slice(y * conv.dilation[0], None, conv.stride[0])
-        columns = slice(x * conv.dilation[1], None, conv.stride[1])
-        seen = wide[:, :, rows, columns][:, :, :height, :width]
-        seen = seen.reshape(batch, groups, channels // groups, height * width)
-        found += split[:, :, :, y, x] @ seen
-    return found.reshape(batch, outs, height, width)
-
-
-def _padded(image: Numbers, before: tuple[int, int], size: tuple[int, int]) -> Numbers:
-    """Zeros around the image: `before` at the top and left, and up to `size` in all."""
-    after = [max(0, size[k] - before[k] - image.shape[2 + k]) for k in (0, 1)]
-    return np.pad(image, ((0, 0), (0, 0), *((before[k], after[k]) for k in (0, 1))))
-
-
-def _window_sums(pool: Pool, values: Numbers) -> Numbers:
-    ones = np.ones((pool.in_shape[0], 1, *pool.kernel))
-    same = Conv(ones, pool.in_shape, pool.out_shape, pool.stride, pool.padding, (1, 1),
-                pool.in_shape[0])  # fmt: skip
-    return _convolved(same, values).reshape(len(values), -1)
+    bias = np.repeat(layer.bias, layer.n // len(layer.bias))
+    return np.asarray((layer.matrix @ values.T).T + bias)
 
 
 def _pooled(layer: Layer, values: Numbers) -> Numbers:
-    return values if layer.pool is None else _mean(layer.pool, values, lambda s, n: s / n)
+    return _mean(layer, values, lambda total, size: total / size)
 
 
 def _pooled_int(layer: Layer, values: Numbers) -> Numbers:
-    return values if layer.pool is None else _mean(layer.pool, values, _divided)
+    return _mean(layer, values, _divided)
 
 
-def _mean(pool: Pool, values: Numbers, divide: Callable[[Numbers, int], Numbers]) -> Numbers:
-    return divide(_window_sums(pool, values), pool.kernel[0] * pool.kernel[1])
+def _mean(layer: Layer, values: Numbers, divide: Callable[[Numbers, int], Numbers]) -> Numbers:
+    if layer.pool is None:
+        return values
+    total = np.asarray((layer.pooling @ values.T).T)
+    return divide(total, layer.pool.kernel[0] * layer.pool.kernel[1])
 
 
 def _divided(total: Numbers, size: int) -> Numbers:

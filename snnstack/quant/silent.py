@@ -9,6 +9,7 @@ a trained spiking network often has idle neurons already.)
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -49,12 +50,13 @@ def _owners(graph: StepGraph, p: Population, counts: Array) -> Array | None:
     busy, silent = np.flatnonzero(counts > 0), np.flatnonzero(counts == 0)
     if not len(busy) or not len(silent):
         return None
-    owner, copies = np.arange(p.n), np.ones(len(busy))
     sent = _largest_sent(graph, p, busy)
+    owner, waiting = np.arange(p.n), [(-value, j, 1) for j, value in enumerate(sent)]
+    heapq.heapify(waiting)
     for k in silent:
-        j = int(np.argmax(sent / copies))
+        _, j, copies = waiting[0]
         owner[k] = busy[j]
-        copies[j] += 1
+        heapq.heapreplace(waiting, (-sent[j] / (copies + 1), j, copies + 1))
     return owner
 
 

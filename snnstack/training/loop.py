@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from snnstack.building import Build, explain
+from snnstack.building import Build, calibrated, explain
 from snnstack.frontends.data import Data
 from snnstack.report.readout import accuracy, aligned, classes, output_probes
 from snnstack.samples import Samples, as_data, calibration_run, run_float
@@ -41,7 +41,7 @@ def fitted(
         if progress is not None:
             progress(epoch + 1, recipe.epochs)
     training.put(training.best)
-    return training.explained(trained(module))
+    return training.finished(trained(module))
 
 
 class _Training:
@@ -94,12 +94,13 @@ class _Training:
         found = classes(aligned(trace, data.spikes.steps), program.outputs)
         return accuracy(found, self.labels[: len(found)]) or 0.0
 
-    def explained(self, built: Build) -> Build:
-        """With the layer by layer comparison with the float network."""
+    def finished(self, built: Build) -> Build:
+        """With what the compiler fits to samples, and the comparison with the float network."""
         assert built.network is not None
         run = calibration_run(self.teacher, self.data)
-        report = explain(self.teacher, built.network, built.program, run)
-        return replace(built, conversion=report)
+        program = calibrated(self.teacher, built.program, run)
+        report = explain(self.teacher, built.network, program, run)
+        return replace(built, program=program, conversion=report)
 
     def _copy(self) -> list[Tensor]:
         return [p.detach().clone() for p in self.parameters]

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snnstack.frontends.torch_synapses import applied
 from snnstack.ir.step import Dense, Projection, StepGraph
 from snnstack.training.neurons import Neurons, Observed, Surrogate
 from snnstack.training.scan import scan
-from snnstack.training.synapses import applied
 
 
 @dataclass(frozen=True, eq=False)

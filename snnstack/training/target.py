@@ -25,7 +25,7 @@ from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.regrid import held
 from snnstack.quant.scales import Granularity
 from snnstack.quant.silent import reused
-from snnstack.refine import Refined, refined_graph
+from snnstack.refine import Refined, refined
 from snnstack.report.readout import aligned
 from snnstack.samples import JUDGING_SAMPLES, Samples, as_stream, real_as_spikes, run_float
 from snnstack.target import Progress, compiler, emulator, target_names
@@ -66,10 +66,10 @@ def qat(
 
     In every forward pass the weights are quantised for the target, the program is compiled and
     emulated; gradients take the emulated membranes and pass straight through the rounding.
-    `calibrate`: samples that scales are fitted to, once, before training, and in which neurons
-    that never fire are found, which become copies of busy ones (`snnstack.quant.silent`); None:
-    assumed activity. `trained` gives the program. `progress` is told trials of scales and
-    roundings, done and at most to come.
+    `calibrate`: samples that scales are fitted to, once, before training; neurons that never fire
+    in them are tried as copies of busy ones (`snnstack.quant.silent`). None: assumed activity.
+    `trained` gives the program. `progress` is told trials of scales and roundings, done and at
+    most to come.
     """
     board = _board(target)
     graph, steps = _read(model, options, sample, calibrate)
@@ -77,17 +77,14 @@ def qat(
     steps = for_target(steps, board.target)
     start = _start(steps, board, calibrate, granularity, weight_bits, progress)
     machine = OnTarget(board, start.calibration, granularity, weight_bits, start.first, graph)
-    machine.program(start.graph)  # what the target refuses is said before any training
+    machine.compiled(start.graph)  # what the target refuses is said before any training
     return _module()(start.graph, machine, surrogate, start.real)
 
 
 def trained(module: StepModule) -> Build:
     """The program of a module made by `qat`: what its last forward pass would compute now."""
-    machine, steps = module.machine, module.step_graph()
-    if not isinstance(machine, OnTarget):
-        raise fail(TargetError, "module", "was not made for a target", "make it with snnstack.qat")
-    network = machine.network(steps)
-    program = compiler(machine.board.target).compile(network, machine.board)
+    steps = module.step_graph()
+    network, program = _machine(module).compiled(steps)
     return Build(None, steps, network, program, None)
 
 
@@ -106,8 +103,7 @@ def fit(
     """
     from snnstack.training.loop import fitted
 
-    if isinstance(module.machine, OnTarget):
-        data = _as_spikes(module.machine.graph, module.graph, data)
+    data = _as_spikes(_machine(module).graph, module.graph, data)
     return fitted(module, data, recipe or Recipe(), progress)
 
 
@@ -125,22 +121,18 @@ class OnTarget:
     first: QuantizedNetwork
     graph: Graph | None = None
 
-    def network(self, steps: StepGraph) -> QuantizedNetwork:
-        """The integers for the present weights."""
-        return quantise_for(
+    def compiled(self, steps: StepGraph) -> tuple[QuantizedNetwork, Program]:
+        """The integers for the present weights, and their program."""
+        network = quantise_for(
             steps, self.board, self.calibration, self.granularity, self.weight_bits, self.first
         )
-
-    def program(self, steps: StepGraph) -> Program:
-        """The compiled program for the present weights."""
-        return compiler(self.board.target).compile(self.network(steps), self.board)
+        return network, compiler(self.board.target).compile(network, self.board)
 
     def __call__(self, steps: StepGraph, spikes: Spikes) -> Observed:
         """Quantise, compile, emulate; everything back in volts and on the input's clock."""
         from snnstack.training.neurons import Observed
 
-        network = self.network(steps)
-        program = compiler(self.board.target).compile(network, self.board)
+        network, program = self.compiled(steps)
         probes = [(p.name, "v") for p in network.populations if (p.name, "v") in program.variables]
         trace = emulator(program.target).emulate(program, spikes, probes=probes)
         trace = aligned(trace, spikes.steps)
@@ -154,6 +146,13 @@ class OnTarget:
                 name: trace.states[name, variable] / scales[name] for name, variable in probes
             },
         )
+
+
+def _machine(module: StepModule) -> OnTarget:
+    """What `module` was made for."""
+    if not isinstance(module.machine, OnTarget):
+        raise fail(TargetError, "module", "was not made for a target", "make it with snnstack.qat")
+    return module.machine
 
 
 def _read(
@@ -224,7 +223,7 @@ def _start(
         ) -> QuantizedNetwork:
             return quantise_for(graph, board, fit, granularity, weight_bits, like)
 
-        best = refined_graph(given, board, data, real, quantised, progress)
+        best = refined(given, board, data, real, quantised, progress)
         found.append((best, _Start(best.graph, best.like, given, fit)))
     return max(found, key=lambda pair: pair[0].score)[1]
 

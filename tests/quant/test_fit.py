@@ -67,6 +67,16 @@ def test_the_same_seed_gives_the_same_program_and_labels_are_not_needed(digits: 
     assert np.array_equal(*found)
 
 
+def test_a_trained_crossbar_has_the_ranges_of_its_samples(digits: Any) -> None:
+    """Converter ranges are fitted as `compile` does it; ideal cells compute the same spikes."""
+    model, data = digits
+    module = qat(model, target="neurram", weight_bits=4, calibrate=data)
+    built = fit(module, data, Recipe(epochs=1))
+    plain = trained(module)
+    assert [r.blocks for r in built.program.routes] != [r.blocks for r in plain.program.routes]  # type: ignore[attr-defined]
+    assert np.array_equal(_output(built, data), _output(plain, data))
+
+
 def _output(built: Any, data: dict[str, Any]) -> Any:
     samples = as_data({"x": data["x"]}, built.program.port)
     return snnstack.emulate(built.program, samples).spikes[built.program.outputs[0]].dense()

@@ -17,7 +17,7 @@ from snnstack.integers import quantise_for
 from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
 from snnstack.quant.compensate import compensated, ordered
-from snnstack.refine import refined, refined_graph
+from snnstack.refine import refined
 from snnstack.report.readout import accuracy, aligned, classes, output_probes
 from snnstack.samples import as_data, run_float
 from snnstack.target import compiler, emulator
@@ -84,7 +84,9 @@ def test_no_kind_of_synapse_gets_worse(name: str) -> None:
     def quantised(given: Any, like: Any) -> Any:
         return quantise_for(given, board, None, "neuron", 2, like)
 
-    assert right(refined(steps, board, data, real, quantised)) >= right(quantised(steps, None))
+    assert right(refined(steps, board, data, real, quantised).network) >= right(
+        quantised(steps, None)
+    )
 
 
 def test_the_best_needs_samples(examples_dir: Path) -> None:
@@ -130,13 +132,13 @@ def test_a_scale_that_the_target_refuses_is_left_out(examples_dir: Path) -> None
     assert refused
     assert all(
         np.array_equal(a.synapses.weight, b.synapses.weight)
-        for a, b in zip(found.projections, quantised(steps, None).projections, strict=True)
+        for a, b in zip(found.network.projections, quantised(steps, None).projections, strict=True)
     )
 
 
 def test_the_same_scales_give_the_same_network_again(examples_dir: Path) -> None:
     steps, board, data, real, quantised = task(examples_dir)
-    best = refined_graph(steps, board, data, real, quantised)
+    best = refined(steps, board, data, real, quantised)
     again = quantised(best.graph, best.like)
     for one, other in zip(best.network.projections, again.projections, strict=True):
         assert np.array_equal(one.synapses.weight, other.synapses.weight)

@@ -13,7 +13,7 @@ from snnstack.ir.step import Conv, Dense, Pool, Projection, Sparse
 def applied(projection: Projection, weight: Tensor, sent: Tensor, targets: int) -> Tensor:
     """[batch, targets] from what the source sends [batch, sources]."""
     if projection.pool is not None:
-        sent = _pooled(projection.pool, sent)
+        sent = pooled(projection.pool, sent)
     synapses = projection.synapses
     match synapses:
         case Dense():
@@ -21,7 +21,7 @@ def applied(projection: Projection, weight: Tensor, sent: Tensor, targets: int) 
         case Sparse():
             return _sparse(synapses, weight, sent, targets)
         case Conv():
-            return _convolved(synapses, weight, sent)
+            return convolved(synapses, weight, sent)
 
 
 def _sparse(synapses: Sparse, weight: Tensor, sent: Tensor, targets: int) -> Tensor:
@@ -44,7 +44,8 @@ def _padded(x: Tensor, out: tuple[int, int], kernel: tuple[int, int], conv: Conv
     return functional.pad(x, pads)
 
 
-def _convolved(conv: Conv, weight: Tensor, sent: Tensor) -> Tensor:
+def convolved(conv: Conv, weight: Tensor, sent: Tensor) -> Tensor:
+    """[batch, C_out * H' * W'] of `conv` with `weight` [C_out, C_in / groups, K_y, K_x]."""
     image = sent.reshape(-1, *conv.in_shape)
     kernel = (int(weight.shape[2]), int(weight.shape[3]))
     image = _padded(image, (conv.out_shape[1], conv.out_shape[2]), kernel, conv)
@@ -54,7 +55,8 @@ def _convolved(conv: Conv, weight: Tensor, sent: Tensor) -> Tensor:
     return found.reshape(len(sent), -1)
 
 
-def _pooled(pool: Pool, sent: Tensor) -> Tensor:
+def pooled(pool: Pool, sent: Tensor) -> Tensor:
+    """[batch, C * H' * W']: the sums over the windows of `pool`."""
     image = sent.reshape(-1, *pool.in_shape)
     image = _padded(image, (pool.out_shape[1], pool.out_shape[2]), pool.kernel, pool)
     found = functional.avg_pool2d(image, pool.kernel, pool.stride, divisor_override=1)
