@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from snnstack.building import Build, Refused
+from snnstack.building import Build, Refused, Told
 from snnstack.errors import SnnstackError
 from snnstack.frontends.stream import Stream
 from snnstack.ir.step import StepGraph
 from snnstack.measure.checks import compared_with_reference, shifted, verified
-from snnstack.measure.opponent import prepared
+from snnstack.measure.opponent import Rival, prepared
 from snnstack.measure.subject import Ann, Choices, Subject
 from snnstack.measure.tally import Tally
 from snnstack.quant.network import QuantizedNetwork
@@ -37,7 +37,7 @@ def measure(
     steps: StepGraph | None,
     test: Stream,
     choices: Choices,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Told | None = None,
 ) -> list[BenchRow | Refused]:
     """A row for each of `builds` on all of `test`; one entry of Refused where a tool fails.
 
@@ -46,8 +46,29 @@ def measure(
     programs = [built.program for built in builds]
     rival, why = prepared(programs, steps, choices.ann, test)
     tallies = [Tally(Subject.of(built), choices, rival, why) for built in builds]
+    _run(tallies, rival, test, steps, _neurons(steps), progress)
+    return [_row_or_refused(tally, progress) for tally in tallies]
+
+
+def measure_program(subject: Subject, test: Stream, choices: Choices) -> BenchRow:
+    """The row of a program whose float network is not known: no agreement with it."""
+    rival, why = prepared([subject.program], subject.network, choices.ann, test)
+    tally = Tally(subject, choices, rival, why)
+    _run([tally], rival, test, None, _neurons(subject.network), None)
+    return tally.row()
+
+
+def _run(
+    tallies: Sequence[Tally],
+    rival: Rival | None,
+    test: Stream,
+    steps: StepGraph | None,
+    neurons: int,
+    progress: Told | None,
+) -> None:
+    """All batches of `test` through the float network `steps`, the programs and the opponent."""
     done = 0
-    for part in test.batches(batch_size(_neurons(steps), test)):
+    for part in test.batches(batch_size(neurons, test)):
         real = None if steps is None else run_float(steps, part)
         for tally in tallies:
             tally.add(part, real)
@@ -56,18 +77,6 @@ def measure(
         done += part.spikes.batch
         if progress is not None:
             progress("emulating", done, test.samples)
-    return [_row_or_refused(tally, progress) for tally in tallies]
-
-
-def measure_program(subject: Subject, test: Stream, choices: Choices) -> BenchRow:
-    """The row of a program whose float network is not known: no agreement with it."""
-    rival, why = prepared([subject.program], subject.network, choices.ann, test)
-    tally = Tally(subject, choices, rival, why)
-    for part in test.batches(batch_size(_neurons(subject.network), test)):
-        tally.add(part, None)
-        if rival is not None:
-            rival.add(part)
-    return tally.row()
 
 
 def _neurons(network: StepGraph | QuantizedNetwork | None) -> int:
@@ -77,9 +86,7 @@ def _neurons(network: StepGraph | QuantizedNetwork | None) -> int:
     return sum(p.n for p in network.populations) + sum(i.n for i in network.inputs)
 
 
-def _row_or_refused(
-    tally: Tally, progress: Callable[[str, int, int], None] | None
-) -> BenchRow | Refused:
+def _row_or_refused(tally: Tally, progress: Told | None) -> BenchRow | Refused:
     board = tally.subject.program.board
     note = None if progress is None else lambda done, total: progress(board.name, done, total)
     try:

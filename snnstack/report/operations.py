@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.ir.matrix import pool_matrix
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Conv, Dense, Pool, Projection, Sparse, Synapses, source_size
+from snnstack.ir.step import Conv, Dense, Projection, Sparse, Synapses, source_size
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.trace import Spikes, Trace
 
@@ -131,10 +132,11 @@ class _Fan:
     synapses: NDArray[np.int64]
     dense: int
     pool: Any
+    """Sparse [source, pooled]: 1 where a source element lies in a window."""
 
     @classmethod
     def of(cls, projection: Projection, targets: int) -> _Fan:
-        pool = None if projection.pool is None else pool_matrix(projection.pool)
+        pool = None if projection.pool is None else pool_matrix(projection.pool).T.astype(np.int64)
         every = int(fan_out(projection.synapses, targets, every=True).sum())
         some = fan_out(projection.synapses, targets, every=False)
         return cls(projection, targets, some, every, pool)
@@ -191,19 +193,6 @@ def _reach(conv: Conv, axis: int) -> NDArray[np.int64]:
     stride = conv.stride[axis]
     inside = (place % stride == 0) & (place >= 0) & (place < conv.out_shape[1 + axis] * stride)
     return np.asarray(inside, dtype=np.int64)
-
-
-def pool_matrix(pool: Pool) -> Any:
-    """Sparse [source, pooled]: 1 where a source element lies in a window."""
-    from scipy.sparse import csr_array, eye_array, kron
-
-    def axis(k: int) -> Any:
-        first = np.arange(pool.out_shape[1 + k]) * pool.stride[k] - pool.padding[k]
-        place = np.arange(pool.in_shape[1 + k])[:, None]
-        return csr_array(((place >= first) & (place < first + pool.kernel[k])).astype(np.int64))
-
-    channels = eye_array(pool.in_shape[0], dtype=np.int64)
-    return csr_array(kron(channels, kron(axis(0), axis(1))))
 
 
 def _zeros(fan: _Fan) -> tuple[int, int]:
