@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnstack.ir.matrix import pool_matrix
 from snnstack.ir.step import Conv, Dense, Pool, Projection, Sparse, StepInput
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
 from snnstack.reference import run_quantized
-from snnstack.report.operations import OperationCounter, Operations, Wiring, pool_matrix
+from snnstack.report.operations import OperationCounter, Operations, Wiring
 from snnstack.trace import Spikes, Trace
 
 NUMERICS = Numerics(8, -127, 127, 16, "floor", 2**21, 2**30, 2**30)
@@ -95,7 +96,7 @@ def test_pooled_events_meet_the_weights_as_sums() -> None:
 
 def test_windows_that_overlap_share_events() -> None:
     pool = Pool((2, 3, 3), (2, 2, 2), (2, 2), (1, 1), (0, 0))
-    centre = pool_matrix(pool).toarray().reshape(2, 3, 3, 2, 2, 2)[1, 1, 1]
+    centre = pool_matrix(pool).T.toarray().reshape(2, 3, 3, 2, 2, 2)[1, 1, 1]
     np.testing.assert_array_equal(centre, [np.zeros((2, 2)), np.ones((2, 2))])
 
 
