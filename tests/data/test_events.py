@@ -18,6 +18,7 @@ from snnstack.frontends.event_files import read_aedat, read_aedat4, read_nmnist,
 from snnstack.frontends.events import Binning, Events, Sensor, binned, shape_of
 from snnstack.frontends.open_data import open_data
 from snnstack.ir.step import StepInput
+from tests.conftest import needed
 
 EVENT = np.dtype([("x", int), ("y", int), ("t", int), ("p", int)])
 
@@ -183,7 +184,7 @@ TINY = Path(__file__).parent / "tiny.aedat4"
 
 
 def test_aedat_4_events() -> None:
-    pytest.importorskip("aedat")
+    needed("aedat")
     rng, t, rows = np.random.default_rng(0), 0, []
     for _ in range(200):
         t += int(rng.integers(0, 500))
@@ -197,7 +198,7 @@ def test_aedat_4_events() -> None:
 
 
 def test_a_broken_aedat_4_file(tmp_path: Path) -> None:
-    pytest.importorskip("aedat")
+    needed("aedat")
     (tmp_path / "a.aedat4").write_bytes(TINY.read_bytes()[:200])
     with pytest.raises(DataError, match=r"a.aedat4: cannot be decoded: "):
         read_aedat4(tmp_path / "a.aedat4")
