@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,6 +28,14 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 GROUP = "snnstack.boards"
 """Entry-point group; each value is a package with `.toml` files, or a directory's path."""
 
+TEXT_LIMIT = 200
+"""Characters of a board's name, title or address."""
+
+_TEXTS = (
+    ("name", re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*"), "letters, digits, `.`, `_`, `+` and `-`"),
+    ("title", re.compile(r"[\w .,:;()&/'+-]+"), "words, spaces and .,:;()&/'+-"),
+    ("url", re.compile(r"(https?://[A-Za-z0-9._~:/?#\[\]@!&'()*+,;=%-]+)?"), "a web address"),
+)
 _HINTS = {"status": f"one of {', '.join(STATUSES)}"}
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Positive = Annotated[float, msgspec.Meta(ge=0)]
@@ -93,6 +102,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: str = ""
 
     def __post_init__(self) -> None:
+        _check_text(self)
         for name, figure, unit in (("clock", self.clock, "Hz"), ("voltage", self.voltage, "V")):
             if figure.unit != unit or figure.value <= 0:
                 text = f"{figure.value:g} {figure.unit}"
@@ -106,6 +116,15 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         yield from (figure.status for figure in self.capacity.values())
         yield from (self.clock.status, self.voltage.status)
         yield from (coefficient.status for coefficient in self.coefficients.values())
+
+
+def _check_text(board: Board) -> None:
+    """Name, title and address reach files, pages and programs in other languages."""
+    for key, pattern, allowed in _TEXTS:
+        found = getattr(board, key)
+        if not pattern.fullmatch(found) or len(found) > TEXT_LIMIT:
+            shown = found if len(found) <= 60 else f"{found[:57]}..."
+            raise ValueError(f"board {board.name!r:.64}: {key} = {shown!r}, expected {allowed}")
 
 
 def load_board(name: str | Path) -> Board:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from snnstack.foreign_text import lines, visible
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -19,7 +21,8 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f" ({self.hint})" if self.hint else "")
+        found = f"{visible(self.where)}: {lines(self.what)}"
+        return found + (f" ({lines(self.hint)})" if self.hint else "")
 
 
 class SnnstackError(Exception):

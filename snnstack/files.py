@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from snnstack.errors import SnnstackError, TargetError, fail
+from snnstack.errors import Problem, SnnstackError, TargetError, fail, raise_if_any
 
 
 def write_directory(files: Mapping[str, bytes], path: Path) -> None:
@@ -21,6 +21,7 @@ def write_directory(files: Mapping[str, bytes], path: Path) -> None:
     """
     if path.exists() or path.is_symlink():
         raise fail(TargetError, str(path), "already exists", "name a new output directory")
+    raise_if_any(TargetError, _outside(files, path))
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +37,14 @@ def write_directory(files: Mapping[str, bytes], path: Path) -> None:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _outside(files: Mapping[str, bytes], path: Path) -> Iterator[Problem]:
+    """Names that would leave the directory: a name of someone else must not choose the place."""
+    for name in files:
+        parts = PurePosixPath(name).parts
+        if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\0" in name:
+            yield Problem(str(path), f"a file called {name!r} would stand outside of it")
 
 
 def _unwritable(path: Path, error: OSError) -> SnnstackError:

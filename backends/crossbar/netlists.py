@@ -12,6 +12,7 @@ from snnstack.backends.crossbar.instance import conductances, targets, wires_of
 from snnstack.backends.crossbar.program import Program, Tile
 from snnstack.backends.crossbar.spice import netlist
 from snnstack.errors import DataError, Problem, raise_if_any
+from snnstack.foreign_text import comment
 
 
 def netlists(
@@ -69,5 +70,5 @@ def _text(
         drive[list(rows)] = volt
     cells = "cells as asked for" if chip is None else f"cells of chip {chip}"
     size = f"{array.rows}x{array.cols}, {array.topology}"
-    where = f"{program.name}, {program.board.name}"
+    where = f"{comment(program.name)}, {comment(program.board.name)}"
     return netlist(array, drive, f"{where}, {tile.name} ({size}), {cells}")

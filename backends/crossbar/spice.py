@@ -19,10 +19,13 @@ import numpy.typing as npt
 
 from snnstack.backends.crossbar.circuit.array import Array, Reals, check_drive
 from snnstack.errors import ToolError, fail
+from snnstack.foreign_text import comment
 
 TOOL = "ngspice"
 INSTALL = "apt-get install ngspice"
 
+TITLE = 400
+"""Characters of a netlist's first line."""
 _PER_LINE = 8
 """Currents printed by one command."""
 
@@ -53,12 +56,8 @@ def netlist(array: Array, drive: npt.ArrayLike, title: str = "crossbar array") -
     )
     settings = ".options reltol=1e-9 abstol=1e-15 vntol=1e-12 itl1=500"
     control = (".control", "set numdgt=15", "op", *prints, "quit", ".endc", ".end")
-    lines = (f"* {_one_line(title)}", settings, *_elements(array, v), *control)
+    lines = (f"* {comment(title, TITLE)}", settings, *_elements(array, v), *control)
     return "\n".join(lines) + "\n"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _elements(array: Array, v: Reals) -> Iterator[str]:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.backends.mcu.ann_stages import Stage
-from snnstack.backends.mcu.emit import emit, environment
+from snnstack.backends.mcu.emit import emit, environment, first_line
 from snnstack.backends.mcu.full import pack_blocks
-from snnstack.backends.mcu.hardware import McuHardware, hardware
+from snnstack.backends.mcu.hardware import hardware
+from snnstack.backends.mcu.hardware_types import McuHardware
 from snnstack.backends.mcu.program import Program
 from snnstack.quant.opponent_int8 import reciprocal
 
@@ -41,7 +42,7 @@ def emit_ann(
     files = emit(program)
     form = kernel(hardware(program.board))
     context = _context(program, chain, inputs, form)
-    context["banner"] = files[f"include/{program.name}.h"].decode().splitlines()[0]
+    context["banner_line"] = first_line(program, files)
     for path, template in _FILES.items():
         files[path] = environment().get_template(template).render(context).encode()
     return files
@@ -61,7 +62,7 @@ def _context(
     fours = max([v["fours"] for v in views], default=1)
     widest = max(max(stage.inputs, stage.outputs) for stage in chain)
     return {
-        "net": program.name,
+        "net": program.c_name,
         "kernel": form,
         "stages": views,
         "arrays": arrays,

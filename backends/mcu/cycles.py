@@ -196,5 +196,5 @@ def program_mix(program: Program, spikes: Spikes, *, toolchain: str | None = Non
         defines = (f"-DSNN_MAX_EVENTS={max(1, largest_step(spikes))}u",)
         image = build_qemu(program, folder, "test/harness.c", toolchain, defines=defines)
         (folder / "events.bin").write_bytes(encode(program, spikes, ()))
-        net = program.name
+        net = program.c_name
         return measure(found, image.elf, without={f"{net}_events", f"{net}_v", f"{net}_i"})

@@ -19,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from snnstack.backends.mcu.emit import emit, environment
+from snnstack.backends.mcu.emit import emit, environment, first_line
 from snnstack.backends.mcu.events import decode, encode, largest_step
 from snnstack.backends.mcu.flash import choose, failed, not_installed
-from snnstack.backends.mcu.hardware import Runner, hardware
+from snnstack.backends.mcu.hardware import hardware
+from snnstack.backends.mcu.hardware_types import Runner
 from snnstack.backends.mcu.image import intel_hex, segments
 from snnstack.backends.mcu.link import Link, exchange
 from snnstack.backends.mcu.packaging import package_files
@@ -147,9 +148,8 @@ def device_image(
     compiler = find(board, toolchain)
     project = emit(program)
     packaged = package_files(program, project)
-    banner = project[f"include/{program.name}.h"].decode().splitlines()[0]
     timer = environment().get_template("device_timer.h.j2")
-    text = timer.render(banner=banner, net=program.name)
+    text = timer.render(banner_line=first_line(program, project), net=program.c_name)
     write_directory(project | packaged | {"test/timer.h": text.encode()}, folder)
     sources = [*library_sources(program), *board_sources(board), "test/harness.c"]
     image = build(compiler, folder, sources, "board/link.ld", "board.elf", defines=defines)

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import functools
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from snnstack.backends.mcu.full import dot_form
-from snnstack.backends.mcu.hardware import McuHardware, data_region, hardware, memory_bytes
+from snnstack.backends.mcu.hardware import data_region, hardware, memory_bytes
+from snnstack.backends.mcu.hardware_types import McuHardware
 from snnstack.backends.mcu.layer_text import layer_view
 from snnstack.backends.mcu.layout import CHUNK, Layout, plan
 from snnstack.backends.mcu.pack import BLOCK_ROWS
 from snnstack.backends.mcu.program import ConvTable, Program
 from snnstack.backends.mcu.qemu import machine
 from snnstack.backends.mcu.route_plan import Constant
-from snnstack.backends.mcu.route_text import comment, kinds, listed_bits, route_strides
+from snnstack.backends.mcu.route_text import kinds, listed_bits, route_strides
+from snnstack.foreign_text import comment
 from snnstack.ir.nodes import Array
 from snnstack.program import digest
+from snnstack.templates import environment as code_environment
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_DIGEST = "@digest@"
+_DIGEST = "<digest>"
 UNROLL = 4
 """Neurons updated per turn of a layer's loop."""
 _COMPILERS = {True: "riscv64-unknown-elf-gcc", False: "arm-none-eabi-gcc"}
@@ -48,19 +50,21 @@ def emit(program: Program) -> dict[str, bytes]:
     return {path: content.replace(_DIGEST.encode(), mark) for path, content in files.items()}
 
 
-@functools.cache
 def environment() -> Environment:
-    """The templates, strict: a name that is not given is an error."""
-    import jinja2
+    """The templates of the firmware."""
+    return code_environment("snnstack.backends.mcu")
 
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("snnstack.backends.mcu", "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
+
+def banner_line(program: Program, mark: str) -> str:
+    """The first line of every file, without the signs of a comment; `mark` says which program."""
+    made = f"made by snnstack {comment(_version())} for {comment(program.board.name)}"
+    return f"{program.c_name}: {made}, {mark}. Do not edit."
+
+
+def first_line(program: Program, files: Mapping[str, bytes]) -> str:
+    """The banner of a project that was emitted, for files that are added to it."""
+    line = files[f"include/{program.c_name}.h"].decode().splitlines()[0]
+    return line.removeprefix("/* ").removesuffix(" */")
 
 
 def startup_file(board: McuHardware) -> str:
@@ -70,7 +74,7 @@ def startup_file(board: McuHardware) -> str:
 
 def _files(program: Program, board: McuHardware) -> Iterable[tuple[str, str, dict[str, Any]]]:
     """(path, template, what only this file needs)."""
-    net = program.name
+    net = program.c_name
     yield f"include/{net}.h", "net.h.j2", {}
     yield f"src/{net}.c", "net.c.j2", {}
     yield f"src/{net}_weights.h", "weights.h.j2", {}
@@ -95,16 +99,14 @@ def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
     views = [layer_view(layout, layer) for layer in layout.layers]
     names = [layer.name for layer in program.layers]
     output = views[names.index(program.outputs[0])]
-    line = f"{program.name}: made by snnstack {_version()} for {program.board.name}, {_DIGEST}"
     stand_in = machine(board.qemu_machine)
     return {
-        "banner": f"/* {line}. Do not edit. */",
-        "banner_line": f"{line}. Do not edit.",
-        "net": program.name,
-        "NET": program.name.upper(),
+        "banner_line": banner_line(program, _DIGEST),
+        "net": program.c_name,
+        "NET": program.c_name.upper(),
         "dt": f"{program.dt:g}",
         "inputs": int(np.prod(program.input.shape)),
-        "input_name": comment(program.input.name),
+        "input_name": program.input.name,
         "input_shape": list(program.input.shape),
         "input_order": ", channel last" if program.input.order == "hwc" else "",
         "input_slots": layout.input_slots,
@@ -186,7 +188,7 @@ def _board_memory(program: Program, board: McuHardware) -> dict[str, Any]:
     flash, _ = memory_bytes(program.board)
     region = data_region(program.board, program.memory["ram"])
     return {
-        "title": f"Memory of {program.board.name}: {program.board.title}",
+        "title": f"Memory of {comment(program.board.name)}: {comment(program.board.title)}",
         "flash_origin": board.flash_origin,
         "flash_bytes": flash,
         "ram_origin": region.origin,
@@ -202,7 +204,7 @@ def _qemu_memory(program: Program, board: McuHardware) -> dict[str, Any]:
     ram = data_region(program.board, program.memory["ram"]).bytes
     stand_in = machine(board.qemu_machine)
     return {
-        "title": f"QEMU's {stand_in.name} with the memory of {program.board.name}",
+        "title": f"QEMU: {stand_in.name} with the memory of {comment(program.board.name)}",
         "flash_origin": stand_in.code_origin,
         "flash_bytes": min(flash, stand_in.code_bytes),
         "ram_origin": stand_in.ram_origin,

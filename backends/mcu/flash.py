@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snnstack.backends.mcu.emit import emit
-from snnstack.backends.mcu.hardware import McuHardware, Runner, hardware
+from snnstack.backends.mcu.hardware import hardware
+from snnstack.backends.mcu.hardware_types import McuHardware, Runner
 from snnstack.backends.mcu.image import intel_hex, segments, uf2
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.run import board_sources, library_sources

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from snnstack.backends.mcu.hardware import McuHardware
+from snnstack.backends.mcu.hardware_types import McuHardware
 from snnstack.errors import ToolError, fail
 
 _LOAD = 1

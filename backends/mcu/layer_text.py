@@ -13,7 +13,8 @@ from snnstack.backends.mcu.layer_vectors import vectors
 from snnstack.backends.mcu.layout import ONE, LayerPlan, Layout
 from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.route_plan import Constant, RoutePlan
-from snnstack.backends.mcu.route_text import comment, ring_slot, route_count, route_view
+from snnstack.backends.mcu.route_text import ring_slot, route_count, route_view
+from snnstack.foreign_text import comment
 
 _COMPARE = {"gt": ">", "ge": ">="}
 
@@ -27,7 +28,7 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         "id": plan.id,
         "ID": plan.id.upper(),
         "n": plan.n,
-        "title": f"{comment(layer.name)} {list(layer.shape)}"
+        "title": f"{comment(layer.name)} {comment(list(layer.shape))}"
         + (", channel last" if layer.order == "hwc" else ""),
         "equation": _equation(plan),
         "bits": layer.accumulator_bits,

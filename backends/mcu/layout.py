@@ -5,7 +5,6 @@ Everything the templates print is decided here, so that sizes are known without 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +16,7 @@ from snnstack.backends.mcu.kernels import Kernels, kernels
 from snnstack.backends.mcu.pack import PAIRED, PLAIN
 from snnstack.backends.mcu.program import Layer, Program
 from snnstack.backends.mcu.route_plan import Constant, RoutePlan, full_route, narrow, route_plan
+from snnstack.foreign_text import identifiers
 from snnstack.ir.nodes import Array
 
 ONE = 65536
@@ -170,23 +170,6 @@ def _fields(plan: LayerPlan, event: int) -> Iterable[tuple[int, int]]:
             yield {"uint8_t": 1, "uint16_t": 2, "uint32_t": 4}[plan.fired_type], plan.n
 
 
-def identifiers(names: Iterable[str]) -> tuple[str, ...]:
-    """Different C identifier tails for `names`, close to them.
-
-    >>> identifiers(["fc 1", "fc-1", "out"])
-    ('fc_1', 'fc_1_2', 'out')
-    """
-    found: list[str] = []
-    for name in names:
-        base = re.sub(r"\W", "_", name, flags=re.ASCII).lower() or "layer"
-        number, candidate = 1, base
-        while candidate in found:
-            number += 1
-            candidate = f"{base}_{number}"
-        found.append(candidate)
-    return tuple(found)
-
-
 def plan(program: Program) -> Layout:
     """All C objects of `program`."""
     ids = identifiers(["input", *(layer.name for layer in program.layers)])[1:]
@@ -222,7 +205,7 @@ def _constants(layers: Iterable[LayerPlan]) -> Iterable[Constant]:
 def _layer(
     layer: Layer, id_: str, program: Program, sources: dict[str, tuple[str, int]]
 ) -> LayerPlan:
-    net, order = program.name, byte_output(kernels(hardware(program.board).core))
+    net, order = program.c_name, byte_output(kernels(hardware(program.board).core))
     parameters: dict[str, int | Constant] = {}
     decays: dict[str, Decay] = {}
     arrays = {"bias": layer.bias, "leak": layer.leak}

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from snnstack.backends.mcu.emit import environment
-from snnstack.backends.mcu.hardware import McuHardware, hardware
-from snnstack.backends.mcu.layout import identifiers
+from snnstack.backends.mcu.hardware import hardware
+from snnstack.backends.mcu.hardware_types import McuHardware
 from snnstack.backends.mcu.program import Program
+from snnstack.foreign_text import comment, identifiers
 from snnstack.program import digest
 
 VERSION = "1.0.0"
@@ -27,7 +28,7 @@ SHOWN_STEPS = 8
 def package_files(program: Program, project: Mapping[str, bytes]) -> dict[str, bytes]:
     """{path: content} to add to the files of `emit`, the same bytes for the same program."""
     context = _context(program, hardware(program.board), project)
-    net = program.name
+    net = program.c_name
     templates = {
         "README.md": "package_readme.md.j2",
         "library.properties": "package_library.properties.j2",
@@ -62,11 +63,11 @@ def _context(program: Program, board: McuHardware, project: Mapping[str, bytes])
     ]
     output = next(x for x in layers if x["name"] == program.outputs[0])
     return {
-        "net": program.name,
-        "NET": program.name.upper(),
+        "net": program.c_name,
+        "NET": program.c_name.upper(),
         "version": VERSION,
         "home": HOME,
-        "board": program.board.name,
+        "board": comment(program.board.name),
         "board_title": program.board.title,
         "riscv": board.is_riscv,
         "dt": f"{program.dt:g}",

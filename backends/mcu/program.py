@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from snnstack.board import Board
+from snnstack.foreign_text import identifier
 from snnstack.ir.nodes import Array, Compare, EventKind, Metadata, ResetTime, Shape, node
 from snnstack.ir.step import Pool, StepInput, StepReset, size
 
@@ -166,6 +167,11 @@ class Program:
     settings: Metadata = field(default_factory=lambda: MappingProxyType({}))
     target: str = "mcu"
     memory_basis: str = ""
+
+    @property
+    def c_name(self) -> str:
+        """The name in files, functions and build targets."""
+        return identifier(self.name)
 
     def layer(self, name: str) -> Layer:
         """The layer called `name`."""

@@ -8,17 +8,9 @@ from snnstack.backends.mcu.geometry import AxisTaps, Quotient
 from snnstack.backends.mcu.layout import LayerPlan, Layout
 from snnstack.backends.mcu.program import ConvTable, DenseTable
 from snnstack.backends.mcu.route_plan import Constant, RoutePlan
+from snnstack.foreign_text import comment
 
 _NO_GROUPS = "{ 1, 1, 31 }"
-
-
-def comment(name: str) -> str:
-    """A user's name as it may stand inside a C comment.
-
-    >>> comment("a */ b")
-    'a * / b'
-    """
-    return name.replace("*/", "* /").replace("/*", "/ *").replace("\n", " ").replace("\\", "/")
 
 
 def ring_slot(id_: str, slots: int, delay: int) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 
 from snnstack.backends.mcu.emit import emit, startup_file
 from snnstack.backends.mcu.events import decode, encode, largest_step
-from snnstack.backends.mcu.hardware import McuHardware, hardware
+from snnstack.backends.mcu.hardware import hardware
+from snnstack.backends.mcu.hardware_types import McuHardware
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.qemu import Machine, machine, require
 from snnstack.backends.mcu.toolchain import Image, build, find
@@ -93,7 +94,7 @@ def build_qemu(
 
 def library_sources(program: Program) -> tuple[str, ...]:
     """The files of the emitted project that a user adds to a firmware of their own."""
-    return (f"src/{program.name}.c", f"src/{program.name}_weights.c")
+    return (f"src/{program.c_name}.c", f"src/{program.c_name}_weights.c")
 
 
 def board_sources(board: McuHardware) -> tuple[str, ...]:

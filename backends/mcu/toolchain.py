@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from snnstack.backends.mcu.hardware import McuHardware
+from snnstack.backends.mcu.hardware_types import McuHardware
 from snnstack.errors import TargetError, ToolError, fail
 from snnstack.process import execute
 

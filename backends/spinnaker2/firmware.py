@@ -17,6 +17,7 @@ from snnstack.backends.spinnaker2 import image
 from snnstack.backends.spinnaker2.program import INDEX_BITS
 from snnstack.errors import ToolError, fail
 from snnstack.process import execute
+from snnstack.templates import environment
 
 CODE_BYTES = 32 * 1024
 """The part of an element's 128 KiB of memory that holds code and stack."""
@@ -45,16 +46,9 @@ class Code:
 
 def sources() -> dict[str, bytes]:
     """{path: content} of the C project, the same for every program."""
-    import jinja2
-
-    loader = jinja2.PackageLoader("snnstack.backends.spinnaker2", "templates")
-    environment = jinja2.Environment(
-        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True, autoescape=False,
-    )  # fmt: skip
-    values = _values()
+    values, templates = _values(), environment("snnstack.backends.spinnaker2")
     return {
-        f"{FOLDER}/{name}": environment.get_template(f"{name}.j2").render(values).encode()
+        f"{FOLDER}/{name}": templates.get_template(f"{name}.j2").render(values).encode()
         for name in SOURCES
     }
 
@@ -65,7 +59,7 @@ def _values() -> dict[str, object]:
     except metadata.PackageNotFoundError:
         version = "0"
     return {
-        "banner": f"/* SpiNNaker 2 processing element: made by snnstack {version}. Do not edit. */",
+        "banner_line": f"SpiNNaker 2 processing element: made by snnstack {version}. Do not edit.",
         "fires": image.FIRES,
         "subtract": image.SUBTRACT,
         "wide": image.WIDE,

@@ -21,6 +21,7 @@ from snnstack.backends.spinnaker2.program import Program
 from snnstack.ir.matrix import matrix, pool_matrix
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, size
+from snnstack.templates import environment
 
 FOLDER = "py_spinnaker2"
 NEVER = np.float32(3e38)
@@ -32,8 +33,6 @@ RESETS = {"v_reset": "reset_to_v_reset", "subtract": "reset_by_subtraction"}
 
 def sdk_files(program: Program) -> dict[str, bytes]:
     """`network.py` and `network.npz`: {path: content}."""
-    import jinja2
-
     arrays: dict[str, Array] = {}
     populations = [
         _population(program, p, k, arrays) for k, p in enumerate(program.network.populations)
@@ -44,12 +43,8 @@ def sdk_files(program: Program) -> dict[str, bytes]:
         _projection(program.network, c, k, names, models, arrays)
         for k, c in enumerate(program.network.connections)
     ]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("snnstack.backends.spinnaker2", "templates"),
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True, autoescape=False,
-    )  # fmt: skip
-    text = environment.get_template("network.py.j2").render(
+    template = environment("snnstack.backends.spinnaker2").get_template("network.py.j2")
+    text = template.render(
         _machine(program) | {"populations": populations, "projections": projections}
     )
     return {f"{FOLDER}/network.py": text.encode(), f"{FOLDER}/network.npz": _npz(arrays)}
@@ -122,7 +117,8 @@ def _projection(
     pre = "stimulus" if c.source not in names else f"population_{names.index(c.source)}"
     return {
         "number": number,
-        "title": f"{c.source} -> {c.target}",
+        "source": c.source,
+        "target": c.target,
         "pre": pre,
         "post": f"population_{names.index(c.target)}",
         "kernel": kernel,

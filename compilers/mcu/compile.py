@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from snnstack.compilers.mcu.order import orders, permutation, plain
 from snnstack.compilers.mcu.tables import route
 from snnstack.compilers.mcu.widths import histories, widths
 from snnstack.errors import CapacityError, ModelError, raise_if_any
+from snnstack.foreign_text import identifier
 from snnstack.ir.nodes import Array, Shape
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.reference import run_quantized
@@ -57,16 +57,6 @@ def _program(network: QuantizedNetwork, board: Board) -> Program:
         scales={p.name: p.scale for p in network.populations},
         settings=network.settings,
     )
-
-
-def identifier(name: str) -> str:
-    """A C identifier close to `name`.
-
-    >>> identifier("cnn-sinabs v2"), identifier("3x3")
-    ('cnn_sinabs_v2', 'net_3x3')
-    """
-    tail = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "network"
-    return f"net_{tail}" if tail[0].isdigit() else tail
 
 
 def _layer(

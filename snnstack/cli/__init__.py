@@ -20,6 +20,7 @@ from snnstack.cli.look import boards, info, targets
 from snnstack.cli.netlist import netlist
 from snnstack.cli.program import compile_, emulate, verify
 from snnstack.cli.report import report
+from snnstack.cli.show import say_lines
 from snnstack.cli.sweep import sweep
 from snnstack.cli.train import train
 from snnstack.errors import SnnstackError
@@ -82,7 +83,7 @@ def _run(arguments: list[str]) -> int:
         if debug:
             raise
         for line in _message(error, written):
-            click.echo(line, err=True)
+            say_lines(line, err=True)
         return 1
 
 

@@ -25,7 +25,8 @@ from snnstack.cli.options import (
     with_figures,
 )
 from snnstack.cli.program import is_new
-from snnstack.cli.show import print_json, progress
+from snnstack.cli.show import print_json, progress, say, say_lines
+from snnstack.foreign_text import visible
 
 if TYPE_CHECKING:
     from snnstack.api import Build
@@ -109,9 +110,9 @@ def bench(
     else:
         show_rows(rows)
         for name in written:
-            click.echo(f"written: {name}")
+            say(f"written: {name}")
         if calibrate is None:
-            click.echo("scales fitted to the samples themselves: --calibrate names others")
+            say("scales fitted to the samples themselves: --calibrate names others")
     _say_refused(refused)
     return 0 if _all_equal(rows) and not refused else 1
 
@@ -167,8 +168,9 @@ def demo(written: list[str], /, output: Path, boards: tuple[str, ...], as_json: 
         print_json(plain)
     else:
         show_rows(rows)
-        click.echo(f"\npage: {output}/{DEMO_PAGE}")
-        click.echo(f"programs: {output}/<board>")
+        say()
+        say(f"page: {output}/{DEMO_PAGE}")
+        say(f"programs: {output}/<board>")
     _say_refused(refused)
     return 0 if _all_equal(rows) and not refused else 1
 
@@ -183,7 +185,7 @@ def _say_refused(refused: Sequence[BenchRefusal]) -> None:
     """Why a board is not in the table, one line for each problem."""
     for refusal in refused:
         for problem in refusal.problems:
-            click.echo(f"error: {refusal.board}: {problem}", err=True)
+            say_lines(f"error: {visible(refusal.board)}: {problem}", err=True)
 
 
 def _example(name: str) -> Path:

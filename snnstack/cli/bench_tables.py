@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import click
-
-from snnstack.cli.show import band, digits, percent, settings_line, table
+from snnstack.cli.show import band, digits, percent, say, settings_line, table
 
 if TYPE_CHECKING:
     from snnstack.report.bench import BenchRow
@@ -25,15 +23,15 @@ OPPONENTS = ("board", "accuracy", "without spikes", "energy uJ", "without spikes
 def show_rows(rows: Sequence[BenchRow]) -> None:
     """The benchmark as a table, with what a reader must know below it."""
     first = rows[0]
-    click.echo(f"{first.settings['name']}: {settings_line(first.settings)}")
+    say(f"{first.settings['name']}: {settings_line(first.settings)}")
     float_ = percent(first.accuracy_float)
-    click.echo(f"{first.samples} samples of {first.steps} steps, float accuracy {float_}")
-    click.echo()
+    say(f"{first.samples} samples of {first.steps} steps, float accuracy {float_}")
+    say()
     table("mean of an inference: expected (lowest-highest), ~ estimated", HEADER, _cells(rows))
     for row in rows:
         for line in _notes(row):
-            click.echo(line)
-    click.echo()
+            say(line)
+    say()
     table("resources, and operations per inference (NeuroBench)", RESOURCES, _resources(rows))
     _show_opponents(rows)
 
@@ -44,20 +42,20 @@ def _show_opponents(rows: Sequence[BenchRow]) -> None:
     if not both:
         return
     fit = both[0][1].fit
-    click.echo()
+    say()
     table(f"beside {fit.widths} without spikes, int8, one pass", OPPONENTS, _beside(both))
-    click.echo(f"it reads {fit.given}; {fit.trained}")
+    say(f"it reads {fit.given}; {fit.trained}")
     for verdict, boards in _grouped((a.fit.verdict(r.accuracy), r.board) for r, a in both):
         if verdict:
-            click.echo(f"{boards}: {verdict}")
+            say(f"{boards}: {verdict}")
     if fit.left_out:
-        click.echo(f"left out: {', '.join(fit.left_out)}")
+        say(f"left out: {', '.join(fit.left_out)}")
     if fit.accuracy_float is not None:
-        click.echo(f"before rounding to int8: {percent(fit.accuracy_float)}")
+        say(f"before rounding to int8: {percent(fit.accuracy_float)}")
     for row, ann in both:
-        click.echo(f"{row.board}: {ann.performance.basis}")
+        say(f"{row.board}: {ann.performance.basis}")
     for words, boards in _grouped((_proof(ann), row.board) for row, ann in both):
-        click.echo(f"{boards}: {words}")
+        say(f"{boards}: {words}")
 
 
 def _proof(ann: AnnResult) -> str:

@@ -9,7 +9,7 @@ import click
 
 from snnstack.cli.options import json_option
 from snnstack.cli.program import is_new
-from snnstack.cli.show import percent, print_json, table
+from snnstack.cli.show import percent, print_json, say, table
 
 if TYPE_CHECKING:
     from snnstack.report.curve import Curve
@@ -75,7 +75,7 @@ def convert(
           ["steps", "accuracy", "as the ANN"], rows)  # fmt: skip
     for path in (output, plot):
         if path is not None:
-            click.echo(f"written: {path}")
+            say(f"written: {path}")
 
 
 def draw(found: Curve, title: str, path: Path) -> None:

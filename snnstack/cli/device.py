@@ -10,7 +10,7 @@ import click
 
 from snnstack.cli.options import data_option, json_option
 from snnstack.cli.program import show_equality
-from snnstack.cli.show import print_json, progress, table
+from snnstack.cli.show import print_json, progress, say, table
 
 if TYPE_CHECKING:
     from snnstack.program import Program
@@ -48,15 +48,15 @@ def flash(
     plan = mcu.plan_flash(program.board, file, tool=runner, port=port)
     if dry_run:
         for line in plan.lines():
-            click.echo(line)
+            say(line)
         return
     if image is None:
         _build(program, file)
         written.append(str(file))
     for line in plan.lines():
-        click.echo(line)
+        say(line)
     mcu.flash(plan)
-    click.echo(f"{program.name} is on {program.board.title}")
+    say(f"{program.name} is on {program.board.title}")
 
 
 def _build(program: Any, file: Path) -> None:
@@ -133,7 +133,7 @@ def _cycles(found: Trace) -> dict[str, float]:
 def _show_cycles(program: Program, found: Trace) -> None:
     cycles = _cycles(found)
     if not any(cycles.values()):
-        click.echo("no cycles were counted (a sketch counts them with SNN_PROFILE defined)")
+        say("no cycles were counted (a sketch counts them with SNN_PROFILE defined)")
         return
     milliseconds = 1e3 / float(program.board.clock.value)
     rows = [[name, f"{c:.0f}", f"{c * milliseconds:.4g}"] for name, c in cycles.items()]

@@ -9,7 +9,7 @@ import click
 
 from snnstack.cli.options import calibrate_option, json_option, model_options, options
 from snnstack.cli.program import is_new
-from snnstack.cli.show import print_json
+from snnstack.cli.show import print_json, say
 
 
 @click.command(short_help="Write a model as ONNX, one step with explicit state.")
@@ -41,6 +41,6 @@ def export(
     if as_json:
         print_json({"output": str(output), **names})
         return
-    click.echo(f"{output}: one step")
+    say(f"{output}: one step")
     for kind, listed in names.items():
-        click.echo(f"  {kind}: {', '.join(listed)}")
+        say(f"  {kind}: {', '.join(listed)}")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from snnstack.cli.options import json_option
-from snnstack.cli.show import band, print_json
+from snnstack.cli.show import band, print_json, say
 
 
 @click.command(short_help="The longest time step of a microcontroller program.")
@@ -50,9 +50,9 @@ def _found(program: Any, step: Any) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    click.echo(f"{found['board']}: every input spikes, every neuron fires")
-    click.echo(f"  {found['instructions']} instructions, counted in QEMU")
+    say(f"{found['board']}: every input spikes, every neuron fires")
+    say(f"  {found['instructions']} instructions, counted in QEMU")
     low, typical, high = (found["ms"][name] for name in ("low", "typical", "high"))
-    click.echo(f"  {band(low, typical, high)} ms, estimated: typical (lowest-highest)")
+    say(f"  {band(low, typical, high)} ms, estimated: typical (lowest-highest)")
     verdict = "always fits" if found["real_time"] else "may not fit"
-    click.echo(f"  {verdict} the {found['step_ms']:g} ms of a step")
+    say(f"  {verdict} the {found['step_ms']:g} ms of a step")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snnstack.cli.options import json_option, model_options, options, sample_option
-from snnstack.cli.show import print_json, size, table
+from snnstack.cli.show import print_json, say, say_lines, size, table
 
 if TYPE_CHECKING:
     from snnstack.ir.step import StepGraph
@@ -31,12 +31,12 @@ def info(model: Path, sample: str | None, as_json: bool, **choices: Any) -> None
     graph = load(model, options(choices), sample=sample)
     steps = discretised(graph)
     if not as_json:
-        click.echo(describe(graph))
-        click.echo()
-        click.echo(describe_steps(steps))
-        click.echo(", ".join(f"{count} {name}" for name, count in _totals(steps).items()))
+        say_lines(describe(graph))
+        say()
+        say_lines(describe_steps(steps))
+        say(", ".join(f"{count} {name}" for name, count in _totals(steps).items()))
         if "agreement" in graph.metadata:
-            click.echo(_compared(graph.metadata["agreement"]))
+            say_lines(_compared(graph.metadata["agreement"]))
         return
     print_json(
         {

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from snnstack.cli.program import is_new
+from snnstack.cli.show import say
 
 _MOST = 65536
 """Rows beyond which nobody has an array."""
@@ -64,4 +65,4 @@ def netlist(
     write_directory(files, output)
     written.append(str(output))
     for name, content in files.items():
-        click.echo(f"{output / name}: {content.splitlines()[0].decode().removeprefix('* ')}")
+        say(f"{output / name}: {content.splitlines()[0].decode().removeprefix('* ')}")

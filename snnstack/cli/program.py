@@ -26,7 +26,7 @@ from snnstack.cli.options import (
     with_figures,
 )
 from snnstack.cli.registers import show_registers
-from snnstack.cli.show import percent, print_json, progress, settings_line, size, table
+from snnstack.cli.show import percent, print_json, progress, say, settings_line, size, table
 
 if TYPE_CHECKING:
     from snnstack.api import Build
@@ -113,23 +113,23 @@ def show_build(built: Build, output: Path) -> None:
     from snnstack.target import backend
 
     program = built.program
-    click.echo(f"{program.name} for {program.board.title}: {output}")
-    click.echo(f"  {settings_line(program.settings)}")
+    say(f"{program.name} for {program.board.title}: {output}")
+    say(f"  {settings_line(program.settings)}")
     for name, (used, available) in backend(program.target).utilization(program).items():
         share, show = 100 * used / available, size if _is_memory(name) else str
-        click.echo(f"  {name}: {show(used)} of {show(available)} ({share:.1f} %)")
+        say(f"  {name}: {show(used)} of {show(available)} ({share:.1f} %)")
     if basis := getattr(program, "memory_basis", ""):
-        click.echo(f"  memory of the self-test as {basis} links it")
+        say(f"  memory of the self-test as {basis} links it")
     if "registers" in program.settings:
-        click.echo()
+        say()
         show_registers(program.settings["registers"])
     if built.network is None:
-        click.echo("  registers as in the file: nothing was quantised")
+        say("  registers as in the file: nothing was quantised")
     elif built.conversion is not None:
-        click.echo()
+        say()
         show_conversion(built.conversion)
     else:
-        click.echo("  scales fitted to the weights alone: --calibrate DATA fits them to samples")
+        say("  scales fitted to the weights alone: --calibrate DATA fits them to samples")
 
 
 def _is_memory(resource: str) -> bool:
@@ -155,7 +155,7 @@ def show_conversion(found: Conversion) -> None:
               "silent, stuck", "accuracy so far"]  # fmt: skip
     title = f"conversion, {found.samples} samples: accuracy {percent(found.accuracy_float)}"
     table(f"{title} -> {percent(found.accuracy)}", header, rows)
-    click.echo(f"first layer where accuracy is lost: {found.first_loss or 'none'}")
+    say(f"first layer where accuracy is lost: {found.first_loss or 'none'}")
 
 
 @click.command(short_help="Run a program on the emulator.")
@@ -226,7 +226,7 @@ def emulate(
     if cores:
         _show_cores(cores)
     if output is not None:
-        click.echo(f"trace: {output}")
+        say(f"trace: {output}")
 
 
 def _show_cores(cores: dict[str, dict[str, int]]) -> None:
@@ -236,7 +236,7 @@ def _show_cores(cores: dict[str, dict[str, int]]) -> None:
     rows = [[name, *(str(cores[name].get(c, 0)) for c in columns)] for name in busiest]
     rest = len(cores) - len(busiest)
     more = f", the busiest {len(busiest)} ({rest} more with --json)" if rest else ""
-    click.echo()
+    say()
     table(f"cores{more}", ["core", *(c.replace("_", " ") for c in columns)], rows)
 
 
@@ -289,10 +289,10 @@ def _verdict(results: Sequence[Equality], as_json: bool) -> int:
 
 def show_equality(found: Equality) -> None:
     """One comparison in words."""
-    click.echo(f"{found.mismatches} mismatches against {found.against}")
-    click.echo(
+    say(f"{found.mismatches} mismatches against {found.against}")
+    say(
         f"  {found.samples} samples of {found.steps} steps: {found.spikes_compared} spike slots "
         f"and {found.states_compared} states compared"
     )
     for line in (*found.differences, *found.agreements):
-        click.echo(f"  {line}")
+        say(f"  {line}")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import click
-
-from snnstack.cli.show import table
+from snnstack.cli.show import say, table
 
 
 def show_registers(registers: Mapping[str, Mapping[str, Any]]) -> None:
@@ -23,12 +21,12 @@ def show_registers(registers: Mapping[str, Mapping[str, Any]]) -> None:
         for wire, text in found.get("weights", {}).items():
             change = found.get("cost", {}).get(f"weights {wire}")
             lost = "" if change is None else f", changed by {100 * change:.3g} % (rms)"
-            click.echo(f"  {wire}: weights {text}{lost}")
+            say(f"  {wire}: weights {text}{lost}")
         costs = found.get("cost", {}).items()
         cost = {k: v for k, v in costs if v and not k.startswith("weights ")}
         if cost:
             listed = ", ".join(f"{key} {value:.3g}" for key, value in cost.items())
-            click.echo(f"  {name}: changed at most by {listed}")
+            say(f"  {name}: changed at most by {listed}")
 
 
 def _cell(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from snnstack.cli.options import POSITIVE, ann_choice, ann_options
+from snnstack.cli.show import say
 
 
 @click.command(short_help="Make one HTML page of a benchmark or a program.")
@@ -53,4 +54,4 @@ def report(
     else:
         rows = read_rows(source)
     write_file(render(rows, title).encode(), output)
-    click.echo(f"written: {output}")
+    say(f"written: {output}")

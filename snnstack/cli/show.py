@@ -11,8 +11,20 @@ from typing import Any
 
 import click
 
+from snnstack.foreign_text import lines, visible
+
 UNLIMITED = 10_000
 """Columns of a file or a pipe: nothing is folded there, so that `grep` finds whole lines."""
+
+
+def say(text: object = "", *, err: bool = False) -> None:
+    """One line for people: names in it can neither end the line nor steer the terminal."""
+    click.echo(visible(text), err=err)
+
+
+def say_lines(text: object, *, err: bool = False) -> None:
+    """`say` of a text that has lines of its own; names in it went through `visible` before."""
+    click.echo(lines(text), err=err)
 
 
 def print_json(value: Any) -> None:
@@ -39,8 +51,8 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
         head = name.replace(" ", "\n") if narrow else name
         shown.add_column(head, justify="right" if numeric else "left", no_wrap=whole)
     for row in rows:
-        shown.add_row(*row)
-    click.echo(title)
+        shown.add_row(*map(visible, row))
+    say(title)
     width = None if narrow else UNLIMITED
     Console(width=width, highlight=False, markup=False).print(shown)
 
@@ -56,6 +68,7 @@ def progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
         yield lambda what, done, total: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import MofNCompleteColumn, Progress
 
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn())
@@ -63,7 +76,7 @@ def progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
         task = bar.add_task(title, total=None)
 
         def update(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
+            bar.update(task, description=escape(visible(what)), completed=done, total=total)
 
         yield update
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from snnstack.cli.show import progress
+from snnstack.cli.show import progress, say
 
 SHOWN = 5
 """Reasons and errors that are printed; the tables hold all."""
@@ -53,15 +53,15 @@ def sweep(
     reasons = [row["why"] for row in found.rows if row["status"] != "ok"]
     refused = len(reasons)
     again = f", {found.reused} of them from before" if found.reused else ""
-    click.echo(f"{len(found.rows)} of {len(spec)} points{again}; {refused} could not be built")
+    say(f"{len(found.rows)} of {len(spec)} points{again}; {refused} could not be built")
     for path in found.written:
-        click.echo(f"written: {path}")
+        say(f"written: {path}")
     for why in list(dict.fromkeys(reasons))[:SHOWN]:
-        click.echo(f"could not be built: {why}", err=True)
+        say(f"could not be built: {why}", err=True)
     for point, error in found.failed[:SHOWN]:
-        click.echo(f"error: {point}: {type(error).__name__}: {error}", err=True)
+        say(f"error: {point}: {type(error).__name__}: {error}", err=True)
     if found.failed:
-        click.echo(f"error: sweep: {len(found.failed)} points failed (run it again)", err=True)
+        say(f"error: sweep: {len(found.failed)} points failed (run it again)", err=True)
     return 1 if found.failed or refused == len(found.rows) else 0
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.foreign_text import visible
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import SPIKING, Array, AvgPool2d, Conv1d, Conv2d, Flatten, Input, SumPool2d
 from snnstack.ir.shapes import inferred_shapes, show
@@ -37,7 +38,7 @@ def describe_steps(graph: StepGraph) -> str:
         name = graph.settings["integrator"]
         head.append(f"integrator {name}{_from(origin.get('integrator'))}")
     lines = [*_table(rows), *_table(joins, padded=2)]
-    return "\n".join([*head, *lines, f"outputs {', '.join(graph.outputs)}"])
+    return "\n".join([*head, *lines, f"outputs {', '.join(map(visible, graph.outputs))}"])
 
 
 def topological(graph: Graph) -> list[str]:
@@ -104,7 +105,8 @@ def _parts(graph: Graph) -> Iterator[str]:
         node = graph.nodes[name]
         if isinstance(node, Graph):
             lines = [*_table(_rows(node)), *_parts(node)]
-            yield "\n".join([f"{name}:", *(f"  {line}" for line in "\n".join(lines).split("\n"))])
+            inner = (f"  {line}" for line in "\n".join(lines).split("\n"))
+            yield "\n".join([f"{visible(name)}:", *inner])
 
 
 def _numbers(node: Any) -> Iterator[str]:
@@ -207,7 +209,7 @@ def _pool(pool: Pool | None) -> str:
 
 def _table(rows: Iterable[Row], padded: int = 3) -> list[str]:
     """Rows as lines; the first `padded` columns have one width, empty cells after them go."""
-    listed = list(rows)
+    listed = [tuple(map(visible, row)) for row in rows]
     widths = [max(len(row[column]) for row in listed) for column in range(padded) if listed]
     lines = []
     for row in listed:

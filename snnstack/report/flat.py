@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from snnstack.foreign_text import cell
+
 LEFT_OUT = ("counts", "energy", "figures", "settings", "verified", "title")
 """Keys of a row that do not fit a cell; what matters of them has columns of its own."""
 
@@ -48,7 +50,7 @@ def csv_text(rows: Iterable[Mapping[str, Any]], first: Sequence[str] = ()) -> st
     names = list(dict.fromkeys([*first, *(name for row in kept for name in row)]))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
+    writer.writerow(map(cell, names))
     writer.writerows([_cell(row.get(name)) for name in names] for row in kept)
     return text.getvalue()
 
@@ -56,4 +58,6 @@ def csv_text(rows: Iterable[Mapping[str, Any]], first: Sequence[str] = ()) -> st
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, str):
+        return cell(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

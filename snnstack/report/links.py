@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from snnstack.foreign_text import visible
+
 ARXIV = re.compile(r"\barXiv[: ]?(\d{4}\.\d{4,5})", re.IGNORECASE)
 WEB = re.compile(r"\bhttps?://[^\s<>\"')]+")
 
@@ -17,6 +19,7 @@ def linked(text: str) -> Any:
     """
     from markupsafe import Markup, escape
 
+    text = visible(text)
     found = sorted(
         [(m.start(), m.end(), f"https://arxiv.org/abs/{m[1]}") for m in ARXIV.finditer(text)]
         + [(m.start(), m.end(), m[0].rstrip(".,;")) for m in WEB.finditer(text)]

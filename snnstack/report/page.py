@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from snnstack.foreign_text import visible
 from snnstack.report import charts
 from snnstack.report.document import Refusal, Row, rows_of
 from snnstack.report.figures import board_figures
@@ -54,7 +55,7 @@ def environment() -> Any:
     loader = PackageLoader("snnstack.report", "templates")
     made = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        lstrip_blocks=True, finalize=_shown,
     )  # fmt: skip
     made.filters |= {
         "short": charts.short,
@@ -64,6 +65,11 @@ def environment() -> Any:
     }
     made.globals |= {"marker": charts.shape_path}
     return made
+
+
+def _shown(value: Any) -> Any:
+    """Text of users without characters that a page must not hold or that turn its direction."""
+    return visible(value, keep="\n") if type(value) is str else value
 
 
 def _percent(share: float | None, digits: int = 2) -> str:

@@ -13,7 +13,7 @@ from snnstack.backends.mcu.emit import emit
 from snnstack.backends.mcu.events import in_memory
 from snnstack.backends.mcu.geometry import quotient
 from snnstack.backends.mcu.hardware import hardware
-from snnstack.backends.mcu.layout import identifiers, plan
+from snnstack.backends.mcu.layout import plan
 from snnstack.backends.mcu.program import DenseTable, Golden, Program, Route
 from snnstack.backends.mcu.qemu import machine
 from snnstack.backends.mcu.run import (
@@ -27,6 +27,7 @@ from snnstack.backends.mcu.run import (
 from snnstack.backends.mcu.toolchain import build, find
 from snnstack.errors import DataError, ToolError
 from snnstack.files import write_directory
+from snnstack.foreign_text import identifiers
 from tests.firmware.firmware_model import layer, needs_gcc, port, program, simulate, spikes, weights
 from tests.firmware.test_firmware import BOARDS, CASES, M4, everything
 
