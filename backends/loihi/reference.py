@@ -8,6 +8,7 @@ current is a 24-bit two's complement register; Lava's can be 2**23 (docs/chip-ne
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,11 @@ from snnstack.backends.loihi.network import (
     ChipPopulation,
     Connection,
     Cuba,
-    SigmaDelta,
 )
-from snnstack.fixedpoint import decay, saturate, wrap
+from snnstack.dynamics.model import Neurons
+from snnstack.dynamics.neurons.loihi_cuba import LOIHI_CUBA
+from snnstack.dynamics.neurons.sigma_delta import SIGMA_DELTA
+from snnstack.dynamics.run_numpy import Definition
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Projection
 from snnstack.reference.synapses import synaptic_input
@@ -29,7 +32,6 @@ CURRENT_BITS = 24
 VOLTAGE_MAX = 2**23 - 1
 WEIGHT_SHIFT = 6
 READS_ON_SPIKE = 128
-State = dict[str, Array]
 
 
 def run_chip(
@@ -42,11 +44,11 @@ def run_chip(
     `spikes`: a `Spikes`, or int64 [batch, step, n] for graded input. `probes` are (population,
     variable): "v" and "i" of `Cuba`, "v" (act) and "s" (sent values) of `SigmaDelta`.
     """
-    values = {network.input.name: _by_step(spikes)}
+    values: dict[str, Any] = {network.input.name: _by_step(spikes)}
     steps, batch, _ = values[network.input.name].shape
     for p in network.populations:
         values[p.name] = np.zeros((steps, batch, p.n), dtype=np.int64)
-    states = {p.name: _initial(p, batch) for p in network.populations}
+    layers = {p.name: Definition(chip_neurons(p), batch) for p in network.populations}
     recorded = {
         probe: np.zeros((batch, steps, network.population(probe[0]).n), dtype=np.int64)
         for probe in probes
@@ -54,9 +56,10 @@ def run_chip(
     for t in range(steps):
         for p in network.populations:
             acc = _arriving(network.into(p.name), values, t, batch, p.n)
-            values[p.name][t] = _step(p, states[p.name], acc)
+            sent = layers[p.name](acc)
+            values[p.name][t] = 0 if sent is None else sent
         for name, variable in probes:
-            recorded[name, variable][:, t] = states[name][variable]
+            recorded[name, variable][:, t] = layers[name].reads[variable]
     fired = {
         p.name: Spikes.from_dense(
             values[p.name].transpose(1, 0, 2).reshape(batch, steps, *p.shape).astype(np.uint8)
@@ -86,42 +89,30 @@ def _arriving(
     return total
 
 
-def _initial(p: ChipPopulation, batch: int) -> State:
-    names = ("v", "i", "real_v", "wait") if isinstance(p, Cuba) else ("sigma", "v", "residue", "s")
-    return {name: np.zeros((batch, p.n), dtype=np.int64) for name in names}
-
-
-def _step(p: ChipPopulation, state: State, acc: Array) -> Array:
-    return _cuba(p, state, acc) if isinstance(p, Cuba) else _sigma_delta(p, state, acc)
-
-
-def _cuba(p: Cuba, state: State, acc: Array) -> Array:
-    one = 1 << DECAY_BITS
-    u = decay(state["i"], one - p.i_decay, DECAY_BITS, "toward_zero") + (acc << WEIGHT_SHIFT)
-    state["i"] = wrap(u, CURRENT_BITS)
-    v = decay(state["real_v"], one - p.v_decay, DECAY_BITS, "toward_zero") + state["i"] + p.bias
-    v = saturate(v, VOLTAGE_MAX)
-    waiting = state["wait"] > 0
-    v = np.where(waiting, state["real_v"], v)
-    if p.threshold is None:
-        state["v"] = state["real_v"] = v
-        return np.zeros_like(v)
-    fired = (v > p.threshold) & ~waiting
-    after = np.zeros_like(v) if p.reset == "zero" else v - p.threshold
-    state["real_v"] = np.where(fired, after, v)
-    reads = READS_ON_SPIKE if p.reset == "zero" else after
-    state["v"] = np.where(fired, reads, v)
-    state["wait"] = np.where(fired, p.refractory - 1, np.maximum(state["wait"] - 1, 0))
-    return fired.astype(np.int64)
-
-
-def _sigma_delta(p: SigmaDelta, state: State, acc: Array) -> Array:
-    state["sigma"] = state["sigma"] + acc
-    act = state["sigma"] + p.bias
-    if p.activation == "relu":
-        act = np.maximum(act, 0)
-    delta = act - state["v"] + state["residue"]
-    sent = np.where(np.abs(delta) >= p.threshold, delta, 0)
-    state["residue"], state["v"] = delta - sent, act
-    state["s"] = sent >> p.exponent
-    return state["s"]
+def chip_neurons(p: ChipPopulation) -> Neurons:
+    """The model that a population of the chip follows, with its numbers."""
+    if not isinstance(p, Cuba):
+        delta: dict[str, Any] = {
+            "payload_shift": p.exponent,
+            "bias": p.bias,
+            "threshold": p.threshold,
+        }
+        return Neurons(SIGMA_DELTA, p.n, "int64", delta, {"rectify": p.activation == "relu"})
+    values: dict[str, Any] = {
+        "alpha": (1 << DECAY_BITS) - p.v_decay,
+        "beta": (1 << DECAY_BITS) - p.i_decay,
+        "shift": WEIGHT_SHIFT,
+        "bias": p.bias,
+        "pause": p.refractory - 1,
+        "state_max": VOLTAGE_MAX,
+    }
+    if p.threshold is not None:
+        values["threshold"] = p.threshold
+    options = {
+        "fires": p.threshold is not None,
+        "refractory": p.refractory > 1,
+        "subtract": p.reset == "subtract",
+        "current_bits": CURRENT_BITS,
+        "reads": READS_ON_SPIKE if p.reset == "zero" else 0,
+    }
+    return Neurons(LOIHI_CUBA, p.n, "int32", values, options)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from snnstack.backends.spinnaker2.network import ChipNetwork, ChipPopulation, Connection
+from snnstack.dynamics.model import Neurons
+from snnstack.dynamics.neurons.spinnaker2_lif import SPINNAKER2_LIF
+from snnstack.dynamics.run_numpy import Definition
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Projection
 from snnstack.reference.synapses import synaptic_input
 from snnstack.trace import Spikes, Trace
-
-State = dict[str, Array]
 
 
 def run_chip(network: ChipNetwork, spikes: Spikes, probes: Sequence[tuple[str, str]] = ()) -> Trace:
@@ -31,15 +33,16 @@ def run_chip(network: ChipNetwork, spikes: Spikes, probes: Sequence[tuple[str, s
     values: dict[str, Array] = {network.input.name: dense.astype(np.int64)}
     for p in network.populations:
         values[p.name] = np.zeros((steps, batch, p.n), dtype=np.int64)
-    states = {p.name: _initial(p, batch) for p in network.populations}
+    layers = {p.name: Definition(chip_neurons(p), batch) for p in network.populations}
     recorded = {probe: np.zeros((batch, steps, network.population(probe[0]).n), dtype=np.float32)
                 for probe in probes}  # fmt: skip
     for t in range(steps):
         for p in network.populations:
             positive, negative = _arriving(network.into(p.name), values, t, batch, p.n)
-            values[p.name][t] = _step(p, states[p.name], positive, negative)
+            sent = layers[p.name](positive, negative)
+            values[p.name][t] = 0 if sent is None else sent
         for name, variable in probes:
-            recorded[name, variable][:, t] = states[name][variable]
+            recorded[name, variable][:, t] = layers[name].reads[variable]
     fired = {
         p.name: Spikes.from_dense(
             values[p.name].transpose(1, 0, 2).reshape(batch, steps, *p.shape).astype(np.uint8)
@@ -66,24 +69,15 @@ def _arriving(
     return sums[0].astype(np.float32), sums[1].astype(np.float32)
 
 
-def _initial(p: ChipPopulation, batch: int) -> State:
-    state = {name: np.zeros((batch, p.n), dtype=np.float32) for name in ("v", "ie", "ii")}
-    if p.v_init is not None:
-        state["v"] += p.v_init
-    return state
-
-
-def _step(p: ChipPopulation, state: State, positive: Array, negative: Array) -> Array:
-    if p.exc_decay is None or p.inh_decay is None:
-        v = p.alpha * state["v"] + (positive + negative) + p.i_offset
-    else:
-        state["ie"] = state["ie"] * p.exc_decay + positive
-        state["ii"] = state["ii"] * p.inh_decay + negative
-        v = p.alpha * state["v"] + state["ie"] + state["ii"] + p.i_offset
-    if p.threshold is None:
-        state["v"] = v
-        return np.zeros(v.shape, dtype=np.int64)
-    fired = v >= p.threshold
-    after = v - p.threshold if p.reset == "subtract" else np.broadcast_to(p.v_reset, v.shape)
-    state["v"] = np.where(fired, after, v)
-    return np.asarray(fired.astype(np.int64))
+def chip_neurons(p: ChipPopulation) -> Neurons:
+    """The model that a population of the chip follows, with its numbers."""
+    values: dict[str, Any] = {"alpha": p.alpha, "i_offset": p.i_offset, "v_reset": p.v_reset}
+    optional = {"exc_decay": p.exc_decay, "inh_decay": p.inh_decay, "threshold": p.threshold}
+    values |= {name: v for name, v in optional.items() if v is not None}
+    options = {
+        "current": p.exc_decay is not None and p.inh_decay is not None,
+        "fires": p.threshold is not None,
+        "subtract": p.reset == "subtract",
+    }
+    initial = {} if p.v_init is None else {"v": p.v_init}
+    return Neurons(SPINNAKER2_LIF, p.n, "float32", values, options, initial)

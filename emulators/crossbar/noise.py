@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.engine.compiled import compiled
+from snnstack.dynamics.compiled import compiled
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST = np.uint64(0xBF58476D1CE4E5B9)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.dynamics.compiled import compiled
 from snnstack.emulators.crossbar.flat import (
     CHANNEL,
     CHANNELS,
@@ -29,7 +30,6 @@ from snnstack.emulators.crossbar.flat import (
     SLOT,
 )
 from snnstack.emulators.crossbar.noise import mixed, normal_pair
-from snnstack.engine.compiled import compiled
 
 LINEAR, LADDER, LADDERS = range(3)
 """Currents add up; cells hang on one wire each column; cells hang between two wires."""

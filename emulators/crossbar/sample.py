@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.dynamics.compiled import compiled
 from snnstack.emulators.crossbar.flat import (
     DAC_BITS,
     DELAY,
@@ -19,7 +20,6 @@ from snnstack.emulators.crossbar.flat import (
 )
 from snnstack.emulators.crossbar.noise import mixed
 from snnstack.emulators.crossbar.reads import Physics, Reads, close, drive
-from snnstack.engine.compiled import compiled
 from snnstack.engine.flat import LATE, NOW, OFFSET, N
 from snnstack.engine.neurons import update_integer, update_integer_late
 

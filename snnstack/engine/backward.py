@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snnstack.engine.compiled import compiled
+from snnstack.dynamics.compiled import compiled
 
 Real = NDArray[np.float64]
 NONE, SET, SUBTRACT = 0, 1, 2

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.engine.compiled import compiled, inlined
+from snnstack.dynamics.compiled import compiled, inlined
 from snnstack.engine.flat import (
     ABOVE,
     AFTER,

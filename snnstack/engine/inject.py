@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.engine.compiled import compiled
+from snnstack.dynamics.compiled import compiled
 from snnstack.engine.flat import (
     BLOCK,
     CHANNELS_IN,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from snnstack.engine.compiled import compiled, inlined
+from snnstack.dynamics.compiled import compiled, inlined
 from snnstack.engine.flat import (
     DELAY,
     DELTA,

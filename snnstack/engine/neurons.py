@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.engine.compiled import compiled
+from snnstack.dynamics.compiled import compiled
 from snnstack.engine.flat import (
     ABOVE,
     AFTER,

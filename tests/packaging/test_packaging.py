@@ -40,6 +40,7 @@ def source_files() -> set[str]:
         for pattern in ("*.py", "*.toml", "templates/*.j2"):
             files = (ROOT / folder).rglob(pattern)
             wanted |= {prefix + file.relative_to(ROOT / folder).as_posix() for file in files}
+    wanted = {name for name in wanted if "__pycache__" not in name}
     return wanted | {"snnstack/py.typed"}
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from snnstack.backends.crossbar.circuit.array import Indices, Reals
-from snnstack.engine.compiled import compiled
+from snnstack.dynamics.compiled import compiled
 
 
 @compiled

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from snnstack.backends.crossbar.circuit.array import Reals
-from snnstack.engine.compiled import compiled
+from snnstack.dynamics.compiled import compiled
 
 
 @compiled

@@ -1,0 +1,70 @@
+"""What the step of a neuron is written with, besides the operators of Python."""
+
+from __future__ import annotations
+
+from snnstack.dynamics.expr import E, Operand, Table, lift
+
+
+def decay(x: Operand, factor: Operand, bits: int = 16) -> E:
+    """`x` times `factor` / 2**bits, rounded down; factor 0..2**bits."""
+    return E("decay", (lift(x), lift(factor), lift(bits)))
+
+
+def shrunk(x: Operand, factor: Operand, bits: int = 12) -> E:
+    """`x` times `factor` / 2**bits, rounded toward zero; factor 0..2**bits."""
+    return E("shrunk", (lift(x), lift(factor), lift(bits)))
+
+
+def scaled(x: Operand, shift: Operand) -> E:
+    """A synaptic sum in the units of a state: `x` times 2**shift (in real numbers, `x`)."""
+    return E("scaled", (lift(x), lift(shift)))
+
+
+def gained(x: Operand, gain: Operand) -> E:
+    """`x` times `gain` in real numbers; quantisation has put the gain into the scale of `x`."""
+    return E("gained", (lift(x), lift(gain)))
+
+
+def sat(x: Operand, limit: Operand) -> E:
+    """`x` held within -limit..limit (in real numbers, `x`)."""
+    return E("sat", (lift(x), lift(limit)))
+
+
+def wrap(x: Operand, bits: int) -> E:
+    """`x` as a two's complement number of `bits` bits (in real numbers, `x`)."""
+    return E("wrap", (lift(x), lift(bits)))
+
+
+def where(condition: Operand, then: Operand, other: Operand) -> E:
+    """`then` where the condition holds, else `other`."""
+    return E("where", (lift(condition), lift(then), lift(other)))
+
+
+def least(a: Operand, b: Operand) -> E:
+    """The smaller of two."""
+    return E("min", (lift(a), lift(b)))
+
+
+def most(a: Operand, b: Operand) -> E:
+    """The larger of two."""
+    return E("max", (lift(a), lift(b)))
+
+
+def magnitude(x: Operand) -> E:
+    """The absolute value."""
+    return E("abs", (lift(x),))
+
+
+def same(a: Operand, b: Operand) -> E:
+    """Whether two truth values, or two numbers, are equal."""
+    return E("eq", (lift(a), lift(b)))
+
+
+def scaled_product(a: Operand, b: Operand, bits: int) -> E:
+    """A b / 2**bits, rounded down, of two numbers with fraction bits; the product is 64 bit."""
+    return E("mulshift", (lift(a), lift(b), lift(bits)))
+
+
+def lut(table: Table, index: Operand) -> E:
+    """Entry `index` of `table`; an index outside is the nearest entry."""
+    return E("lut", (lift(index),), table)

@@ -1,0 +1,37 @@
+"""The neurons of a quantised population, or of a program's layer with the same fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snnstack.dynamics.model import Neurons
+from snnstack.dynamics.neurons.cuba_lif import CUBA_LIF
+from snnstack.quant.numerics import Numerics
+
+
+def integer_neurons(p: Any, numerics: Numerics) -> Neurons:
+    """`p` in the target's integers; equations in `snnstack.quant.network`.
+
+    Read are the fields of a `QuantizedPopulation`: n, alpha, beta, shift, bias, leak,
+    threshold, v_reset, reset, compare, refractory, reset_time.
+    """
+    values: dict[str, Any] = {
+        name: getattr(p, name) for name in ("alpha", "shift", "bias", "leak", "v_reset")
+    }
+    values |= {"pause": p.refractory}
+    values |= {"current_max": numerics.current_max, "state_max": numerics.state_max}
+    optional = {"beta": p.beta, "threshold": p.threshold}
+    options = {
+        "current": p.beta is not None,
+        "fires": p.threshold is not None,
+        "refractory": p.refractory > 0,
+        "reset": p.reset,
+        "reset_time": p.reset_time,
+        "compare": p.compare,
+        "decay_bits": numerics.decay_bits,
+        "rounding": numerics.decay_rounding,
+        "overflow": numerics.overflow,
+        "current_overflow": numerics.current_overflow or numerics.overflow,
+    }
+    values |= {name: v for name, v in optional.items() if v is not None}
+    return Neurons(CUBA_LIF, p.n, "int32", values, options)
