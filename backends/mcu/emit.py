@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from importlib import metadata
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _DIGEST = "<digest>"
+CHECK = "CHECK"
+"""The macro SNN_CHECK is the user's: it is not renamed."""
 UNROLL = 4
 """Neurons updated per turn of a layer's loop."""
 _COMPILERS = {True: "riscv64-unknown-elf-gcc", False: "arm-none-eabi-gcc"}
@@ -45,9 +48,20 @@ def emit(program: Program) -> dict[str, bytes]:
         path: environment().get_template(template).render(context | extra)
         for path, template, extra in _files(program, board)
     }
+    for path in (f"src/{program.c_name}.c", f"src/{program.c_name}_kernels.h"):
+        text[path] = _own_names(text[path], program.c_name)
     files = {path: content.encode() for path, content in text.items()}
     mark = digest(files)[:16].encode()
     return {path: content.replace(_DIGEST.encode(), mark) for path, content in files.items()}
+
+
+def _own_names(text: str, net: str) -> str:
+    """Kernels and their macros by names that no other network has.
+
+    Each network has the kernels it needs, and two may stand in one translation unit.
+    """
+    text = re.sub(r"\bsnn_", f"snn_{net}_", text)
+    return re.sub(rf"\bSNN_(?!{CHECK}\b)", f"SNN_{net.upper()}_", text)
 
 
 def environment() -> Environment:
@@ -79,7 +93,7 @@ def _files(program: Program, board: McuHardware) -> Iterable[tuple[str, str, dic
     yield f"src/{net}.c", "net.c.j2", {}
     yield f"src/{net}_weights.h", "weights.h.j2", {}
     yield f"src/{net}_weights.c", "weights.c.j2", {}
-    yield "src/snn_kernels.h", "kernels.h.j2", {}
+    yield f"src/{net}_kernels.h", "kernels.h.j2", {}
     yield "CMakeLists.txt", "CMakeLists.txt.j2", {}
     yield "toolchain.cmake", "toolchain.cmake.j2", {}
     startup = "startup_riscv.S.j2" if board.is_riscv else "startup_arm.c.j2"

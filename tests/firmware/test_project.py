@@ -73,7 +73,7 @@ def test_another_program_has_another_digest_in_every_banner() -> None:
 def test_the_project_has_the_files_of_a_library() -> None:
     expected = {
         "include/net.h", "src/net.c", "src/net_weights.c", "src/net_weights.h",
-        "src/snn_kernels.h", "CMakeLists.txt", "toolchain.cmake", "board/startup.c",
+        "src/net_kernels.h", "CMakeLists.txt", "toolchain.cmake", "board/startup.c",
         "board/memory.c", "board/link.ld", "qemu/link.ld", "test/semihost.h", "test/timer.h",
         "test/harness.c",
     }  # fmt: skip
