@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import snnstack.frozen  # noqa: F401  # read-only mappings can be pickled
+
 if TYPE_CHECKING:
     from snnstack.ann import accuracy_curve, convert
     from snnstack.api import (

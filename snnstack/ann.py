@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from snnstack.frontends.onnx_convert import PERCENTILE, AnnData, ann_data, read_ann
 from snnstack.frontends.onnx_convert import convert as convert_ann
 from snnstack.ir.graph import Graph
-from snnstack.loading import discretised, load
+from snnstack.loading import discretised, load, model_path
 from snnstack.report.curve import STEPS, Curve, curve
 from snnstack.report.readout import classes
 from snnstack.samples import run_float
@@ -27,7 +27,7 @@ def convert(
     """
     data = ann_data(calibrate)
     data = data if steps is None else data.with_steps(steps)
-    return load(convert_ann(read_ann(Path(model)), data, percentile))
+    return load(convert_ann(read_ann(model_path(model)), data, percentile))
 
 
 def accuracy_curve(
@@ -42,7 +42,7 @@ def accuracy_curve(
     """Accuracy over the number of steps, converted for each; `data` None: that of `calibrate`."""
     fit = ann_data(calibrate)
     test = fit if data is None else _like(ann_data(data), fit)
-    ann = read_ann(Path(model))
+    ann = read_ann(model_path(model))
     return curve(ann, fit, test.first(samples), steps, _classes, percentile)
 
 

@@ -7,17 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from snnstack.board import Board, load_board
-from snnstack.building import Build, Quality, Refused, build, build_each, raise_refused
+from snnstack.board import Board, boards_of
+from snnstack.building import (
+    Build,
+    Quality,
+    Refused,
+    build,
+    build_each,
+    check_choices,
+    raise_refused,
+)
+from snnstack.door import instance
 from snnstack.errors import (
     CapacityError,
     ModelError,
-    Problem,
-    TargetError,
     fail,
-    raise_if_any,
 )
+from snnstack.frontends.in_memory import given
 from snnstack.frontends.nir import write as write_nir
+from snnstack.frontends.torch_door import check_module, eager, is_module
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput
 from snnstack.loading import load as load_file
@@ -30,7 +38,7 @@ from snnstack.measure import (
     measure_program,
 )
 from snnstack.native import native_program, native_target
-from snnstack.passes.options import Options
+from snnstack.passes.options import Options, said
 from snnstack.program import Program
 from snnstack.quant.scales import Granularity
 from snnstack.report.bench import BenchRefusal, BenchRow
@@ -88,8 +96,10 @@ def load(
     """
     if isinstance(sample, Options):
         sample, options = None, sample
-    if not hasattr(model, "named_modules"):
+    if not is_module(model):
         return load_file(model, options, calibrate=calibrate, sample=sample)
+    check_module(model)
+    model = eager(model)
     if sample is None:
         hint = "load(module, sample): what its forward takes, or [step, sample, ...]"
         raise fail(ModelError, type(model).__name__, "is a module without a sample to run", hint)
@@ -115,7 +125,7 @@ def compile(
 
 def bench(
     model: str | Path | Graph,
-    boards: Sequence[str | Board],
+    boards: str | Board | Sequence[str | Board],
     data: Samples,
     *,
     calibrate: Samples | None = None,
@@ -147,7 +157,11 @@ def bench(
     anything runs; with `refused`, each of them (and a board whose tools are missing) is handed
     to it instead, and only if none is left that error is raised.
     """
-    chosen = _loaded(boards)
+    chosen = boards_of(boards)
+    check_choices(granularity, weight_bits, quality)
+    options = said(options)
+    data, calibrate = given(data), None if calibrate is None else given(calibrate)
+    choices = Choices(verify_samples, period_s, seeds, None, figures)
     fit = data if calibrate is None else calibrate
     graph, steps = loaded(model, options, needed=_general(model, chosen), calibrate=fit)
     found = [_native(model, board, options, graph, steps) for board in chosen]
@@ -166,8 +180,7 @@ def bench(
     left = [one for one in every if isinstance(one, Build)]
     _report_refused([one for one in every if isinstance(one, Refused)], refused, left)
     rival = _opponent(ann, calibrate, graph, steps)
-    choices = Choices(verify_samples, period_s, seeds, rival, figures)
-    results = measure(left, steps, test, choices, progress)
+    results = measure(left, steps, test, replace(choices, ann=rival), progress)
     rows = [one for one in results if isinstance(one, BenchRow)]
     _report_refused([one for one in results if isinstance(one, Refused)], refused, rows)
     if keep is not None:
@@ -184,7 +197,7 @@ def _opponent(
     """What was asked for, with samples as the network takes them."""
     if ann is False:
         return None
-    chosen = Ann() if ann is True else ann
+    chosen = Ann() if ann is True else instance(ann, Ann, "ann", "True, or Ann(train=..., ...)")
     if graph is None or steps is None:
         return chosen
     train = real_as_spikes(graph, steps, chosen.train)
@@ -229,12 +242,11 @@ def bench_program(
     ann: bool | Ann = False,
 ) -> BenchRow:
     """The row of a program's directory: as `bench`, without the float network's side."""
+    choices = Choices(verify_samples, period_s, seeds, _opponent(ann, None, None, None))
     program, network = open_program(path)
     subject = Subject(program, network, saved_conversion(path))
     test = as_stream(data, program.port).first(samples)
-    return measure_program(
-        subject, test, Choices(verify_samples, period_s, seeds, _opponent(ann, None, None, None))
-    )
+    return measure_program(subject, test, choices)
 
 
 def _report_refused(
@@ -248,17 +260,3 @@ def _report_refused(
     for one in found:
         board = one.board
         refused(BenchRefusal(board.name, board.target, one.error.problems, board.title))
-
-
-def _loaded(boards: Sequence[str | Board]) -> list[Board]:
-    """All boards, each once; TargetError lists every name that is not a board."""
-    found: dict[str, Board] = {}
-    problems: list[Problem] = []
-    for given in boards:
-        try:
-            board = load_board(given) if isinstance(given, str) else given
-            found.setdefault(board.name, board)
-        except TargetError as error:
-            problems += error.problems
-    raise_if_any(TargetError, problems)
-    return list(found.values())

@@ -7,12 +7,14 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from os import PathLike
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 
+from snnstack.door import path
 from snnstack.errors import Problem, TargetError, fail, raise_if_any
 from snnstack.typed_toml import decode, read
 
@@ -127,13 +129,13 @@ def _check_text(board: Board) -> None:
             raise ValueError(f"board {board.name!r:.64}: {key} = {shown!r}, expected {allowed}")
 
 
-def load_board(name: str | Path) -> Board:
+def load_board(name: str | PathLike[str]) -> Board:
     """The board called `name`, or the one in the file `name` (a path that ends in .toml).
 
     Raises `TargetError`: no such board (with near names), or everything wrong with the file.
     """
-    if isinstance(name, Path) or name.endswith(".toml"):
-        return _read(Path(name))
+    if not isinstance(name, str) or name.endswith(".toml"):
+        return _read(path(name, "board"))
     files = _files()
     if name not in files:
         near = get_close_matches(name, files, n=3)
@@ -141,6 +143,28 @@ def load_board(name: str | Path) -> Board:
         listing = "`snnstack boards` lists all"
         raise fail(TargetError, f"board {name}", "there is no such board", hint + listing)
     return _read(files[name])
+
+
+def board_of(board: Any) -> Board:
+    """A board as it is, by its name, or from its file; TargetError for anything else."""
+    return board if isinstance(board, Board) else load_board(board)
+
+
+def boards_of(boards: Any) -> list[Board]:
+    """One board or several, each once; TargetError lists every name that is not a board."""
+    alone = isinstance(boards, str | PathLike | Board) or not isinstance(boards, Iterable)
+    found: dict[str, Board] = {}
+    problems: list[Problem] = []
+    for given in [boards] if alone else boards:
+        try:
+            board = board_of(given)
+            found.setdefault(board.name, board)
+        except TargetError as error:
+            problems += error.problems
+    raise_if_any(TargetError, problems)
+    if not found:
+        raise fail(TargetError, "boards", "none are given", "`snnstack boards` lists all")
+    return list(found.values())
 
 
 def board_names() -> tuple[str, ...]:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeVar, cast, get_args
 
-from snnstack.board import Board, load_board
+from snnstack.board import Board, board_of
+from snnstack.door import one_of, whole
 from snnstack.errors import SnnstackError, TargetError, fail, raise_if_any
 from snnstack.frontends.data import Data
+from snnstack.frontends.in_memory import given
 from snnstack.integers import for_target, quantise_for
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
@@ -40,6 +42,13 @@ Quality = Literal["fast", "best"]
 """How hard the quantiser tries: see docs/quantisation.md."""
 Told = Callable[[str, int, int], None]
 """`told(what, done, total)` while something long is under way."""
+
+
+def check_choices(granularity: object, weight_bits: object, quality: object) -> None:
+    """TargetError for a choice that is none."""
+    one_of(granularity, get_args(Granularity), "granularity")
+    one_of(quality, get_args(Quality), "quality")
+    whole(weight_bits, "weight_bits", 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +86,9 @@ def build(
     progress: Told | None = None,
 ) -> Build:
     """The program of `model` on `board`; with `calibrate`, scales fitted to it and a report."""
-    board = load_board(board) if isinstance(board, str) else board
+    board = board_of(board)
+    check_choices(granularity, weight_bits, quality)
+    calibrate = None if calibrate is None else given(calibrate)
     fixed = {"calibrate": calibrate, "weight-bits": weight_bits}
     program = native_program(model, board, options, fixed)
     if program is not None:

@@ -22,7 +22,8 @@ from snnstack.agreement import (
     unlike,
     values_of,
 )
-from snnstack.errors import ModelError, raise_if_any
+from snnstack.door import shown, whole
+from snnstack.errors import ModelError, TargetError, fail, raise_if_any
 from snnstack.frontends.levels import levels_of, with_levels
 from snnstack.frontends.torch_load import Forward, Traced, trace
 from snnstack.frontends.torch_membranes import apart, firing, samples
@@ -30,7 +31,7 @@ from snnstack.frontends.torch_run import Run, run_module
 from snnstack.frontends.torch_single import run_single
 from snnstack.ir.graph import Graph
 from snnstack.loading import discretised, load
-from snnstack.passes.options import Options
+from snnstack.passes.options import Options, said
 
 DEFAULT_DT = 1e-3
 """Seconds of a step: the frameworks count steps only. It changes no spike."""
@@ -58,6 +59,8 @@ def read_module(
     Raises ModelError if a module cannot be expressed, or if any spike or membrane differs for
     another reason than single precision; `metadata["agreement"]` tells what was compared.
     """
+    options = said(options)
+    check_said(outputs, name, levels, forward)
     dt = DEFAULT_DT if options is None or options.dt is None else options.dt
     kinds = {"forward": forward, "outputs": outputs, "dt": dt, "name": name}
     traced = trace(module, sample, **kinds)  # type: ignore[arg-type]
@@ -66,12 +69,25 @@ def read_module(
     graph = traced.graph
     found = agreement(module, sample, traced, forward=forward)
     raise_if_any(ModelError, unlike(found))
-    said_of = noted(found, _framework(module))
-    said = dict.fromkeys(("dt", "integrator", "reset", "reset_time", "compare", "events"), "module")
-    said["dt"] = "default" if options is None or options.dt is None else "option"
-    settings = MappingProxyType(said)
-    graph = graph.with_(settings=settings, metadata={**graph.metadata, "agreement": said_of})
+    noted_of = noted(found, _framework(module))
+    origin = dict.fromkeys(
+        ("dt", "integrator", "reset", "reset_time", "compare", "events"), "module"
+    )
+    origin["dt"] = "default" if options is None or options.dt is None else "option"
+    settings = MappingProxyType(origin)
+    graph = graph.with_(settings=settings, metadata={**graph.metadata, "agreement": noted_of})
     return load(graph, options)
+
+
+def check_said(outputs: object, name: object, levels: object, forward: object) -> None:
+    """TargetError for what is of another kind than it should be."""
+    if outputs is not None and (isinstance(outputs, str) or not isinstance(outputs, Sequence)):
+        raise fail(TargetError, "outputs", f"is {shown(outputs)}", "a list of neurons: ['fc2']")
+    if name is not None and not isinstance(name, str):
+        raise fail(TargetError, "name", f"is {shown(name)}", "text")
+    if forward is not None and not callable(forward):
+        raise fail(TargetError, "forward", f"is {shown(forward)}", "a function of net and sample")
+    whole(levels, "levels", 1)
 
 
 def _is_real(graph: Graph) -> bool:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from snnstack.door import path, shown
 from snnstack.errors import ModelError, Problem, fail, raise_if_any
 from snnstack.frontends.levels import KEY
+from snnstack.frontends.torch_door import is_module
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
 from snnstack.native import native_graph, native_target
-from snnstack.passes.options import Options, apply_options
+from snnstack.passes.options import Options, apply_options, said
 from snnstack.samples import Samples, as_stream
 
 PROOF_SAMPLES = 32
 """Samples of a file that an ONNX step is compared on."""
+TAKEN = "give a file (.nir, .onnx, .net), a Graph, a nir.NIRGraph, or a torch module and a sample"
 CHOICES = ("reset", "reset_time", "compare", "events")
 """What a graph's nodes have chosen; `discretised` keeps it in the settings."""
 
@@ -40,14 +44,19 @@ def load(
     from snnstack.passes.as_written import as_written
     from snnstack.passes.inline_subgraphs import inline_subgraphs
 
-    if hasattr(model, "named_modules"):
+    options = said(options)
+    if is_module(model):
         hint = "load it first: graph = snnstack.load(module, sample)"
         raise fail(ModelError, type(model).__name__, "is a torch module, not a model file", hint)
+    if _is_nir_graph(model):
+        from snnstack.frontends.nir import from_nir
+
+        model = from_nir(model)
     if isinstance(model, Graph):
         raise_if_any(ModelError, _needless(sample, "the graph"))
         graph = model
     else:
-        graph = _read(Path(model), options or Options(), calibrate, sample)
+        graph = _read(model_path(model), options or Options(), calibrate, sample)
     writer = None if options is None or graph.dt is not None else options.written_by
     graph = apply_options(graph, options or Options())
     check(graph)
@@ -55,27 +64,40 @@ def load(
     return graph if writer is None else as_written(graph, writer)
 
 
-def _read(path: Path, options: Options, calibrate: Samples | None, sample: Any = None) -> Graph:
-    target = native_target(path)
+def _is_nir_graph(model: Any) -> bool:
+    """Whether `model` is a graph of the package nir, which is not imported to find out."""
+    return any(k.__module__.partition(".")[0] == "nir" for k in type(model).__mro__)
+
+
+def model_path(model: Any) -> Path:
+    """The file of a model; ModelError, saying what is taken, for anything that is none."""
+    if not isinstance(model, str | PathLike):
+        what = f"is {type(model).__name__} {shown(model)}"
+        raise fail(ModelError, "model", what, TAKEN)
+    return path(model, "model", ModelError)
+
+
+def _read(file: Path, options: Options, calibrate: Samples | None, sample: Any = None) -> Graph:
+    target = native_target(file)
     if target is not None:
-        raise_if_any(ModelError, _needless(sample, str(path)))
-        return native_graph(path, target, options)
-    if path.suffix == ".onnx":
+        raise_if_any(ModelError, _needless(sample, str(file)))
+        return native_graph(file, target, options)
+    if file.suffix == ".onnx":
         from snnstack.frontends import onnx
 
-        found = onnx.read(path, options, calibrate)
+        found = onnx.read(file, options, calibrate)
         if not isinstance(found, Graph):
             return _proved(found, sample)
-        raise_if_any(ModelError, _needless(sample, str(path)))
+        raise_if_any(ModelError, _needless(sample, str(file)))
         return found
-    raise_if_any(ModelError, _needless(sample, str(path)))
-    if path.is_file() and path.suffix not in (".nir", ".h5", ".hdf5"):
-        what = f"unknown kind of model file {path.suffix!r}"
-        raise fail(ModelError, str(path), what, "give a .nir or .onnx file")
+    raise_if_any(ModelError, _needless(sample, str(file)))
+    if file.is_file() and file.suffix not in (".nir", ".h5", ".hdf5"):
+        what = f"unknown kind of model file {file.suffix!r}"
+        raise fail(ModelError, str(file), what, "give a .nir or .onnx file")
     from snnstack.frontends import nir
 
-    graph = nir.read(path)
-    return replace(graph, metadata={"name": path.stem, **graph.metadata})
+    graph = nir.read(file)
+    return replace(graph, metadata={"name": file.stem, **graph.metadata})
 
 
 def _needless(sample: Any, where: str) -> list[Problem]:

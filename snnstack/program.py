@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from snnstack.board import Board
+from snnstack.door import shown
 from snnstack.errors import TargetError, fail
 from snnstack.ir.step import StepInput
 
@@ -50,6 +51,17 @@ class Program(Protocol):
     @property
     def variables(self) -> tuple[tuple[str, str], ...]:
         """Every (population, variable) that can be probed."""
+
+
+def program_of(program: Any) -> Program:
+    """`program` if it is one; else TargetError with what it is."""
+    if not isinstance(getattr(program, "board", None), Board) or not hasattr(program, "port"):
+        what = f"is {type(program).__name__} {shown(program)}"
+        raise fail(
+            TargetError, "program", what, "give what snnstack.compile or open_program returns"
+        )
+    found: Program = program
+    return found
 
 
 def digest(files: Mapping[str, bytes]) -> str:

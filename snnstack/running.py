@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snnstack.errors import (
-    DataError,
-    fail,
-)
+from snnstack.door import pairs, whole
+from snnstack.errors import DataError, fail
 from snnstack.frontends.data import Data
-from snnstack.frontends.values import checked_values
+from snnstack.frontends.in_memory import given
+from snnstack.frontends.values import checked_values, read_values
 from snnstack.measure import (
     Subject,
     compared_with_reference,
     shifted,
     verified,
 )
-from snnstack.program import Program
+from snnstack.program import Program, program_of
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.report.equality import Equality, compare, joined
 from snnstack.samples import Samples, as_data, as_stream
@@ -30,24 +31,26 @@ from snnstack.trace import Spikes, Trace
 
 def emulate(
     program: Program,
-    data: Samples | Spikes | NDArray[Any],
+    data: Samples,
     *,
     seed: int | None = None,
     probes: Sequence[tuple[str, str]] = (),
 ) -> Trace:
     """What `program` computes on `data`, with event counts.
 
-    A program whose input carries values (`carries_values`) takes an array [sample, step, n].
+    A program whose input carries values (`carries_values`) takes integers [sample, step, n].
 
     `seed` None: the exact machine, bit for bit. A number: one physical chip of an analogue
     target (`snnstack.target.statistical`), reproducible; digital targets ignore it.
     `probes`: (population, "v" or "i") pairs, of those in `program.variables`.
     """
+    program = program_of(program)
+    seed, probes = whole(seed, "seed", 0), pairs(probes, "probes")
     machine = emulator(program.target)
-    if isinstance(data, np.ndarray):
+    if carries_values(program) and not isinstance(data, Spikes):
         values: Any = _values(program, data)
         return machine.emulate(program, values, seed=seed, probes=probes)
-    spikes = data if isinstance(data, Spikes) else as_data(data, program.port).spikes
+    spikes = as_data(data, program.port).spikes
     return machine.emulate(program, spikes, seed=seed, probes=probes)
 
 
@@ -56,11 +59,15 @@ def carries_values(program: Program) -> bool:
     return bool(getattr(program, "graded", False))
 
 
-def _values(program: Program, data: NDArray[Any]) -> NDArray[np.int64]:
-    if not carries_values(program):
-        what = "the input takes spikes, not an array of values"
-        raise fail(DataError, program.port.name, what, 'give {"x": ...} or Spikes')
-    return checked_values(data, program.port, "data")
+def _values(program: Program, data: Samples) -> NDArray[np.int64]:
+    """Signed integers [sample, step, n] from a file or from arrays in any form."""
+    found = given(data)
+    if isinstance(found, str | PathLike):
+        return read_values(Path(found), program.port)[0]
+    if not isinstance(found, Mapping) or found.get("x") is None:
+        what = "the input takes values, not spikes"
+        raise fail(DataError, program.port.name, what, "give integers [sample, step, n]")
+    return checked_values(found["x"], program.port, "data")
 
 
 def emulate_batches(
@@ -77,21 +84,19 @@ def emulate_batches(
 
 def verify(
     program: Program,
-    data: Samples | Spikes | NDArray[Any],
+    data: Samples,
     samples: int | None = None,
     *,
     progress: Progress | None = None,
 ) -> Equality:
     """Emulator against what was emitted, executed independently: every spike, every state."""
-    if isinstance(data, np.ndarray):
-        machine, values = backend(program.target), _values(program, data)[:samples]
-        given: Any = values
-        run = machine.run(program, given, probes=program.variables, progress=progress)
+    program, samples = program_of(program), whole(samples, "samples", 1)
+    if carries_values(program) and not isinstance(data, Spikes):
+        machine = backend(program.target)
+        values: Any = _values(program, data)[:samples]
+        run = machine.run(program, values, probes=program.variables, progress=progress)
         found = emulate(program, values, probes=program.variables)
         return compare(found, run, machine.describe(program))
-    if isinstance(data, Spikes):
-        chosen = data if samples is None else data.samples(0, samples)
-        return verified(program, chosen, progress)[0]
     stream = as_stream(data, program.port).first(samples)
     results, done = [], 0
     for part in stream.batches():
@@ -104,18 +109,13 @@ def verify(
 def verify_reference(
     program: Program,
     network: QuantizedNetwork | None,
-    data: Samples | Spikes,
+    data: Samples,
     samples: int | None = None,
 ) -> Equality:
     """Emulator against the plain integer reference: every spike, every state.
 
     `network` may be None for a target with a definition of its own.
     """
-    spikes = _spikes(program, data, samples)
+    program = program_of(program)
+    spikes = as_stream(data, program.port).first(samples).read().spikes
     return compared_with_reference(Subject(program, network, None), spikes)
-
-
-def _spikes(program: Program, data: Samples | Spikes, samples: int | None) -> Spikes:
-    if isinstance(data, Spikes):
-        return data if samples is None else data.samples(0, samples)
-    return as_stream(data, program.port).first(samples).read().spikes

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from os import PathLike
 from typing import Any, cast
 
+from snnstack.errors import DataError, fail
 from snnstack.frontends.data import Data, make_data
+from snnstack.frontends.in_memory import given
 from snnstack.frontends.levels import KEY, as_counts
 from snnstack.frontends.open_data import open_data
 from snnstack.frontends.stream import Stream, of_data
 from snnstack.ir.graph import Graph
-from snnstack.ir.step import StepGraph, StepInput
+from snnstack.ir.step import StepGraph, StepInput, size
 from snnstack.report.readout import output_probes
-from snnstack.trace import Trace
+from snnstack.trace import Spikes, Trace
 
-Samples = str | Path | Data | Stream | Mapping[str, Any]
-"""Whatever samples can be read from."""
+Samples = str | PathLike[str] | Data | Stream | Spikes | Mapping[str, Any] | Iterable[Any]
+"""Whatever samples can be read from: a file, or any form of `snnstack.frontends.in_memory`."""
 CALIBRATION_SAMPLES = 128
 """Samples of the calibration data that are used; more changes no scale."""
 JUDGING_SAMPLES = 512
@@ -25,26 +27,41 @@ JUDGING_SAMPLES = 512
 
 def as_data(data: Samples, port: StepInput) -> Data:
     """Samples for `port`, all of them in memory: of whatever `as_stream` takes."""
+    data = given(data)
     if isinstance(data, Data):
-        return data
+        return fitting(data, port)
     return as_stream(data, port).read()
 
 
 def as_stream(data: Samples, port: StepInput) -> Stream:
-    """Samples for `port`, batch by batch: from a `DATA` text or path (docs/data.md), from
-    arrays {"x": ..., "y": ...}, or as they are.
+    """Samples for `port`, batch by batch: from a `DATA` text or path (docs/data.md), from arrays
+    in memory, or as they are.
     """
+    data = given(data)
     if isinstance(data, Stream):
         return data
     if isinstance(data, Data):
-        return of_data(data, port)
+        return of_data(fitting(data, port), port)
     if isinstance(data, Mapping):
         return of_data(make_data(data.get("x"), data.get("y"), port, "data"), port)
-    return open_data(data, port)
+    return open_data(str(data), port)
+
+
+def fitting(data: Data, port: StepInput) -> Data:
+    """`data` if it has the size of `port`; else DataError."""
+    shape, most = data.spikes.shape, 1 if data.spikes.counts is None else data.spikes.counts.max()
+    if size(shape) != size(port.shape):
+        what = f"has the shape {list(shape)}, input {port.name!r} needs {list(port.shape)}"
+        raise fail(DataError, data.name, what)
+    if most > port.max_count:
+        what = f"has {most} spikes of an element in a step, input {port.name!r} is {port.events!r}"
+        raise fail(DataError, data.name, what, "compile with --events count")
+    return data
 
 
 def real_as_spikes(graph: Graph, steps: StepGraph, data: Samples | None) -> Samples | None:
     """`data`; real samples become the spikes or counts that the graph was made for."""
+    data = None if data is None else given(data)
     if data is not None and KEY in graph.metadata:
         return cast(Samples, as_counts(graph, data))
     if data is None or "encoding" not in graph.metadata:

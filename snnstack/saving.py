@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from snnstack import door
 from snnstack.building import Build
 from snnstack.errors import Problem, TargetError, fail, raise_if_any
 from snnstack.files import write_directory
-from snnstack.program import MANIFEST, Program, digest, read_directory
+from snnstack.program import MANIFEST, Program, digest, program_of, read_directory
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.serial import from_files, to_files
 from snnstack.simple import NETWORK_KINDS
@@ -20,19 +22,29 @@ NETWORK = "network"
 CONVERSION = "conversion.json"
 
 
-def save(built: Build, path: str | Path) -> None:
-    """Write program, integer network and conversion report to the new directory `path`."""
-    write_directory(program_files(built), Path(path))
+def save(built: Build | Program, path: str | PathLike[str]) -> None:
+    """Write program, integer network and conversion report to the new directory `path`.
+
+    Of a program alone (`snnstack.compile`), without the latter two.
+    """
+    write_directory(program_files(_build_of(built)), door.path(path, "save"))
 
 
-def save_all(built: Mapping[str, Build], path: str | Path) -> None:
+def _build_of(built: Any) -> Build:
+    """What was built, or a program as one without its float side."""
+    if isinstance(built, Build):
+        return built
+    return Build(None, None, None, program_of(built), None)
+
+
+def save_all(built: Mapping[str, Build], path: str | PathLike[str]) -> None:
     """`save` into one new directory, each under its name: all of them, or nothing at all."""
     files = {
         f"{name}/{file}": content
         for name, one in built.items()
         for file, content in program_files(one).items()
     }
-    write_directory(files, Path(path))
+    write_directory(files, door.path(path, "save"))
 
 
 def program_files(built: Build) -> dict[str, bytes]:
@@ -49,15 +61,16 @@ def program_files(built: Build) -> dict[str, bytes]:
     return files | {MANIFEST: f"{text}\n".encode()}
 
 
-def open_program(path: str | Path) -> tuple[Program, QuantizedNetwork | None]:
+def open_program(path: str | PathLike[str]) -> tuple[Program, QuantizedNetwork | None]:
     """The program in a directory made by `save`, and its integer network if it is there.
 
     Raises TargetError for a file that is missing, malformed or not as it was saved: what is
     loaded is what stands in the directory, C text included. Files that were added do not matter.
     """
-    files = read_directory(Path(path))
-    target, digests = _manifest(files[MANIFEST], str(Path(path) / MANIFEST))
-    raise_if_any(TargetError, _changed(files, digests, Path(path)))
+    path = door.path(path, "program")
+    files = read_directory(path)
+    target, digests = _manifest(files[MANIFEST], str(path / MANIFEST))
+    raise_if_any(TargetError, _changed(files, digests, path))
     kept = {name: files[name] for name in (*digests, MANIFEST)}
     program = backend(target).load(kept)
     if f"{NETWORK}.json" not in kept:
@@ -65,9 +78,9 @@ def open_program(path: str | Path) -> tuple[Program, QuantizedNetwork | None]:
     return program, from_files(kept, NETWORK, NETWORK_KINDS)
 
 
-def saved_conversion(path: str | Path) -> dict[str, Any] | None:
+def saved_conversion(path: str | PathLike[str]) -> dict[str, Any] | None:
     """The conversion report in a program's directory, as plain data; None if there is none."""
-    content = read_directory(Path(path)).get(CONVERSION)
+    content = read_directory(door.path(path, "program")).get(CONVERSION)
     return None if content is None else dict(json.loads(content))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snnstack.errors import DataError, Problem, fail, raise_if_any
+from snnstack.frontends.array_like import as_array
 from snnstack.ir.step import StepInput
 from snnstack.trace import Spikes
 
@@ -55,7 +56,7 @@ def make_data(
     """
     if x is None:
         raise fail(DataError, name, "holds no x", HINT)
-    values, labels = np.asarray(x), None if y is None else np.asarray(y)
+    values, labels = as_array(x), None if y is None else as_array(y, "y")
     problems = _shape_problems(values, port, name) or _value_problems(values, port, name, first)
     if labels is not None:
         problems += _label_problems(labels, values, name)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from snnstack.errors import DataError, ModelError, fail
+from snnstack.frontends.array_like import as_array
+from snnstack.frontends.in_memory import given
 from snnstack.frontends.torch_layers import LARGEST, channel_affine
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import Array, Leaf, Scale
@@ -83,7 +86,7 @@ def encode(model: Any, x: Any) -> Array:
     if stored is None:
         hint = "load the module with levels=..., for example levels=31"
         raise fail(DataError, "input", "the network takes no encoded input", hint)
-    return Levels(**stored).counts(x)
+    return Levels(**stored).counts(as_array(x))
 
 
 def _stored(model: Any) -> Mapping[str, Any] | None:
@@ -96,8 +99,8 @@ def as_counts(graph: Graph, data: Any) -> Any:
     """Data whose `x` holds real numbers, encoded for a graph with levels; other data as it is."""
     if KEY not in graph.metadata:
         return data
-    arrays: Any = data
-    if isinstance(data, str) or hasattr(data, "suffix"):
+    data = arrays = given(data)
+    if isinstance(arrays, str | PathLike):
         if not str(data).endswith(".npz"):
             return data
         with np.load(data, allow_pickle=False) as file:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from snnstack import door
+from snnstack.door import instance
 from snnstack.errors import ModelError, Problem, fail, raise_if_any
 from snnstack.frontends.nir_file import read_tree, write_nir
 from snnstack.frontends.nir_parse import EXTRAS, PARAMETERS, VERSION, Parser
@@ -63,8 +65,9 @@ def write(graph: Graph, path: str | Path) -> None:
     them. An existing file is replaced in one step, or stays as it was. Raises ModelError where
     the graph cannot be held by a file.
     """
+    graph = instance(graph, Graph, "graph", "give what snnstack.load returns")
     raise_if_any(ModelError, _unwritable(graph, "graph"))
-    write_nir(to_nir(with_shapes(graph)), Path(path))
+    write_nir(to_nir(with_shapes(graph)), door.path(path, "write_nir"))
 
 
 def from_nir(nir_graph: Any) -> Graph:

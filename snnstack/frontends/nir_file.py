@@ -147,6 +147,8 @@ def write_nir(nir_graph: Any, path: Path) -> None:
     """
     import nir
 
+    if path.is_dir():
+        raise fail(ModelError, str(path), "it is a directory", "name a file")
     if not path.parent.is_dir():
         raise fail(ModelError, str(path), f"there is no directory '{path.parent}'", "create it")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

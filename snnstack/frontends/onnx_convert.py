@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.errors import DataError, ModelError, ToolError, fail
+from snnstack.frontends.array_like import as_array
 from snnstack.frontends.arrays import Arrays, of_arrays, open_arrays
 from snnstack.frontends.encode import Encoding
+from snnstack.frontends.in_memory import given
 from snnstack.frontends.onnx_ann import converted, relu_tensors
 from snnstack.frontends.onnx_file import INSTALL, OnnxGraph, onnx_module, parsed, read_model
 from snnstack.frontends.onnx_tensors import InputRange
@@ -141,11 +143,12 @@ def ann_data(data: Any) -> AnnData:
     """
     if isinstance(data, AnnData):
         return data
+    data = given(data)
     if isinstance(data, Mapping):
         if data.get("x") is None:
             raise fail(DataError, "data", "holds no x", "x [sample, *shape] and y [sample]")
         y = data.get("y")
-        arrays = of_arrays(np.asarray(data["x"]), None if y is None else np.asarray(y), "data")
+        arrays = of_arrays(as_array(data["x"]), None if y is None else as_array(y, "y"), "data")
         return AnnData(arrays, _ranged(Encoding("even", STEPS), arrays))
     if not isinstance(data, str | Path):
         what = f"are {type(data).__name__}"
@@ -231,8 +234,9 @@ def spiking(graph: Graph, data: Any, port: StepInput) -> Any:
     stored = graph.metadata.get(ENCODING)
     if stored is None:
         return data
+    data = given(data)
     if isinstance(data, Mapping) and data.get("x") is not None:
-        if np.asarray(data["x"]).ndim > len(port.shape) + 1 and not _is_real(data["x"], port):
+        if as_array(data["x"]).ndim > len(port.shape) + 1 and not _is_real(data["x"], port):
             return data
     elif not isinstance(data, str | Path) or "encode" in parse(str(data)).options:
         return data

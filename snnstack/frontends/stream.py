@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from snnstack.door import whole
 from snnstack.errors import DataError, fail
 from snnstack.frontends.data import Data
 from snnstack.ir.step import StepInput, size
@@ -33,7 +34,8 @@ class Stream:
     reader: Callable[[int], Iterator[Data]]
 
     def first(self, samples: int | None) -> Stream:
-        """The first `samples` samples (all for None)."""
+        """The first `samples` samples (all for None); TargetError if that is no number from 1."""
+        whole(samples, "samples", 1)
         if samples is None or samples >= self.samples:
             return self
         return replace(self, samples=samples)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.errors import ModelError, Problem, fail, raise_if_any
+from snnstack.errors import ModelError, Problem, SnnstackError, fail, raise_if_any
 from snnstack.frontends.torch_build import Builder
+from snnstack.frontends.torch_door import as_sample, check_module
 from snnstack.frontends.torch_input import Axes, marks, time_axis, whole
 from snnstack.frontends.torch_modules import said
 from snnstack.frontends.torch_neurons import kind_of
@@ -59,6 +60,7 @@ def trace(
     """
     import torch
 
+    check_module(module)
     sample = as_sample(module, sample)
     binary = bool(((sample == 0) | (sample == 1)).all())
     with at_rest(module), torch.no_grad(), one_thread():
@@ -76,17 +78,6 @@ def trace(
         raise fail(ModelError, "input", "the sample has a single step", hint)
     graph, x = _graph(recorder, axes, out, sample, outputs, dt)
     return Traced(graph.with_(metadata={"name": name or type(module).__name__}), x, axes, by_step)
-
-
-def as_sample(module: Any, sample: Any) -> Any:
-    """The sample as a tensor of the module's own number type."""
-    import torch
-
-    tensor = torch.as_tensor(sample)
-    if not tensor.numel():
-        raise fail(ModelError, "input", "the sample is empty", "give at least two steps")
-    kinds = (p.dtype for p in module.parameters() if p.is_floating_point())
-    return tensor.detach().to(next(kinds, torch.get_default_dtype()))
 
 
 def clear(module: Any) -> None:
@@ -148,7 +139,7 @@ def _how(module: Any, sample: Any, forward: Forward | None) -> tuple[bool, Recor
         recorder = Recorder(names_of(twin), None, False)
         try:
             with recording(recorder):
-                run(twin, marks(sample), by_step, forward, 2, tagged=sample)
+                _run(twin, marks(sample), by_step, forward, 2, tagged=sample)
         except Exception as error:  # whatever a user's forward raises
             reasons.append(f"{type(error).__name__}: {error}")
             continue
@@ -219,7 +210,22 @@ def _steps_come_first(shape: Shape, first: Recorder) -> bool:
 def run(
     module: Any, sample: Any, by_step: bool, forward: Forward | None, steps: int, tagged: Any = None
 ) -> list[Any]:
-    """The results of the last call; of every step where the caller has the loop."""
+    """The results of the last call; of every step where the caller has the loop.
+
+    ModelError for whatever the module's own code raises.
+    """
+    try:
+        return _run(module, sample, by_step, forward, steps, tagged)
+    except SnnstackError:
+        raise
+    except Exception as error:  # whatever a user's forward raises
+        what = f"could not be run on the sample: {type(error).__name__}: {error}"
+        raise fail(ModelError, type(module).__name__, what, HOW) from error
+
+
+def _run(
+    module: Any, sample: Any, by_step: bool, forward: Forward | None, steps: int, tagged: Any = None
+) -> list[Any]:
     if not by_step:
         if tagged is not None:
             attach(sample, whole(tagged))

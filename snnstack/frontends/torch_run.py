@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.errors import ModelError, fail
+from snnstack.frontends.torch_door import as_sample
 from snnstack.frontends.torch_input import Axes
 from snnstack.frontends.torch_load import (
     Forward,
     Traced,
-    as_sample,
     at_rest,
     clear,
     fresh,
@@ -23,6 +24,8 @@ from snnstack.frontends.torch_neurons import kind_of
 from snnstack.frontends.torch_values import tensors
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Array
+
+UNPADDED = "give a sample without padded steps; chips run all steps of every sample"
 
 
 @dataclass
@@ -94,7 +97,19 @@ def run_module(
             nn.Module.__call__ = plain
     clear(module)
     kept = (monitor.spikes, monitor.membranes)
+    _unmasked(monitor.spikes, traced)
     return Run(*({n: _stacked(parts, traced.axes) for n, parts in k.items()} for k in kept))
+
+
+def _unmasked(spikes: Mapping[str, list[Array]], traced: Traced) -> None:
+    """ModelError where a neuron ran on some samples or steps only, such as those not padded."""
+    for name, parts in spikes.items():
+        ran = {part.shape for part in parts}
+        steps = len(parts) if len(parts) > 1 or not traced.axes.sequence else traced.x.shape[1]
+        if len(ran) > 1 or steps < traced.x.shape[1]:
+            sizes = f"{len(parts)} of {traced.x.shape[1]} steps" if len(ran) == 1 else "a part only"
+            what = f"ran on {sizes} of the sample: forward leaves out some steps or samples"
+            raise fail(ModelError, name, what, UNPADDED)
 
 
 def _silent(graph: Graph) -> set[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from snnstack.building import Build
+from snnstack.door import positive, whole
 from snnstack.program import Program
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.samples import Samples
@@ -44,6 +45,13 @@ class Choices:
     ann: Ann | None = None
     figures: bool = True
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        """TargetError for a number out of its range."""
+        whole(self.verify_samples, "verify_samples", 0)
+        whole(self.seeds, "seeds", 0)
+        whole(self.seed, "seed", 0)
+        positive(self.period_s, "period_s", "seconds")
 
 
 @dataclass(frozen=True, eq=False)

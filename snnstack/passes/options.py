@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
-from snnstack.errors import ModelError, fail
+from snnstack.door import instance, shown
+from snnstack.errors import ModelError, TargetError, fail
 from snnstack.ir.graph import Graph, Integrator
 from snnstack.ir.nodes import Compare, EventKind, Input, Reset, ResetTime
 from snnstack.passes.prune import prune
@@ -62,6 +64,25 @@ WRITTEN_BY: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 """What a NIR file does not say and its writer means, with the writer's own defaults: read from
 snnTorch 1.0, SpikingJelly 2.0, Norse 1.1, sinabs 3.1 and Rockpool 3.1. `docs/frontends.md` says
 what else they differ in."""
+
+
+def said(options: Any) -> Options | None:
+    """Options whose values are of the kinds they should be; TargetError says which is not.
+
+    Words are compared with what a node knows by the rules of a graph.
+    """
+    if options is None:
+        return None
+    found = instance(options, Options, "options", "snnstack.Options(dt=1e-3, reset='zero', ...)")
+    for name in ("dt", "prune"):
+        value = getattr(found, name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+            raise fail(TargetError, f"options.{name}", f"is {shown(value)}", "a number")
+    for name in ("integrator", "reset", "reset_time", "compare", "events", "written_by"):
+        value = getattr(found, name)
+        if value is not None and not isinstance(value, str):
+            raise fail(TargetError, f"options.{name}", f"is {shown(value)}", "a word, as text")
+    return found
 
 
 def apply_options(graph: Graph, options: Options) -> Graph:

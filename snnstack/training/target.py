@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snnstack.board import Board, all_boards, load_board
-from snnstack.building import Build
+from snnstack.building import Build, check_choices
 from snnstack.errors import TargetError, ToolError, fail
 from snnstack.frontends.data import Data
+from snnstack.frontends.in_memory import given
+from snnstack.frontends.torch_door import eager, is_module
 from snnstack.integers import for_target, quantise_for
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Array
@@ -72,6 +74,8 @@ def qat(
     most to come.
     """
     board = _board(target)
+    check_choices(granularity, weight_bits, "fast")
+    calibrate = None if calibrate is None else given(calibrate)
     graph, steps = _read(model, options, sample, calibrate)
     calibrate = None if calibrate is None else _as_spikes(graph, steps, calibrate)
     steps = for_target(steps, board.target)
@@ -161,8 +165,8 @@ def _read(
     """The graph, where there is one, and its steps."""
     if isinstance(model, StepGraph):
         return None, model
-    if not isinstance(model, str | Path | Graph):
-        model, options = read_module(model, sample, options), None
+    if is_module(model):
+        model, options = read_module(eager(model), sample, options), None
     graph = load(model, options, calibrate=calibrate)
     return graph, discretised(graph)
 
@@ -176,7 +180,7 @@ def _board(target: str | Board) -> Board:
     """A board by name, or the first board of a target."""
     if isinstance(target, Board):
         return target
-    if target not in target_names():
+    if not isinstance(target, str) or target not in target_names():
         return load_board(target)
     boards = [board for board in all_boards() if board.target == target]
     if not boards:
@@ -214,17 +218,17 @@ def _start(
         return _Start(steps, quantise_for(steps, board, None, granularity, weight_bits), steps)
     data = as_stream(calibrate, steps.inputs[0]).first(JUDGING_SAMPLES).read()
     found: list[tuple[Refined, _Start]] = []
-    for given in _candidates(steps, data):
-        real = run_float(given, data)
-        fit = measured(given, data.spikes, real)
+    for candidate in _candidates(steps, data):
+        real = run_float(candidate, data)
+        fit = measured(candidate, data.spikes, real)
 
         def quantised(
             graph: StepGraph, like: QuantizedNetwork | None = None, fit: Calibration = fit
         ) -> QuantizedNetwork:
             return quantise_for(graph, board, fit, granularity, weight_bits, like)
 
-        best = refined(given, board, data, real, quantised, progress)
-        found.append((best, _Start(best.graph, best.like, given, fit)))
+        best = refined(candidate, board, data, real, quantised, progress)
+        found.append((best, _Start(best.graph, best.like, candidate, fit)))
     return max(found, key=lambda pair: pair[0].score)[1]
 
 
