@@ -20,6 +20,7 @@ import numpy as np
 
 from snnstack.backends.loihi.lava_job import Arrays, Job, make_job
 from snnstack.backends.loihi.network import ChipNetwork, Cuba
+from snnstack.backends.loihi.reference import reads_while_waiting
 from snnstack.errors import TargetError, ToolError, fail
 from snnstack.ir.nodes import Array
 from snnstack.process import started
@@ -31,7 +32,6 @@ START_S = 60.0
 """Time allowed for Lava to build and start a network."""
 SECONDS_PER_STEP = 0.05
 """Time allowed for a step; the runtime was measured at 450 to 1,250 steps/s."""
-READS_ON_SPIKE = 128
 
 
 def describe(program: Any) -> str:
@@ -52,8 +52,8 @@ def run(
     """Execute a program or a `ChipNetwork` in Lava's runtime, the samples one after the other.
 
     A program runs for `max(lag)` steps more than `spikes` has, without input; a `ChipNetwork`
-    for exactly its steps. `probes` as in `run_chip`; as on the chip, a voltage reads 128 on
-    the step of a spike.
+    for exactly its steps. `probes` as in `run_chip`: as on the chip, a voltage shows where in
+    its refractory period a neuron is.
 
     ToolError: Lava is missing, failed, or took longer than `timeout_s`.
     """
@@ -173,7 +173,8 @@ def _trace(
             key = "act"
         value = found[f"{name}/{key}"].astype(np.int64)
         if variable == "v" and isinstance(p, Cuba) and p.reset == "zero":
-            value = np.where(found[f"{name}/s"] != 0, READS_ON_SPIKE, value)
+            wait = found.get(f"{name}/wait", found[f"{name}/s"])
+            value = np.where(wait > 0, reads_while_waiting(p.refractory, wait), value)
         states[name, variable] = value
     return Trace(spikes, states, lag=network.lag)
 

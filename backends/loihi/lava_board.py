@@ -13,7 +13,7 @@ import numpy as np
 
 from snnstack.backends.loihi.lava_worker import Job, make_neurons, make_synapses
 
-NO_MODELS = SimpleNamespace(lif=None, dense=None, sparse=None, sigma_delta=None)
+NO_MODELS = SimpleNamespace(lif=None, lif_reset=None, dense=None, sparse=None, sigma_delta=None)
 """Lava finds the models of its own processes by itself."""
 
 

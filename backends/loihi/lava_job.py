@@ -82,16 +82,24 @@ def _population(p: ChipPopulation, arrays: Arrays, problems: list[Problem]) -> J
         "vth": never if p.threshold is None else p.threshold >> 6,
     }
     arrays[f"{p.name}/bias_mant"], arrays[f"{p.name}/bias_exp"] = mantissa, exponent
-    kept, options = ["bias_mant", "bias_exp"], {}
+    kept = ["bias_mant", "bias_exp"]
+    if p.v_init is not None:
+        arrays[f"{p.name}/v"] = p.v_init
+        kept.append("v")
     same = all((value == value[0]).all() for value in values.values())
     plain = same and p.reset == "zero" and p.refractory == 1 and values["du"][0] >= 0
+    clearing = p.reset_interval, p.reset_offset + 1  # Lava's first step is 1
+    options: dict[str, Any] = {}
     if plain:
-        options = {key: int(value[0]) for key, value in values.items()}
+        options |= {key: int(value[0]) for key, value in values.items()}
+        if p.reset_interval:
+            options |= {"reset_interval": clearing[0], "reset_offset": clearing[1]}
     else:
-        options = {"refractory": p.refractory, "subtract": p.reset == "subtract"}
+        options |= {"refractory": p.refractory, "subtract": p.reset == "subtract"}
+        options["clearing"] = clearing
         arrays |= {f"{p.name}/{key}": value for key, value in values.items()}
         kept += values
-    kind = "lif" if plain else "chip_lif"
+    kind = ("lif_reset" if p.reset_interval else "lif") if plain else "chip_lif"
     return {"name": p.name, "kind": kind, "n": p.n, "arrays": kept, "options": options}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 def define() -> SimpleNamespace:
     """The classes; Lava has to be imported already (`lava_worker.load_lava`)."""
     from lava.proc.dense.models import PyDenseModelBitAcc
-    from lava.proc.lif.models import PyLifModelBitAcc
+    from lava.proc.lif.models import PyLifModelBitAcc, PyLifResetModelBitAcc
     from lava.proc.sdn.models import PySigmaDeltaModelFixed
     from lava.proc.sparse.models import PySparseModelBitAcc
 
@@ -28,7 +28,8 @@ def define() -> SimpleNamespace:
         ChipLIF=chip_lif,
         SpikeDelay=delay,
         lif=_recorded(PyLifModelBitAcc, states, states),
-        chip_lif=_recorded(chip_model, (*states, "wait"), states),
+        lif_reset=_recorded(PyLifResetModelBitAcc, states, states),
+        chip_lif=_recorded(chip_model, (*states, "wait"), (*states, "wait")),
         sigma_delta=_recorded(_sending(PySigmaDeltaModelFixed), sigma_delta, ("act",)),
         dense=_recorded(PyDenseModelBitAcc, ("a_buff",), None),
         sparse=_recorded(PySparseModelBitAcc, ("a_buff",), None),
@@ -37,18 +38,23 @@ def define() -> SimpleNamespace:
 
 
 def _recorded(base: Any, reset: tuple[str, ...], kept: tuple[str, ...] | None) -> Any:
-    """`base`, with its state set to 0 where a sample begins, and `kept` written out at the end.
+    """`base`, in its first state where a sample begins, and `kept` written out at the end.
 
-    The process's parameter "run" says {"steps", "total", "file"}; steps are those of a sample.
+    The process's parameter "run" says {"steps", "total", "file"}; steps are those of a sample,
+    and so is the time that `base` sees.
     """
 
     class Recorded(base):  # type: ignore[misc]
         def run_spk(self) -> None:
-            run = self.proc_params["run"]
-            if (self.time_step - 1) % run["steps"] == 0:
-                for name in reset:
-                    getattr(self, name)[...] = 0
+            run, now = self.proc_params["run"], self.time_step
+            if "first" not in self.__dict__:
+                self.__dict__["first"] = {name: getattr(self, name).copy() for name in reset}
+            if (now - 1) % run["steps"] == 0:
+                for name, value in self.__dict__["first"].items():
+                    getattr(self, name)[...] = value
+            self.time_step = (now - 1) % run["steps"] + 1
             super().run_spk()
+            self.time_step = now
             if kept is not None:
                 self.record(run)
 
@@ -84,9 +90,11 @@ def _chip_lif() -> tuple[Any, Any]:
     from lava.proc.lif.process import LIF
 
     class ChipLIF(LIF):  # type: ignore[misc]
-        """LIF with every register per neuron, a refractory period and a choice of reset."""
+        """LIF with every register per neuron, a refractory period and a choice of resets."""
 
-        def __init__(self, *, refractory: int, subtract: bool, **options: Any) -> None:
+        def __init__(
+            self, *, refractory: int, subtract: bool, clearing: tuple[int, int], **options: Any
+        ) -> None:
             super().__init__(**options)
             shape = options["shape"]
             self.du = Var(shape=shape, init=options["du"])
@@ -95,6 +103,7 @@ def _chip_lif() -> tuple[Any, Any]:
             self.wait = Var(shape=shape, init=0)
             self.proc_params["refractory"] = refractory
             self.proc_params["subtract"] = subtract
+            self.proc_params["clearing"] = clearing
 
     class PyChipLif(PyLifModelBitAcc):  # type: ignore[misc]
         du: Any = LavaPyType(np.ndarray, np.int32)
@@ -102,13 +111,19 @@ def _chip_lif() -> tuple[Any, Any]:
         vth: Any = LavaPyType(np.ndarray, np.int32)
         wait: Any = LavaPyType(np.ndarray, np.int32)
 
+        def run_spk(self) -> None:
+            interval, offset = self.proc_params["clearing"]
+            if interval and self.time_step % interval == offset % interval:
+                self.u[:], self.v[:], self.wait[:] = 0, 0, 0
+            super().run_spk()
+
         def subthr_dynamics(self, activation_in: Any) -> None:
             held = self.v.copy()
             super().subthr_dynamics(activation_in)
-            self.v[:] = np.where(self.wait > 0, held, self.v)
+            self.v[:] = np.where(self.wait > 1, held, self.v)
 
         def spiking_activation(self) -> Any:
-            return super().spiking_activation() & (self.wait <= 0)
+            return super().spiking_activation() & (self.wait <= 1)
 
         def reset_voltage(self, spike_vector: Any) -> None:
             if self.proc_params["subtract"]:
@@ -116,7 +131,7 @@ def _chip_lif() -> tuple[Any, Any]:
             else:
                 super().reset_voltage(spike_vector)
             self.wait[:] = np.maximum(self.wait - 1, 0)
-            self.wait[spike_vector] = self.proc_params["refractory"] - 1
+            self.wait[spike_vector] = self.proc_params["refractory"]
 
     return ChipLIF, PyChipLif
 

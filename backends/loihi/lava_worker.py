@@ -142,7 +142,7 @@ class _Network:
 
 def make_neurons(kinds: Any, p: Job, arrays: dict[str, Any]) -> tuple[Any, Any]:
     """(process, model class) of a population of the job."""
-    from lava.proc.lif.process import LIF
+    from lava.proc.lif.process import LIF, LIFReset
     from lava.proc.sdn.process import ActivationMode, SigmaDelta
 
     own = {key: arrays[f"{p['name']}/{key}"] for key in p["arrays"]}
@@ -152,6 +152,8 @@ def make_neurons(kinds: Any, p: Job, arrays: dict[str, Any]) -> tuple[Any, Any]:
         return SigmaDelta(act_mode=mode, **options), kinds.sigma_delta
     if p["kind"] == "lif":
         return LIF(**options), kinds.lif
+    if p["kind"] == "lif_reset":
+        return LIFReset(**options), kinds.lif_reset
     return kinds.ChipLIF(**options), kinds.chip_lif
 
 

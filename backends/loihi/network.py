@@ -30,6 +30,9 @@ class Cuba:
     `i_decay`, `v_decay`: 0..4096, what is subtracted from 4096 (netx `iDecay`, `vDecay`; Lava's
     `du` + 1, `dv`). `bias`: bias_mant * 2**bias_exp. `threshold`: vth_mant << 6; None: the
     population never fires and its membrane is the result. `refractory` 1..64 steps: 1 is none.
+    `v_init`: v before the first step; None: 0. `reset_interval`: before every step t with
+    t % reset_interval == reset_offset, u, v and the refractory period are cleared (Lava's
+    `LIFReset`, whose steps count from 1); 0: never.
     """
 
     name: str
@@ -40,6 +43,9 @@ class Cuba:
     threshold: Array | None
     reset: ChipReset = "zero"
     refractory: int = 1
+    v_init: Array | None = None
+    reset_interval: int = 0
+    reset_offset: int = 0
 
     @property
     def n(self) -> int:

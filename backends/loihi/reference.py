@@ -1,8 +1,11 @@
 """What a `ChipNetwork` computes, step by step: the definition for Loihi, in plain numpy.
 
-Checked against recordings of the chip and Lava's bit-accurate models. On the step of a spike
-the chip's voltage register reads 128, and so does a probe; the value that goes on is 0. The
-current is a 24-bit two's complement register; Lava's can be 2**23 (docs/chip-networks.md).
+Checked against recordings of the chip and Lava's bit-accurate models. The current is a 24-bit
+two's complement register; Lava's can be 2**23 (docs/chip-networks.md).
+
+The chip counts refractory periods in its voltage register (nengo-loihi recognises spikes on the
+chip by v == refractory * 128), and a probe shows that: on the step of a spike 128 times the
+refractory period, in the steps that follow within it one more each. What goes on is 0.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ DECAY_BITS = 12
 CURRENT_BITS = 24
 VOLTAGE_MAX = 2**23 - 1
 WEIGHT_SHIFT = 6
-READS_ON_SPIKE = 128
+REFRACTORY_SHIFT = 7
+"""The refractory period's place in a voltage register that counts it."""
 
 
 def run_chip(
@@ -103,7 +107,8 @@ def chip_neurons(p: ChipPopulation) -> Neurons:
         "beta": (1 << DECAY_BITS) - p.i_decay,
         "shift": WEIGHT_SHIFT,
         "bias": p.bias,
-        "pause": p.refractory - 1,
+        "pause": p.refractory,
+        "interval": max(p.reset_interval, 1),
         "state_max": VOLTAGE_MAX,
     }
     if p.threshold is not None:
@@ -113,6 +118,15 @@ def chip_neurons(p: ChipPopulation) -> Neurons:
         "refractory": p.refractory > 1,
         "subtract": p.reset == "subtract",
         "current_bits": CURRENT_BITS,
-        "reads": READS_ON_SPIKE if p.reset == "zero" else 0,
+        "clears": p.reset_interval > 0,
+        "reads": p.refractory << REFRACTORY_SHIFT if p.reset == "zero" else 0,
     }
-    return Neurons(LOIHI_CUBA, p.n, "int32", values, options)
+    initial: dict[str, Any] = {} if p.v_init is None else {"v": p.v_init}
+    if p.reset_interval:
+        initial["age"] = -p.reset_offset % p.reset_interval
+    return Neurons(LOIHI_CUBA, p.n, "int32", values, options, initial)
+
+
+def reads_while_waiting(refractory: int, wait: Array) -> Array:
+    """What the voltage register shows where `wait`, `refractory` on a spike, is not 0."""
+    return np.asarray((refractory << REFRACTORY_SHIFT) + refractory - wait)

@@ -15,7 +15,7 @@ from snnstack.backends.loihi.network import (
     Cuba,
     same_place,
 )
-from snnstack.backends.loihi.reference import DECAY_BITS, READS_ON_SPIKE, WEIGHT_SHIFT
+from snnstack.backends.loihi.reference import DECAY_BITS, REFRACTORY_SHIFT, WEIGHT_SHIFT
 from snnstack.engine import plan as engine
 from snnstack.engine.order import Index
 from snnstack.engine.tables import Memory, edge, memory_order, unrolled
@@ -105,5 +105,8 @@ def _neurons(p: ChipPopulation, index: Index | None) -> engine.Neurons:
         threshold=None if p.threshold is None else p.threshold[at],
         subtract=p.reset == "subtract",
         refractory=p.refractory,
-        reads=READS_ON_SPIKE if p.reset == "zero" else None,
+        reads=p.refractory << REFRACTORY_SHIFT if p.reset == "zero" else None,
+        v_init=None if p.v_init is None else p.v_init[at],
+        reset_interval=p.reset_interval,
+        reset_offset=p.reset_offset,
     )

@@ -28,10 +28,12 @@ from snnstack.engine.taps import pixel_taps
 # Columns of `layers`. FAST: no current state, not refractory, one alpha, threshold and reset.
 # NARROW: all input is one table of dense rows, for events without values. SHOWN: what a probe
 # of v shows on a spike, or -1. LATE: the time of a reset, see `snnstack.ir.nodes.ResetTime`.
+# CLEARED: of how many steps one begins with all states at 0, or 0; PHASE: which of them.
 N, OFFSET, FIRST_EDGE, LAST_EDGE, SOURCE, SHIFT, REFRACTORY = range(7)
 SUBTRACT, HAS_CURRENT, FAST, NARROW, CURRENT_MAX, STATE_MAX = range(7, 13)
 MODEL, CURRENT_BITS, SHOWN, PAYLOAD_SHIFT, RECTIFY, LATE = range(13, 19)
-LAYER_COLUMNS = 19
+CLEARED, PHASE = range(19, 21)
+LAYER_COLUMNS = 21
 PLAIN, CUBA, DELTA = range(3)
 NOW, NEXT, NEXT_ALL, RECHECK = range(4)
 # Columns of `edges`. INDPTR: first row pointer of a sparse table, first row of `pixels` of a
@@ -106,7 +108,7 @@ def flatten(plan: NetworkPlan) -> Flat:
             most = _rows(edge) if narrow else BLOCK
             edges.append([*row, int(plan.carries_values(edge.source)), most])
         where = [layer.n, offset, first, len(edges), len(plan.inputs) + k]
-        layers.append(where + _settings(layer, plan))
+        layers.append(where + _settings(layer, plan) + _clearing(layer))
         parameters.append(_parameters(layer).astype(number))
         offset += layer.n
     return Flat(
@@ -242,13 +244,21 @@ def _settings(layer: LayerPlan, plan: NetworkPlan) -> list[int]:
     ]
 
 
+def _clearing(layer: LayerPlan) -> list[int]:
+    """The columns CLEARED and PHASE."""
+    neurons = layer.neurons
+    if not isinstance(neurons, CubaNeurons) or neurons.reset_interval < 1:
+        return [0, 0]
+    return [neurons.reset_interval, neurons.reset_offset % neurons.reset_interval]
+
+
 def _is_plain_dense(edge: Edge, plan: NetworkPlan) -> bool:
     values = plan.carries_values(edge.source)
     return isinstance(edge.table, DenseRows) and edge.remap is None and not values
 
 
 def _parameters(layer: LayerPlan) -> NDArray[Any]:
-    """[9, n]; "does not fire" is a threshold that no v can pass."""
+    """[9, n]; "does not fire" is a threshold that no v can pass; `LEAK` of Cuba is v_init."""
     neurons = layer.neurons
     if isinstance(neurons, Float32Neurons):
         return _single_parameters(neurons, layer.n)
@@ -261,7 +271,9 @@ def _parameters(layer: LayerPlan) -> NDArray[Any]:
     rows[ALPHA] = neurons.alpha
     rows[BETA] = 0 if neurons.beta is None else neurons.beta
     ge = False
-    if not isinstance(neurons, CubaNeurons):
+    if isinstance(neurons, CubaNeurons):
+        rows[LEAK] = 0 if neurons.v_init is None else neurons.v_init
+    else:
         rows[LEAK], rows[AFTER], ge = neurons.leak, neurons.v_reset, neurons.ge
         rows[DRIVE] = rows[BIAS] + rows[LEAK]
     if isinstance(neurons, FloatNeurons):

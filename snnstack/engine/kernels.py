@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from snnstack.dynamics.compiled import compiled, inlined
 from snnstack.engine.flat import (
+    CLEARED,
     DELAY,
     DELTA,
     FAST,
@@ -16,11 +17,14 @@ from snnstack.engine.flat import (
     GRADED,
     LAST_EDGE,
     LATE,
+    LEAK,
     MODEL,
     NARROW,
     NOW,
     OFFSET,
+    PHASE,
     READS,
+    REFRACTORY,
     ROWS,
     SHOWN,
     SOURCE,
@@ -198,7 +202,7 @@ def run_integer(flat: Any, work: Any, group: Any, samples: int, steps: int) -> N
 
 @inlined
 def finish_graded(flat: Any, work: Any, layer: int, row: int) -> None:
-    """`finish` of a layer whose events carry values, or whose probe shows a spike as a number."""
+    """`finish` of a layer whose events carry values, or whose probe counts refractory steps."""
     n, offset = flat.layers[layer, N], flat.layers[layer, OFFSET]
     if flat.layers[layer, MODEL] == DELTA:
         ends, sent = work.ends[flat.layers[layer, SOURCE]], work.v[offset : offset + n]
@@ -206,18 +210,22 @@ def finish_graded(flat: Any, work: Any, layer: int, row: int) -> None:
     start, shown = work.watch[layer, 0], flat.layers[layer, SHOWN]
     if start >= 0 and shown >= 0:
         for j in range(n):
-            if work.flags[j]:
-                work.record[start + row * n + j] = shown
+            waits = work.wait[offset + j]
+            if waits:
+                passed = flat.layers[layer, REFRACTORY] - waits
+                work.record[start + row * n + j] = shown + passed
 
 
 @inlined
 def wake(flat: Any, work: Any, group: Any) -> None:
-    """What `rest` leaves of the layers `group`: sums and counts of a sample to zero."""
+    """What `rest` leaves of the layers `group`: sums and counts to zero, v to its beginning."""
     for layer in group:
         start, stop = slot(flat.layers[layer])
         work.active[start:stop] = 0
         if flat.layers[layer, MODEL] == DELTA:
             work.memory[:, start:stop] = 0
+        else:
+            work.v[start:stop] = flat.parameters[LEAK, start:stop]
 
 
 @inlined
@@ -243,6 +251,8 @@ def run_cuba(flat: Any, work: Any, group: Any, samples: int, steps: int) -> None
                 wide, narrow = work.wide[: row[N]], work.narrow[: row[N]]
                 v, i, wait = work.v[start:stop], work.i[start:stop], work.wait[start:stop]
                 active, flags, parameters = work.active[start:stop], work.flags, flat.parameters
+                if row[CLEARED] and t % row[CLEARED] == row[PHASE]:
+                    v[:], i[:], wait[:] = 0, 0, 0
                 done = -1
                 if row[MODEL] == DELTA:
                     deep, memory = work.deep[: row[N]], work.memory[:, start:stop]

@@ -131,11 +131,12 @@ def update_cuba(
 ) -> None:
     """Current-based update in wrapping registers; equations in `plan.CubaNeurons`.
 
-    `active` counts the steps in which i or v (before the reset) is not 0.
+    `active` counts the steps in which i or v (before the reset) is not 0. `wait` becomes the
+    refractory period (1 or more) on a spike and counts down; v is held where it was above 1.
     """
     start, stop, scale = row[OFFSET], row[OFFSET] + row[N], np.int32(1 << row[SHIFT])
     highest, lowest = np.int32(row[STATE_MAX]), np.int32(-row[STATE_MAX])
-    keep, pause = np.int32(-row[SUBTRACT]), np.int32(row[REFRACTORY] - 1)
+    keep, pause = np.int32(-row[SUBTRACT]), np.int32(row[REFRACTORY])
     spare = np.int32(32 - row[CURRENT_BITS])
     alpha, beta = parameters[ALPHA, start:stop], parameters[BETA, start:stop]
     bias, above = parameters[BIAS, start:stop], parameters[ABOVE, start:stop]
@@ -146,7 +147,7 @@ def update_cuba(
         i[j] = x
         u = np.int32(shrunk(v[j], alpha[j]) + x + bias[j])
         u = min(max(u, lowest), highest)
-        waiting = wait[j] > 0
+        waiting = wait[j] > 1
         u = v[j] if waiting else u
         fired = (u > above[j]) & (not waiting)
         flags[j] = fired

@@ -145,8 +145,10 @@ class CubaNeurons:
         spike iff v > threshold, unless refractory;  then v = 0, or v - threshold
 
     `alpha`, `beta` 0..4096. `threshold` None: never fires. `refractory`: steps until v moves
-    again, 1 is none. `reads`: what a probe of v shows on the step of a spike (None: v after
-    it). A sum of input may leave int32: only its low bits count.
+    again, 1 is none. `reads`: what a probe of v shows on the step of a spike, one more in every
+    refractory step after it (None: v). A sum of input may leave int32: only its low bits count.
+    `v_init` None: v starts at 0. With a `reset_interval` above 0 all states become 0 before
+    every step t with t % reset_interval == reset_offset % reset_interval.
     """
 
     alpha: Array
@@ -157,6 +159,9 @@ class CubaNeurons:
     subtract: bool
     refractory: int
     reads: int | None = None
+    v_init: Array | None = None
+    reset_interval: int = 0
+    reset_offset: int = 0
     current_bits: int = 24
     state_max: int = 2**23 - 1
 
