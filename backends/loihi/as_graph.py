@@ -74,6 +74,10 @@ def _problems(network: ChipNetwork) -> Iterator[Problem]:
     for p in network.populations:
         if not isinstance(p, Cuba):
             yield Problem(p.name, "sigma-delta neurons have no place in a graph", hint)
+        elif p.v_init is not None and np.any(p.v_init):
+            yield Problem(p.name, "initial membranes have no place in a graph", hint)
+        elif p.reset_interval:
+            yield Problem(p.name, "states cleared at intervals have no place in a graph", hint)
         for c in network.into(p.name):
             if len(p.shape) > 1 and not _is_plain(c, _seen(network, c), p.shape):
                 what = f"a graph has no synapses like those from {c.source}: cut or flattened maps"

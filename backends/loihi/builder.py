@@ -86,12 +86,17 @@ class ChipBuilder:
         refractory: int = 1,
         reset: ChipReset = "zero",
         convention: Convention = "lava",
+        v_init: Any = None,
+        reset_interval: int | None = None,
+        reset_offset: int = 0,
     ) -> Self:
         """CUBA LIF compartments, `snnstack.backends.loihi.network.Cuba`.
 
         `du`, `dv`: decays, 0..4095 (`convention` "chip": 0..4096). `vth_mant`: 0..131071, the
         threshold is `vth_mant << 6`; None: never fires, the membrane is the result.
-        `bias_mant` -4096..4095, `bias_exp` 0..7. `refractory` 1..64 steps, 1 is none.
+        `bias_mant` -4096..4095, `bias_exp` 0..7. `refractory` 1..64 steps, 1 is none. `v_init`:
+        what the membrane begins with. `reset_interval`: u and v become 0 before every step t
+        (0 is the first) with t % reset_interval == reset_offset % reset_interval.
         """
         shape = self._draft.population(name, shape)
 
@@ -108,6 +113,9 @@ class ChipBuilder:
         threshold = None if vth_mant is None else value("vth_mant", vth_mant) << 6
         exponent = np.clip(value("bias_exp", bias_exp), 0, 7)
         self._draft.problems += outside(name, "refractory", refractory)
+        interval = 1 if reset_interval is None else reset_interval
+        self._draft.problems += outside(name, "reset_interval", interval)
+        self._draft.problems += outside(name, "reset_offset", reset_offset)
         self._populations.append(
             Cuba(
                 name,
@@ -118,6 +126,9 @@ class ChipBuilder:
                 threshold,
                 reset,
                 int(refractory),
+                None if v_init is None else value("v_init", v_init),
+                0 if reset_interval is None else int(reset_interval),
+                int(reset_offset),
             )
         )
         return self

@@ -28,7 +28,7 @@ def define() -> SimpleNamespace:
         ChipLIF=chip_lif,
         SpikeDelay=delay,
         lif=_recorded(PyLifModelBitAcc, states, states),
-        lif_reset=_recorded(PyLifResetModelBitAcc, states, states),
+        lif_reset=_recorded(_firing(PyLifResetModelBitAcc), states, states),
         chip_lif=_recorded(chip_model, (*states, "wait"), (*states, "wait")),
         sigma_delta=_recorded(_sending(PySigmaDeltaModelFixed), sigma_delta, ("act",)),
         dense=_recorded(PyDenseModelBitAcc, ("a_buff",), None),
@@ -45,6 +45,8 @@ def _recorded(base: Any, reset: tuple[str, ...], kept: tuple[str, ...] | None) -
     """
 
     class Recorded(base):  # type: ignore[misc]
+        time_step: int
+
         def run_spk(self) -> None:
             run, now = self.proc_params["run"], self.time_step
             if "first" not in self.__dict__:
@@ -81,6 +83,17 @@ def _sending(base: Any) -> Any:
             return sent
 
     return Sending
+
+
+def _firing(base: Any) -> Any:
+    """A LIF model that keeps what it sends, as the plain one does."""
+
+    class Firing(base):  # type: ignore[misc]
+        def spiking_activation(self) -> Any:
+            self.s_out_buff = super().spiking_activation()
+            return self.s_out_buff
+
+    return Firing
 
 
 def _chip_lif() -> tuple[Any, Any]:

@@ -16,6 +16,14 @@ import numpy as np
 
 from snnstack.backends.loihi.chip_synapses import weight_format
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, ChipPopulation, Connection
+from snnstack.backends.loihi.netx_clearing import (
+    Clearing,
+    cleared,
+    clearing_data,
+    layer_clearing,
+    network_clearing,
+)
+from snnstack.backends.loihi.netx_delays import own_delay, steps_of
 from snnstack.backends.loihi.netx_file import (
     Layer,
     layer_type,
@@ -25,7 +33,6 @@ from snnstack.backends.loihi.netx_file import (
     shape_of,
 )
 from snnstack.backends.loihi.netx_neuron import input_neurons, neurons, numbers
-from snnstack.backends.loihi.ranges import outside
 from snnstack.backends.loihi.weights import Signs, effective
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.ir.given import as_conv, conv_size, integers, split_by_delay
@@ -41,7 +48,11 @@ SIGNS: tuple[Signs, ...] = ("mixed", "excitatory", "inhibitory")
 
 @dataclass
 class _Reader:
-    """What has been read so far, and what was wrong with it."""
+    """What has been read so far, and what was wrong with it.
+
+    `late`: steps by which the first population runs behind lava-dl's (an input layer's bias
+    reaches it through synapses).
+    """
 
     generation: Literal[1, 2]
     spike_exp: int
@@ -49,6 +60,8 @@ class _Reader:
     shape: Shape | None = None
     source: str = "input"
     delay: Array | None = None
+    clearing: Clearing | None = None
+    late: int = 0
     populations: list[ChipPopulation] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
     records: list[Layer] = field(default_factory=list)
@@ -64,6 +77,8 @@ def read_netx(
     graded_input: bool = False,
     spike_exp: int = 6,
     generation: Literal[1, 2] = 2,
+    reset_interval: int | None = None,
+    reset_offset: int = 0,
 ) -> ChipNetwork:
     """The network in `path`; its populations are called `layer0`, `layer1`, ... by layer.
 
@@ -76,6 +91,10 @@ def read_netx(
     its input carries the bias mantissa of each step (`2 * weight * x - weight + bias` in
     lava-dl), for SDNN the change of the input since the last step.
 
+    `reset_interval`, `reset_offset`: those of lava-dl's `netx.hdf5.Network`: every so many steps
+    u and v become 0, in the first layer with neurons from step `reset_offset` on (0 is the
+    first), in every further layer a step later. None: what the file says, if it does.
+
     ModelError with everything that is wrong with the file, or that is not supported.
     """
     path = Path(path)
@@ -83,7 +102,9 @@ def read_netx(
     layers, rest = read_layers(path, problems)
     raise_if_any(ModelError, problems)
     wanted = layers[: len(layers) if num_layers is None else num_layers]
-    reader = _Reader(generation, spike_exp, problems=problems)
+    rest |= clearing_data(reset_interval, reset_offset)
+    clearing = network_clearing(str(path), rest, problems)
+    reader = _Reader(generation, spike_exp, clearing=clearing, problems=problems)
     if graded_input and generation == 1:
         problems.append(Problem(str(path), "generation 1 has no graded input events"))
     if input_shape is not None:
@@ -146,7 +167,7 @@ def _input(reader: _Reader, where: str, name: str, layer: Layer, graded: bool) -
     found = input_neurons(where, name, reader.shape, layer, reader.spike_exp, reader.problems)
     if found is None:
         return
-    reader.input = ChipInput("input", reader.shape, True)
+    reader.input, reader.late = ChipInput("input", reader.shape, True), 1
     population, weight, exponent = found
     each = np.arange(population.n + 1, dtype=np.int64)
     stored = np.full(population.n, weight, dtype=np.int64)
@@ -156,8 +177,17 @@ def _input(reader: _Reader, where: str, name: str, layer: Layer, graded: bool) -
     reader.connections.append(
         Connection("input", name, wires, exponent=exponent, signs="excitatory")
     )
-    reader.populations.append(population)
+    _append(reader, where, population, layer)
     reader.source = name
+
+
+def _append(reader: _Reader, where: str, population: ChipPopulation, layer: Layer) -> None:
+    """One more population; each is cleared a step after the one before it."""
+    own, turn = layer_clearing(where, layer, reader.problems), reader.clearing
+    if own is None and turn is not None:
+        own = turn.after(len(reader.populations))
+    late = None if own is None else own.after(reader.late)
+    reader.populations.append(cleared(where, population, late, reader.problems))
 
 
 def _neural(reader: _Reader, where: str, name: str, kind: str, layer: Layer, graded: bool) -> None:
@@ -177,7 +207,7 @@ def _neural(reader: _Reader, where: str, name: str, kind: str, layer: Layer, gra
         return
     if reader.input is None:
         reader.input = ChipInput("input", reader.shape or (0,), graded)
-    own = _own_delay(reader, where, layer.get("delay"), weight)
+    own = own_delay(where, layer.get("delay"), weight, reader.delay, reader.problems)
     delay = reader.delay if own is None else own
     _add(reader, where, reader.source, name, synapses, delay, layer.get(FORMAT))
     if kind == "dense_rec":
@@ -190,22 +220,9 @@ def _neural(reader: _Reader, where: str, name: str, kind: str, layer: Layer, gra
             square = Dense(integers(where, key, back, reader.problems).reshape(size(shape), -1))
             late = None if own is None or own.shape != square.weight.shape else own
             _add(reader, where, name, name, square, late, layer.get(FORMAT_REC))
-    reader.populations.append(population)
+    _append(reader, where, population, layer)
     reader.source, reader.shape = name, shape
     reader.delay = layer.get("delay") if own is None else None
-
-
-def _own_delay(reader: _Reader, where: str, delay: Any, weight: Array) -> Array | None:
-    """Delays of the layer's own synapses: those that have the shape of its dense weights.
-
-    Any other `delay` is that of what the layer sends.
-    """
-    if delay is None or weight.ndim != 2 or np.shape(delay) != weight.shape:
-        return None
-    if reader.delay is not None and np.any(reader.delay):
-        what = "both its synapses and what the layer before it sends have delays"
-        reader.problems.append(Problem(where, what))
-    return np.asarray(delay)
 
 
 def _dense(reader: _Reader, where: str, weight: Array, shape: Shape) -> Dense | None:
@@ -270,31 +287,8 @@ def _add(
         reader.problems.append(Problem(where, what, "mixed -256..254, others up to 255"))
         return
     bits, exponent, signs = form
-    steps = _delays(reader, where, synapses, delay)
+    steps = steps_of(where, synapses, delay, reader.problems)
     for wait, part in split_by_delay(where, synapses, steps, reader.problems):
         reader.connections.append(
             Connection(source, target, part, wait, None, bits, exponent, signs)
         )
-
-
-def _delays(reader: _Reader, where: str, synapses: Synapses, delay: Any) -> Array:
-    """What `split_by_delay` takes, from the delays of what the layer before sends."""
-    if delay is None or not np.size(delay):
-        return np.zeros((), dtype=np.int64)
-    steps = np.floor(np.asarray(delay, dtype=np.float64)).astype(np.int64)
-    reader.problems += outside(where, "delay", steps)
-    if isinstance(synapses, Dense) and steps.shape == synapses.weight.shape:
-        return steps
-    steps = steps.ravel()
-    if len(np.unique(steps)) == 1:
-        return np.asarray(steps[0])
-    if not isinstance(synapses, Dense):
-        return steps
-    sources = synapses.weight.shape[1]
-    if len(steps) != sources and sources % len(steps) == 0:  # per channel, flattened since
-        steps = np.repeat(steps, sources // len(steps))
-    if len(steps) != sources:
-        what = f"the layer before it has {len(steps)} delays for {sources} neurons"
-        reader.problems.append(Problem(where, what))
-        return np.zeros((), dtype=np.int64)
-    return np.broadcast_to(steps, synapses.weight.shape)

@@ -14,6 +14,7 @@ from snnstack.backends.loihi.network import (
     Cuba,
     SigmaDelta,
 )
+from snnstack.backends.loihi.netx_clearing import FIRST_STEP, INTERVAL, OFFSET
 from snnstack.backends.loihi.netx_neuron import BIAS_EXPONENT, STATE_EXPONENT
 from snnstack.errors import Problem
 from snnstack.ir.nodes import Array
@@ -46,6 +47,10 @@ def _cuba(p: Cuba, problems: list[Problem]) -> Data:
         problems.append(Problem(p.name, "netx has no neurons that leak and never fire"))
     if p.reset != "zero":
         problems.append(Problem(p.name, "netx has no reset by subtraction"))
+    if p.v_init is not None and p.v_init.any():
+        problems.append(Problem(p.name, "netx has no initial membranes"))
+    if p.reset_interval and silent:
+        problems.append(Problem(p.name, "netx clears the states of neurons that fire only"))
     mantissa = p.bias >> BIAS_EXPONENT
     if (mantissa << BIAS_EXPONENT != p.bias).any() or np.abs(mantissa).max(initial=0) > 4095:
         what = f"bias {p.bias[np.argmax(np.abs(p.bias))]} is no mantissa times 2**{BIAS_EXPONENT}"
@@ -60,7 +65,16 @@ def _cuba(p: Cuba, problems: list[Problem]) -> Data:
         "neuron/gradedSpike": np.bool_(False),
         "neuron/refDelay": np.int64(p.refractory),
         **{f"neuron/{key}": _compact(value) for key, value in registers.items()},
+        **_clearing(p),
     }
+
+
+def _clearing(p: Cuba) -> Data:
+    """As Lava's `LIFReset` takes them."""
+    if not p.reset_interval:
+        return {}
+    values = {INTERVAL: p.reset_interval, OFFSET: p.reset_offset + FIRST_STEP}
+    return {f"neuron/{key}": np.int64(value) for key, value in values.items()}
 
 
 def _bias(mantissa: Array) -> Data:

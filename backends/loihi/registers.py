@@ -61,6 +61,8 @@ def register_problems(population: Cuba) -> Iterator[Problem]:
     yield from outside(p.name, "i_decay", p.i_decay)
     yield from outside(p.name, "v_decay", p.v_decay)
     yield from outside(p.name, "refractory", p.refractory)
+    if p.v_init is not None:
+        yield from outside(p.name, "v_init", p.v_init)
     if p.threshold is not None:
         yield from _threshold_problems(p.name, p.threshold)
     nearest = nearest_bias(p.bias.astype(np.float64)).value

@@ -1,68 +1,92 @@
-"""Constant input into synaptic currents: a neuron that fires in every step.
+"""Constant input from step 0 of the network on: neurons that fire in every step, and once.
 
-The chip's bias register acts on the membrane, at once and from the first step. A current that
-builds up needs synapses; from one neuron, delayed by the lag of the population that they
-reach, it starts exactly when that population's input does.
+The chip's bias register acts on the membrane, at once and from the chip's first step. A current
+that builds up needs synapses; from one neuron, delayed by the lag of the population that they
+reach, it starts exactly when that population's input does. So does a membrane constant whose
+early steps no initial membrane takes back (`snnstack.compilers.loihi.lead`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from snnstack.backends.loihi.formats import Format, exponent_for
 from snnstack.backends.loihi.network import Connection, Cuba
-from snnstack.backends.loihi.ranges import REGISTERS
 from snnstack.backends.loihi.registers import DECAY_ONE, THRESHOLD_SHIFT, WEIGHT_SHIFT
 from snnstack.backends.loihi.weights import Signs
-from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.compilers.loihi.lead import Constant
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Sparse
-from snnstack.mapping.retime import Timing
-from snnstack.quant.network import QuantizedNetwork
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 
-NAME = "constant"
+NAME, ONCE = "constant", "start"
 
 
-def constants(
-    network: QuantizedNetwork, timing: Timing
-) -> tuple[tuple[Cuba, ...], tuple[Connection, ...]]:
-    """The neuron (none if nothing needs it) and its connections.
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """The neurons that bring constants, and their connections."""
 
-    Raises ModelError for a population that is deeper than the longest delay.
+    populations: tuple[Cuba, ...]
+    connections: tuple[Connection, ...]
+
+
+def needs_current(p: QuantizedPopulation) -> bool:
+    """Whether constant input reaches the synaptic current of `p`."""
+    return p.beta is not None and bool(np.any(p.bias))
+
+
+def sources(
+    network: QuantizedNetwork, membranes: Mapping[str, Constant], lag: Mapping[str, int]
+) -> Sources:
+    """A neuron for every step and one for the first, each only if something needs it.
+
+    A population that they reach has a `lag` of at least 1.
     """
-    driven = [p for p in network.populations if p.beta is not None and np.any(p.bias)]
-    if not driven:
-        return (), ()
-    most = REGISTERS["delay"].high
-    deep = [p.name for p in driven if timing.lag[p.name] - 1 > most]
-    what = f"constant input into a population more than {most + 1} steps deep"
-    raise_if_any(ModelError, (Problem(name, what, "remove the bias") for name in deep))
-    name = _free_name({p.name for p in network.populations} | {network.inputs[0].name})
-    wires = [
-        _connection(name, p.name, weight, format, timing.lag[p.name] - 1)
-        for p in driven
-        for weight, format in _parts(p.bias >> WEIGHT_SHIFT)
-    ]
-    return (_neuron(name),), tuple(wires)
+    taken = {p.name for p in network.populations} | {network.inputs[0].name}
+    every = {p.name: membranes[p.name].every + _current(p) for p in network.populations}
+    first = {p.name: membranes[p.name].first for p in network.populations}
+    found = []
+    for name, weights, bias in ((NAME, every, 2), (ONCE, first, 0)):
+        free = free_name(name, taken)
+        wires = tuple(_wires(free, weights, lag))
+        if wires:
+            found.append((_neuron(free, bias), wires))
+    return Sources(tuple(p for p, _ in found), tuple(c for _, wires in found for c in wires))
 
 
-def _free_name(taken: set[str]) -> str:
-    name = NAME
+def _current(p: QuantizedPopulation) -> Array:
+    return p.bias >> WEIGHT_SHIFT if needs_current(p) else np.zeros(p.n, dtype=np.int64)
+
+
+def _wires(
+    source: str, weights: Mapping[str, Array], lag: Mapping[str, int]
+) -> Iterator[Connection]:
+    for name, weight in weights.items():
+        for part, format in _parts(weight):
+            yield _connection(source, name, part, format, lag[name] - 1)
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """`name`, with as many underscores as it needs to be nobody else's."""
     while name in taken:
         name += "_"
     return name
 
 
-def _neuron(name: str) -> Cuba:
-    """It fires in every step: its bias alone is above its threshold."""
+def _neuron(name: str, bias: int) -> Cuba:
+    """It fires in the first step, and with a `bias` above its threshold of 1 in every other."""
     one = np.ones(1, dtype=np.int64)
     return Cuba(
         name=name,
         shape=(1,),
         i_decay=one * DECAY_ONE,
         v_decay=one * 0,
-        bias=one * (2 << THRESHOLD_SHIFT),
+        bias=one * (bias << THRESHOLD_SHIFT),
         threshold=one << THRESHOLD_SHIFT,
+        v_init=None if bias else one * (2 << THRESHOLD_SHIFT),
     )
 
 

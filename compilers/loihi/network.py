@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,10 @@ from snnstack.backends.loihi.formats import Format, parts
 from snnstack.backends.loihi.limits import Limits
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Connection, Cuba
 from snnstack.backends.loihi.registers import DECAY_ONE
-from snnstack.compilers.loihi.constants import constants
+from snnstack.compilers.loihi.constants import NAME, free_name, needs_current, sources
+from snnstack.compilers.loihi.lead import Constant, begin_late
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Projection, Sparse, Synapses
+from snnstack.ir.step import Dense, Projection, Sparse, Synapses
 from snnstack.mapping.retime import Timing, retime
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 
@@ -21,29 +23,57 @@ from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 def chip_network(network: QuantizedNetwork, limits: Limits) -> ChipNetwork:
     """`network` in chip units; its rules hold. Settings say which loops come later than meant."""
     port = network.inputs[0]
-    names = [p.name for p in network.populations]
-    timing = retime([port.name], names, network.projections)
+    timing = _timing(network)
     connections = [
         c
-        for p, delay in zip(network.projections, timing.delay, strict=True)
+        for p, delay in zip(network.projections, timing.delay, strict=False)
         for c in _connections(p, delay)
     ]
-    populations = tuple(_cuba(p) for p in network.populations)
-    extra, wires = constants(network, timing)
+    plain = [_cuba(p) for p in network.populations]
+    begun = {p.name: _begun(p, timing.lag[p.name]) for p in plain}
+    populations = tuple(_with_constant(p, begun[p.name]) for p in plain)
+    extra = sources(network, begun, timing.lag)
     return ChipNetwork(
         generation=limits.generation,
         input=ChipInput(port.name, port.shape),
-        populations=(*extra, *populations),
-        connections=(*connections, *wires),
+        populations=(*extra.populations, *populations),
+        connections=(*connections, *extra.connections),
         outputs=network.outputs,
-        lag={**{p.name: 0 for p in extra}, **timing.lag},
-        settings=_late(network, timing),
+        lag={**{p.name: 0 for p in extra.populations}, **timing.lag},
+        settings={**_late(network, timing), **_moved(begun)},
     )
+
+
+def _timing(network: QuantizedNetwork) -> Timing:
+    """Of all projections, and of a constant into every current, which takes a hop as well."""
+    names, port = [p.name for p in network.populations], network.inputs[0].name
+    constant, nothing = free_name(NAME, {port, *names}), Dense(np.zeros((0, 0)))
+    currents = [p.name for p in network.populations if needs_current(p)]
+    driven = [Projection(constant, name, nothing) for name in currents]
+    return retime([port, constant], names, [*network.projections, *driven])
+
+
+def _begun(p: Cuba, lag: int) -> Constant:
+    return begin_late(p.bias, DECAY_ONE - p.v_decay, DECAY_ONE - p.i_decay, p.threshold, lag)
+
+
+def _with_constant(p: Cuba, constant: Constant) -> Cuba:
+    v_init = constant.v_init if constant.v_init.any() else None
+    return replace(p, bias=constant.bias, v_init=v_init)
+
+
+def _moved(begun: Mapping[str, Constant]) -> dict[str, Any]:
+    """How many neurons get their membrane constant through synapses; those not bit for bit."""
+    by_synapse = {k: int(np.count_nonzero(c.every | c.first)) for k, c in begun.items()}
+    inexact = {k: int(np.count_nonzero(~c.exact)) for k, c in begun.items()}
+    found = {"constants_by_synapse": by_synapse, "constants_rounded": inexact}
+    kept = {key: {k: n for k, n in counts.items() if n} for key, counts in found.items()}
+    return {key: counts for key, counts in kept.items() if counts}
 
 
 def _late(network: QuantizedNetwork, timing: Timing) -> dict[str, Any]:
     late = {
-        str(p): steps for p, steps in zip(network.projections, timing.late, strict=True) if steps
+        str(p): steps for p, steps in zip(network.projections, timing.late, strict=False) if steps
     }
     return {"late_steps": late} if late else {}
 

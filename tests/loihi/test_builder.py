@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from snnstack.backends.loihi.builder import ChipBuilder, replay
+from snnstack.emulators.loihi import emulate_network
 from snnstack.errors import ModelError
 from snnstack.trace import Spikes
 
@@ -62,6 +63,56 @@ def test_a_refractory_period_of_r_leaves_out_r_minus_1_steps(refractory: int) ->
     net = one(**registers, refractory=refractory).build()
     fired = replay(net, spikes_at(of=20)).spikes["n"].dense()[0, :, 0]
     assert np.flatnonzero(fired).tolist() == list(range(0, 20, refractory))
+
+
+@pytest.mark.parametrize(
+    ("refractory", "reads"),
+    [
+        (1, [64, 128, 64, 128, 64, 128]),
+        (2, [64, 256, 257, 64, 256, 257]),
+        (3, [64, 384, 385, 386, 64, 384]),
+        (5, [64, 640, 641, 642, 643, 644]),
+    ],
+)
+def test_the_register_counts_the_refractory_period_from_128_times_it(
+    refractory: int, reads: list[int]
+) -> None:
+    """The chip recognises a spike by v == refractory * 128 (nengo-loihi's readers of a chip: 384
+    for a period of 3); from there the register counts on: 640, 641, 642, ..."""
+    net = one(
+        du=0, dv=0, vth_mant=1, bias_mant=1, bias_exp=6, refractory=refractory, reset="zero"
+    ).build()
+    trace = replay(net, spikes_at(of=6), [("n", "v")])
+    assert trace.states["n", "v"][0, :, 0].tolist() == reads
+    emulated = emulate_network(net, spikes_at(of=6), [("n", "v")])
+    assert emulated.states["n", "v"][0, :, 0].tolist() == reads
+
+
+def test_a_membrane_begins_with_v_init_in_every_sample() -> None:
+    net = one(du=4095, dv=2048, vth_mant=None, v_init=-1000).build()
+    spikes = Spikes.from_dense(np.zeros((2, 3, 1), np.uint8))
+    for run in (replay, emulate_network):
+        found = run(net, spikes, [("n", "v")]).states["n", "v"]
+        assert found[:, :, 0].tolist() == [[-500, -250, -125]] * 2
+
+
+def test_states_are_cleared_before_every_step_of_an_interval() -> None:
+    registers = {"du": 0, "dv": 0, "vth_mant": 3, "bias_mant": 1, "bias_exp": 6}
+    net = one(**registers, reset_interval=3, reset_offset=4).build()
+    for run in (replay, emulate_network):
+        trace = run(net, spikes_at(of=8), [("n", "v")])
+        assert trace.states["n", "v"][0, :, 0].tolist() == [64, 64, 128, 192, 64, 128, 192, 64]
+        assert trace.spikes["n"].total == 0
+
+
+def test_intervals_and_initial_membranes_outside_their_ranges_are_named() -> None:
+    with pytest.raises(ModelError) as error:
+        one(du=0, dv=0, vth_mant=1, v_init=2**23, reset_interval=0, reset_offset=-1).build()
+    assert str(error.value) == (
+        "n: reset_interval is 0, outside 1..2147483647 (steps; None is never)\n"
+        "n: reset_offset is -1, outside 0..2147483647 (steps)\n"
+        "n: v_init is 8388608, outside -8388607..8388607 (24 bits, saturating)"
+    )
 
 
 def test_during_the_refractory_period_a_soft_reset_membrane_is_held() -> None:

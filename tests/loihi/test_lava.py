@@ -13,20 +13,21 @@ import numpy as np
 import pytest
 
 from snnstack.api import verify
-from snnstack.backends.loihi import lava
+from snnstack.backends.loihi import lava, quantise
 from snnstack.backends.loihi.builder import ChipBuilder, replay
 from snnstack.backends.loihi.lava_job import make_job
-from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation
+from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation, Cuba
 from snnstack.backends.loihi.netx import read_netx
 from snnstack.backends.loihi.reference import run_chip
 from snnstack.board import load_board
-from snnstack.compilers.loihi import compile_chip
+from snnstack.compilers.loihi import compile, compile_chip
 from snnstack.emulators.loihi import emulate_network
 from snnstack.errors import ToolError
 from snnstack.ir.nodes import Array
 from snnstack.trace import Spikes, Trace
 from tests.conftest import DATA
 from tests.loihi.chipnets import random_network
+from tests.loihi.test_constants import deep, spikes_for
 
 NETWORKS = 200
 RNG = np.random.default_rng
@@ -319,3 +320,53 @@ def test_what_lavas_own_processes_do_not_have_is_named() -> None:
         "(Lava's own LIF has neither; `run` without a board computes it)\n"
         "a -> a: has a delay of 2 steps (Lava's own Dense and Sparse have no delay)"
     )
+
+
+def cleared(plain_registers: bool) -> tuple[ChipNetwork, Spikes]:
+    """Two populations that are cleared at intervals, one after the other."""
+    rng = RNG(8)
+    du = 1000 if plain_registers else rng.integers(800, 1200, 30)
+    net = (
+        ChipBuilder()
+        .input("x", 20)
+        .population("a", 30, du=du, dv=100, vth_mant=400, bias_mant=5, bias_exp=6,
+                    reset_interval=7, reset_offset=3)
+        .population("b", 5, du=300, dv=100, vth_mant=90, reset_interval=7, reset_offset=4,
+                    refractory=1 if plain_registers else 4)
+        .connect("x", "a", 2 * rng.integers(-60, 61, (30, 20)))
+        .connect("a", "b", 2 * rng.integers(-60, 61, (5, 30)), exponent=2)
+        .build()
+    )  # fmt: skip
+    return net, Spikes.from_dense((rng.random((2, 40, 20)) < 0.3).astype(np.uint8))
+
+
+@pytest.mark.needs_lava
+@pytest.mark.parametrize("plain_registers", [True, False])
+def test_states_are_cleared_as_by_lavas_lif_reset(plain_registers: bool) -> None:
+    net, spikes = cleared(plain_registers)
+    kinds = {p["kind"] for p in make_job(net, flat(spikes.dense()), "models")[0]["populations"]}
+    assert kinds == ({"lif_reset"} if plain_registers else {"chip_lif"})
+    probes = lava.every_probe(net)
+    ours = emulate_network(net, spikes, probes)
+    assert ours.spikes["a"].total > 100 and ours.spikes["b"].total > 20
+    assert differences(ours, run_chip(net, spikes, probes)) == {}
+    (theirs,) = lava.run_models([net], [flat(spikes.dense())])
+    assert differences(ours, theirs) == {}
+    never = tuple(replace(p, reset_interval=0) for p in net.populations)  # type: ignore[arg-type]
+    assert differences(emulate_network(net.with_(populations=never), spikes), ours) != {}
+
+
+@pytest.mark.needs_lava
+def test_lavas_own_lif_reset_in_its_runtime_clears_in_the_same_steps() -> None:
+    net, spikes = cleared(True)
+    assert differences(emulate_network(net, spikes), lava.run_own(net, spikes)) == {}
+
+
+@pytest.mark.needs_lava
+def test_a_deep_program_with_constants_has_lavas_spikes_and_states() -> None:
+    board = load_board("oheo-gulch")
+    network = quantise(deep(2, "refractory"), board)
+    program = compile(network, board)
+    assert any(isinstance(p, Cuba) and p.v_init is not None for p in program.network.populations)
+    found = verify(program, spikes_for(2).samples(0, 2))
+    assert found.mismatches == 0 and "Lava" in found.against

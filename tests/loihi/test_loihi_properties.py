@@ -43,11 +43,11 @@ def test_the_emulator_equals_the_definition_from_graph_to_chip(
     expected = reference(program, network, spikes, program.variables)
     assert compare(trace, expected, "definition").differences == ()
     check_counts(program, trace, spikes)
-    # where the chip can do what the integer network does, it does: loops are long enough, the
-    # constants act from the first step on, and the input keeps what the scales were chosen for
+    # where the chip can do what the integer network does, it does: loops are long enough, and the
+    # input keeps what the scales were chosen for
     proven = spikes.counts is None or program.settings["input_counts"][steps.inputs[0].name] > 1
-    constant = any(p.bias.any() or p.leak.any() for p in network.populations)
-    if proven and not constant and not program.settings.get("late_steps"):
+    rounded = {"late_steps", "constants_rounded"} & set(program.settings)
+    if proven and not rounded:
         found = aligned(trace, spikes.steps)
         same = run_quantized(network, spikes)
         for name, fired in same.spikes.items():

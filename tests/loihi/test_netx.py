@@ -403,3 +403,52 @@ def test_what_netx_has_no_place_for_is_refused_with_every_reason(tmp_path: Path)
         "b: it gets its input from x, not from 'a' (netx holds one chain of layers)",
         "x: the delays of one neuron's synapses differ (netx has that for one dense layer only)",
     ]
+
+
+def clearings(net: ChipNetwork) -> list[tuple[int, int]]:
+    return [(p.reset_interval, p.reset_offset) for p in net.populations if isinstance(p, Cuba)]
+
+
+def three_layers(path: Path, **more: Any) -> Path:
+    flat = {"type": "flatten", "shape": [2, 1, 1]}
+    return file(path, dense([[2, 4], [6, 8]], **more), flat, dense([[4, 2]]), dense([[2]]))
+
+
+def test_layers_are_cleared_one_after_the_other_as_lava_dl_does(tmp_path: Path) -> None:
+    """netx.hdf5.Network(reset_interval=5, reset_offset=3): LIFReset offsets 4, 5 and 6, where
+    the first step is 1; a flatten counts for nothing."""
+    net = read_netx(three_layers(tmp_path), reset_interval=5, reset_offset=3)
+    assert clearings(net) == [(5, 3), (5, 4), (5, 0)]
+    write_netx(net, tmp_path / "copy.net")
+    assert described(read_netx(tmp_path / "copy.net")) == described(net)
+    assert clearings(read_netx(tmp_path / "copy.net")) == clearings(net)
+    assert clearings(read_netx(three_layers(tmp_path))) == [(0, 0)] * 3
+
+
+def test_a_layer_may_hold_the_numbers_of_its_lif_reset(tmp_path: Path) -> None:
+    own = {"neuron/reset_interval": 8, "neuron/reset_offset": 1}
+    net = read_netx(three_layers(tmp_path, **own))
+    assert clearings(net) == [(8, 0), (0, 0), (0, 0)]
+    write_netx(net, tmp_path / "copy.net")
+    assert clearings(read_netx(tmp_path / "copy.net")) == clearings(net)
+
+
+def test_a_built_network_keeps_its_clearing_in_a_file(tmp_path: Path) -> None:
+    builder = ChipBuilder().input("input", 2)
+    builder.population("layer1", 1, du=1, dv=2, vth_mant=3, reset_interval=6, reset_offset=5)
+    net = builder.connect("input", "layer1", [[2, 4]]).build()
+    write_netx(net, tmp_path / "built.net")
+    assert clearings(read_netx(tmp_path / "built.net")) == [(6, 5)]
+
+
+def test_clearing_of_sigma_delta_neurons_is_refused(tmp_path: Path) -> None:
+    path = file(tmp_path, dense([[2, 4]], **neuron(type="SDNN")))
+    with pytest.raises(ModelError) as error:
+        read_netx(path, reset_interval=5)
+    assert str(error.value) == (
+        "a.net: layer 0: reset_interval of sigma-delta neurons is not supported "
+        "(lava-dl passes over it: leave it out)"
+    )
+    with pytest.raises(ModelError) as error:
+        read_netx(three_layers(tmp_path), reset_interval=0)
+    assert "reset_interval is 0, outside 1..2147483647" in str(error.value)
