@@ -17,6 +17,7 @@ import numpy as np
 from snnstack.board import Board
 from snnstack.errors import TargetError, fail
 from snnstack.ir.nodes import Array
+from snnstack.npz import read_npz
 
 KIND, ARRAY, TUPLE = "$kind", "$array", "$tuple"
 DAMAGED = (
@@ -57,9 +58,9 @@ def from_files(files: Mapping[str, bytes], stem: str, kinds: tuple[type[Any], ..
             raise fail(TargetError, name, "is missing", "the program's directory is incomplete")
     try:
         tree = json.loads(files[f"{stem}.json"])
-        with np.load(io.BytesIO(files[f"{stem}.npz"]), allow_pickle=False) as arrays:
-            known: dict[str, type[Any]] = {kind.__name__: kind for kind in kinds}
-            return _expected(_decode(tree, dict(arrays), known), kinds[0])
+        arrays = read_npz(files[f"{stem}.npz"])
+        known: dict[str, type[Any]] = {kind.__name__: kind for kind in kinds}
+        return _expected(_decode(tree, arrays, known), kinds[0])
     except DAMAGED as error:
         what = f"is malformed: {error or type(error).__name__}"
         raise fail(TargetError, f"{stem}.json", what, "compile the model again") from error

@@ -20,6 +20,7 @@ from snnstack.backends.crossbar.instance import targets
 from snnstack.backends.crossbar.program import Program, Tile
 from snnstack.errors import TargetError, fail
 from snnstack.ir.nodes import Array
+from snnstack.npz import read_npz
 from snnstack.quant.network import QuantizedPopulation
 from snnstack.serial import DAMAGED
 
@@ -52,8 +53,7 @@ def read_programming(files: Mapping[str, bytes]) -> tuple[dict[str, Any], dict[s
             raise fail(TargetError, name, "is missing", "the program's directory is incomplete")
     try:
         settings = json.loads(files[TEXT])
-        with np.load(io.BytesIO(files[ARRAYS]), allow_pickle=False) as arrays:
-            return dict(settings), dict(arrays)
+        return dict(settings), read_npz(files[ARRAYS])
     except DAMAGED as error:
         what = f"is malformed: {error or type(error).__name__}"
         raise fail(TargetError, ARRAYS, what, "compile the model again") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from snnstack.errors import ModelError, Problem, fail
-from snnstack.frontends.nir_file import _group, _opened
+from snnstack.frontends.hdf5 import is_hdf5
+from snnstack.frontends.hdf5_tree import read_tree
 from snnstack.ir.nodes import Shape
 
 Layer = dict[str, Any]
@@ -18,8 +20,7 @@ Layer = dict[str, Any]
 def read_layers(path: Path, problems: list[Problem]) -> tuple[list[Layer], Layer]:
     """(the groups `layer/0`, `layer/1`, ..., everything else in the file)."""
     _check_openable(path)
-    with _opened(path) as file:
-        tree = _group(file, str(path), 0, problems)
+    tree = read_tree(path, "/", "it has no groups", problems)
     found = tree.pop("layer", None)
     if not isinstance(found, dict):
         names = ", ".join(f"'{name}'" for name in tree) or "nothing"
@@ -33,15 +34,15 @@ def read_layers(path: Path, problems: list[Problem]) -> tuple[list[Layer], Layer
 
 
 def _check_openable(path: Path) -> None:
-    import h5py
-
     if not path.exists():
         raise fail(ModelError, str(path), "there is no such file")
     if path.is_dir():
         raise fail(ModelError, str(path), "it is a directory", "name a .net file")
+    if not path.is_file():
+        raise fail(ModelError, str(path), "it is no regular file", "name a .net file")
     if path.stat().st_size == 0:
         raise fail(ModelError, str(path), "it is empty", "export or download it again")
-    if not h5py.is_hdf5(path):
+    if os.access(path, os.R_OK) and not is_hdf5(path):
         raise fail(ModelError, str(path), "it is not an HDF5 file", "netx networks are HDF5 files")
 
 

@@ -14,6 +14,7 @@ from snnstack.backends.spinnaker2.sdk import FOLDER, sdk_files
 from snnstack.errors import DataError, TargetError, ToolError, fail
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import size
+from snnstack.npz import read_npz
 from snnstack.process import execute
 from snnstack.target import Way
 from snnstack.trace import Spikes, Trace
@@ -57,8 +58,7 @@ def run_on(
         _execute(argv, SECONDS_PER_SAMPLE * (spikes.batch + 1), folder)
         if progress is not None:
             progress(spikes.batch, spikes.batch)
-        with np.load(folder / "output.npz", allow_pickle=False) as found:
-            return _trace(program, spikes, found)
+        return _trace(program, spikes, read_npz(folder / "output.npz"))
 
 
 def describe_on(program: Program, way: Way) -> str:

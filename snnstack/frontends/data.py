@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,13 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from snnstack.errors import DataError, Problem, fail, raise_if_any
 from snnstack.frontends.array_like import as_array
 from snnstack.ir.step import StepInput
+from snnstack.npz import NotArrays, names_in, read_npz
 from snnstack.trace import Spikes
 
 HINT = "give an .npz with x [sample, step, *input shape] and y [sample]"
 LARGEST_COUNT = 255
 """Of one event: counts are uint8."""
-DAMAGED = (ValueError, OSError, EOFError, RuntimeError, BadZipFile, zlib.error)
-"""What numpy and zipfile raise for bytes that are not what they should be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,51 +68,27 @@ def read_arrays(path: Path, names: tuple[str, ...] = ("x", "y")) -> dict[str, ND
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "there is no such file"
         raise fail(DataError, str(path), what, HINT)
-    try:
-        raise_if_any(DataError, _kind_problems(path))
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            found = dict(_read_arrays(file, path, names))
-            listed = ", ".join(file.files) or "nothing"
-            has_x = "x" in file.files
-    except DAMAGED as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise fail(DataError, str(path), f"is cut short or damaged: {reason}", HINT) from error
-    if not has_x:
-        raise fail(DataError, str(path), f"holds {listed}, but no x", HINT)
+    with told(path):
+        found, listed = read_npz(path, names), names_in(path)
+    if "x" not in listed:
+        raise fail(DataError, str(path), f"holds {', '.join(listed) or 'nothing'}, but no x", HINT)
     return found
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """DataError, naming `path`, for what is wrong with an .npz, or keeps it from being read."""
+    try:
+        yield
+    except NotArrays as error:
+        raise fail(DataError, str(path), str(error), HINT) from error
+    except OSError as error:
+        raise fail(DataError, str(path), f"cannot be read: {error.strerror or error}") from error
 
 
 def read_labels(path: Path) -> NDArray[Any] | None:
     """The array y of an .npz, if it has one, without reading x."""
     return read_arrays(path, ("y",)).get("y")
-
-
-def _kind_problems(path: Path) -> Iterator[Problem]:
-    """An .npz is a zip file; numpy takes whatever it does not know for a pickle."""
-    with path.open("rb") as file:
-        start = file.read(6)
-    if not start:
-        yield Problem(str(path), "is empty", HINT)
-    elif start.startswith(b"\x93NUMPY"):
-        yield Problem(str(path), "is a single array, not an .npz", HINT)
-    elif not start.startswith(b"PK"):
-        yield Problem(str(path), "is not an .npz file", HINT)
-
-
-def _read_arrays(
-    file: Any, path: Path, names: tuple[str, ...]
-) -> Iterator[tuple[str, NDArray[Any]]]:
-    """The arrays of these names; DataError for Python objects, which are never unpickled."""
-    for name in names:
-        if name not in file.files:
-            continue
-        try:
-            yield name, file[name]
-        except ValueError as error:
-            if "allow_pickle" not in str(error):
-                raise
-            what = f"{name} holds Python objects, not numbers; they are never unpickled"
-            raise fail(DataError, str(path), what, HINT) from error
 
 
 def _shape_problems(x: NDArray[Any], port: StepInput, name: str) -> list[Problem]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack import npz
 from snnstack.errors import DataError, ToolError, fail
+from snnstack.foreign import ForeignFile
 from snnstack.frontends.events import Events, Integers
 
 OVERFLOW_ROW = 240
@@ -46,8 +49,8 @@ def read_npy(path: Path) -> Events:
     The latter has the columns x, y, polarity and time in milliseconds.
     """
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        array = npz.read_npy(path)
+    except (npz.NotArrays, OSError) as error:
         raise fail(DataError, str(path), f"cannot be read: {_reason(error)}") from error
     if array.dtype.names:
         return from_fields({name: array[name] for name in array.dtype.names}, str(path))
@@ -119,21 +122,29 @@ def read_aedat4(path: Path) -> Events:
 
     Decoded by the package `aedat`; ToolError without it.
     """
-    try:
-        import aedat
-    except ImportError as error:
+    if find_spec("aedat") is None:
         what = "is AEDAT 4, which the package aedat decodes; it is not installed"
-        raise fail(ToolError, str(path), what, "pip install 'snnstack[aedat]'") from error
+        raise fail(ToolError, str(path), what, "pip install 'snnstack[aedat]'")
+    fields = ForeignFile(path, DataError).read(aedat4_of)
+    t = fields["t"].astype(np.int64)
+    x, y, on = (fields[name].astype(np.int64) for name in ("x", "y", "on"))
+    return Events(t - (t.min() if len(t) else 0), x, y, on)
+
+
+def aedat4_of(path: str) -> dict[str, Any]:
+    """{t, x, y, on} of an AEDAT 4 file as they are stored, in the process that reads."""
+    import aedat
+
     try:
         parts = [packet["events"] for packet in aedat.Decoder(path) if "events" in packet]
-    except Exception as error:  # the decoder raises its own kinds
-        raise fail(DataError, str(path), f"cannot be decoded: {_reason(error)}") from error
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # the decoder raises its own kinds, and panics
+        raise fail(DataError, path, f"cannot be decoded: {_reason(error)}") from error
     if not parts:
-        raise fail(DataError, str(path), "holds no events", "it may hold only frames")
+        raise fail(DataError, path, "holds no events", "it may hold only frames")
     whole = np.concatenate(parts)
-    first = int(whole["t"].min()) if len(whole) else 0
-    fields = {name: whole[name].astype(np.int64) for name in ("t", "x", "y", "on")}
-    return Events(fields["t"] - first, fields["x"], fields["y"], fields["on"])
+    return {name: whole[name] for name in ("t", "x", "y", "on")}
 
 
 def _after_comments(content: bytes) -> bytes:

@@ -1,9 +1,10 @@
-"""Events in HDF5: Heidelberg digits (many recordings a file), or one recording a file."""
+"""Events in HDF5: Heidelberg digits (many recordings a file), or one recording a file.
+
+Functions called `..._of` run in the process that reads foreign files, the others ask it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,71 +12,118 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.errors import DataError, fail
+from snnstack.foreign import ForeignFile
 from snnstack.frontends.event_files import from_fields
 from snnstack.frontends.events import Events
+from snnstack.frontends.hdf5 import is_hdf5, opened, whole
 
 GROUPS = ("events", "CD/events", "dvs/events", "/")
 """Where single recordings keep x, y, t, p."""
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """The file, read-only; DataError for one that is no HDF5."""
-    import h5py
-
+def hdf5_file(path: Path) -> ForeignFile:
+    """The file to ask; DataError for one that is no HDF5."""
     if not path.is_file():
         raise fail(DataError, str(path), "there is no such file")
     try:
-        file = h5py.File(path, "r")
+        known = is_hdf5(path)
     except OSError as error:
+        raise fail(DataError, str(path), f"cannot be read: {error.strerror}") from error
+    if not known:
         what = "is cut short or no HDF5 file"
-        raise fail(DataError, str(path), what, "check how it was copied") from error
-    with file:
-        yield file
+        raise fail(DataError, str(path), what, "check how it was copied")
+    return ForeignFile(path, DataError)
 
 
-def is_ragged(file: Any) -> bool:
+def is_ragged(path: Path) -> bool:
     """Whether a file has the layout of the Heidelberg digits: spikes/times, spikes/units."""
-    return "spikes" in file and {"times", "units"} <= set(file["spikes"])
+    return bool(hdf5_file(path).read(is_ragged_of))
+
+
+def is_ragged_of(path: str) -> bool:
+    """`is_ragged` in the process that reads."""
+    with opened(path, DataError) as file:
+        spikes = file.get("spikes")
+        return hasattr(spikes, "keys") and {"times", "units"} <= set(spikes)
 
 
 def ragged_labels(path: Path) -> tuple[int, NDArray[np.int64] | None]:
     """(number of recordings, labels) of a Heidelberg file."""
-    with opened(path) as file:
-        count = len(file["spikes/times"])
-        labels = np.asarray(file["labels"]).astype(np.int64) if "labels" in file else None
+    count, labels = hdf5_file(path).read(ragged_labels_of)
+    labels = None if labels is None else labels.astype(np.int64)
     if labels is not None and len(labels) != count:
         what = f"has {count} recordings but {len(labels)} labels"
         raise fail(DataError, str(path), what, "the file is damaged")
     return count, labels
 
 
-def read_ragged(path: Path, number: int) -> Events:
+def ragged_labels_of(path: str) -> tuple[int, Any]:
+    """`ragged_labels` in the process that reads, as they are stored."""
+    with opened(path, DataError) as file:
+        labels = whole(file["labels"], path, DataError) if "labels" in file else None
+        return len(file["spikes/times"]), labels
+
+
+def read_ragged(file: ForeignFile, number: int) -> Events:
     """Recording `number`; times in seconds become whole microseconds, cut as tonic cuts them."""
-    with opened(path) as file:
-        times = np.asarray(file["spikes/times"][number])
-        units = np.asarray(file["spikes/units"][number])
+    times, units = file.read(ragged_of, number)
     if times.dtype.kind == "f":
         # float16 ends at 65504: multiplied in float64.
         times = np.floor(times.astype(np.float64) * 1e6)
-    return from_fields({"t": times, "x": units}, f"{path}: recording {number}")
+    return from_fields({"t": times, "x": units}, f"{file.path}: recording {number}")
+
+
+def ragged_of(path: str, number: int) -> tuple[Any, Any]:
+    """(times, units) of a recording as they are stored, in the process that reads."""
+    with opened(path, DataError) as file:
+        return (
+            np.asarray(file["spikes/times"][number]),
+            np.asarray(file["spikes/units"][number]),
+        )
 
 
 def read_single(path: Path) -> Events:
     """The events of a file that holds one recording."""
-    with opened(path) as file:
+    return from_fields(hdf5_file(path).read(fields_of), str(path))
+
+
+def fields_of(path: str) -> dict[str, Any]:
+    """The arrays of a single recording by name, in the process that reads."""
+    with opened(path, DataError) as file:
         for name in GROUPS:
             if name not in file:
                 continue
             place = file[name]
             if not hasattr(place, "keys"):
-                array = np.asarray(place)
-                if array.dtype.names:
-                    return from_fields({k: array[k] for k in array.dtype.names}, str(path))
-                continue
-            fields = {k: np.asarray(v) for k, v in place.items() if hasattr(v, "shape")}
-            if {"x", "xs", "units"} & set(fields):
-                return from_fields(fields, str(path))
+                if not place.dtype.names:
+                    continue
+                array = whole(place, path, DataError)
+                return {k: array[k] for k in array.dtype.names if array[k].dtype.kind in "biuf"}
+            held = {k: v for k, v in place.items() if hasattr(v, "shape")}
+            if {"x", "xs", "units"} & set(held):
+                arrays = {k: np.asarray(whole(v, path, DataError)) for k, v in held.items()}
+                return {k: a for k, a in arrays.items() if a.dtype.kind in "biufSU"}
         names = ", ".join(file) or "nothing"
     what = f"holds {names}, but no events with x and t"
-    raise fail(DataError, str(path), what, "events/x, events/y, events/t, events/p are looked for")
+    raise fail(DataError, path, what, "events/x, events/y, events/t, events/p are looked for")
+
+
+def dense_of(path: str) -> tuple[list[int], str, Any]:
+    """(shape, dtype of `x`, `y` or None) of samples [sample, ...], in the process that reads."""
+    with opened(path, DataError) as file:
+        x = file.get("x")
+        if x is None or getattr(x, "shape", None) in (None, ()):
+            names = ", ".join(file) or "nothing"
+            hint = "x [sample, step, *input shape] and y [sample], or events: and a bin"
+            raise fail(DataError, path, f"holds {names}, but no array x", hint)
+        if x.dtype.kind not in "biuf":
+            raise fail(DataError, path, f"x holds {x.dtype}, not numbers")
+        y = file.get("y")
+        labels = np.asarray(whole(y, path, DataError)) if hasattr(y, "shape") else None
+        return [int(n) for n in x.shape], x.dtype.str, labels
+
+
+def rows_of(path: str, start: int, stop: int) -> Any:
+    """Samples `start` to `stop` - 1 of `x`, in the process that reads."""
+    with opened(path, DataError) as file:
+        return np.asarray(file["x"][start:stop])

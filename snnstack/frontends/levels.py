@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from snnstack.errors import DataError, ModelError, fail
 from snnstack.frontends.array_like import as_array
+from snnstack.frontends.data import read_arrays
 from snnstack.frontends.in_memory import given
 from snnstack.frontends.torch_layers import LARGEST, channel_affine
 from snnstack.ir.graph import Edge, Graph
@@ -103,8 +105,7 @@ def as_counts(graph: Graph, data: Any) -> Any:
     if isinstance(arrays, str | PathLike):
         if not str(data).endswith(".npz"):
             return data
-        with np.load(data, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+        arrays = read_arrays(Path(data))
     if not isinstance(arrays, Mapping) or np.asarray(arrays.get("x")).dtype.kind != "f":
         return data
     return {**arrays, "x": encode(graph, arrays["x"])}

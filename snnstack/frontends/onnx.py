@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from snnstack.errors import ModelError, Problem, fail, raise_if_any
-from snnstack.frontends.onnx_convert import ann_data, convert, read_ann
-from snnstack.frontends.onnx_file import OnnxGraph, parsed, read_model
+from snnstack.frontends.onnx_convert import ann_data, as_ann, convert
+from snnstack.frontends.onnx_file import OnnxGraph, read_model
 from snnstack.frontends.onnx_step import StepFile, read_step
 from snnstack.ir.graph import Graph
 from snnstack.passes.options import Options
@@ -22,12 +22,11 @@ MODULE = "give the trained module itself: snnstack.load(module, sample)"
 
 def read(path: Path, options: Options, calibrate: Any = None) -> Graph | StepFile:
     """The graph of the ANN in `path`, balanced on real samples; a spiking step still unproved."""
-    model = read_model(path)
-    graph = parsed(model, path.stem)
+    model, graph = read_model(path)
     raise_if_any(ModelError, _lost(graph, str(path)))
     if any(node.op in SPIKES for node in graph.nodes) or _is_ours(graph):
         return read_step(model, graph, options)
-    ann = read_ann(path)
+    ann = as_ann(model, graph, str(path))
     if calibrate is None:
         what = "is an ANN: its thresholds are balanced on samples"
         raise fail(ModelError, str(path), what, CONVERT)

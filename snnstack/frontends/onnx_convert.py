@@ -16,7 +16,7 @@ from snnstack.frontends.arrays import Arrays, of_arrays, open_arrays
 from snnstack.frontends.encode import Encoding
 from snnstack.frontends.in_memory import given
 from snnstack.frontends.onnx_ann import converted, relu_tensors
-from snnstack.frontends.onnx_file import INSTALL, OnnxGraph, onnx_module, parsed, read_model
+from snnstack.frontends.onnx_file import INSTALL, OnnxGraph, onnx_module, read_model
 from snnstack.frontends.onnx_tensors import InputRange
 from snnstack.frontends.open_data import ENCODE_OPTIONS, encoded_stream, encoding_of
 from snnstack.frontends.spec import known_options, parse, whole
@@ -52,15 +52,18 @@ class Ann:
 
 def read_ann(path: Path) -> Ann:
     """The network in `path`; ModelError for a spiking one, or one with several inputs."""
-    model = read_model(path)
-    graph = parsed(model, path.stem)
+    return as_ann(*read_model(path), str(path))
+
+
+def as_ann(model: Any, graph: OnnxGraph, where: str) -> Ann:
+    """`read_ann` of a file that has been read."""
     if len(graph.inputs) != 1:
         what = f"has the inputs {', '.join(graph.inputs) or 'none'}"
-        raise fail(ModelError, str(path), what, "an ANN to be converted has one input")
+        raise fail(ModelError, where, what, "an ANN to be converted has one input")
     shape = graph.shapes.get(graph.inputs[0])
     if not shape:
         what = f"input {graph.inputs[0]!r} has no fixed shape behind the batch"
-        raise fail(ModelError, str(path), what, "export with a sample; only the batch may vary")
+        raise fail(ModelError, where, what, "export with a sample; only the batch may vary")
     return Ann(model, graph, shape)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from snnstack.errors import ModelError, ToolError, fail
+from snnstack.errors import ModelError, Problem, ToolError, fail, raise_if_any
+from snnstack.foreign import ForeignFile
+from snnstack.foreign.worker import reason
 from snnstack.ir.nodes import Array
 
 LARGEST_FOLD = 2**26
@@ -63,26 +65,69 @@ def onnx_module() -> Any:
     return onnx
 
 
-def read_model(path: Path) -> Any:
-    """The checked ModelProto in `path`, with the shapes that can be inferred."""
+def read_model(path: Path) -> tuple[Any, OnnxGraph]:
+    """(the checked ModelProto in `path` with the shapes that can be inferred, as plain data)."""
     onnx = onnx_module()
     if not path.is_file():
         raise fail(ModelError, str(path), "there is no such file")
+    held = ForeignFile(path, ModelError).read(model_of)
+    nodes = tuple(OnnxNode(*parts) for parts in held.pop("nodes"))
+    content = held.pop("model")
+    return onnx.load_model_from_string(content), OnnxGraph(path.stem, nodes, **held)
+
+
+def model_of(path: str) -> dict[str, Any]:
+    """`read_model` in the process that reads: {"model": bytes, and the fields of OnnxGraph}."""
+    model = _checked(path)
+    graph = parsed(model, Path(path).stem)
+    return {
+        "model": model.SerializeToString(),
+        "nodes": [(n.op, n.name, n.inputs, n.outputs, dict(n.attributes)) for n in graph.nodes],
+        "constants": dict(graph.constants),
+        "inputs": graph.inputs,
+        "outputs": graph.outputs,
+        "shapes": dict(graph.shapes),
+        "about": dict(graph.about),
+    }
+
+
+def _checked(path: str) -> Any:
+    """The ModelProto in `path`; its large tensors may lie in a file beside it."""
+    onnx = onnx_module()
     try:
-        model = onnx.load(str(path))
+        model = onnx.load(path, load_external_data=False)
+        raise_if_any(ModelError, _outside(onnx, model, path))
+        onnx.external_data_helper.load_external_data_for_model(model, str(Path(path).parent))
         onnx.checker.check_model(model)
         return onnx.shape_inference.infer_shapes(model)
+    except (ModelError, MemoryError):
+        raise
     except Exception as error:
         # protobuf, the checker and shape inference each raise classes of their own.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise fail(ModelError, str(path), f"is no valid ONNX model: {reason}") from error
+        what = f"is no valid ONNX model: {reason(error)}"
+        raise fail(ModelError, path, what) from error
+
+
+def _outside(onnx: Any, model: Any, path: str) -> Iterator[Problem]:
+    """Tensors that are kept in anything but a plain file in the model's own folder."""
+    helper, folder = onnx.external_data_helper, Path(path).parent
+    places = {
+        helper.ExternalDataInfo(tensor).location: tensor.name
+        for tensor in helper._get_all_tensors(model)
+        if helper.uses_external_data(tensor)
+    }
+    for place, name in places.items():
+        file = folder / place
+        if Path(place).name != place or file.is_symlink() or not file.is_file():
+            what = f"{name!r} is kept in {place!r}, which is no file beside the model"
+            yield Problem(path, what, "store the data in the model, or beside it")
 
 
 def parsed(model: Any, name: str) -> OnnxGraph:
     """A ModelProto as plain data."""
     onnx = onnx_module()
     graph = model.graph
-    constants = {c.name: onnx.numpy_helper.to_array(c) for c in graph.initializer}
+    constants = {c.name: _numbers(onnx, c) for c in graph.initializer}
     nodes = []
     for k, proto in enumerate(graph.node):
         attributes = {a.name: _attribute(onnx, a) for a in proto.attribute}
@@ -102,12 +147,25 @@ def parsed(model: Any, name: str) -> OnnxGraph:
 
 
 def _attribute(onnx: Any, attribute: Any) -> Any:
+    """Numbers, text, arrays or lists of them; of a graph inside a node only that there is one."""
     value = onnx.helper.get_attribute_value(attribute)
     if isinstance(value, onnx.TensorProto):
-        return onnx.numpy_helper.to_array(value)
+        return _numbers(onnx, value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return value
+    if isinstance(value, int | float | str):
+        return value
+    if isinstance(value, Sequence):
+        return [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in value]
+    return f"a {type(value).__name__}"
+
+
+def _numbers(onnx: Any, tensor: Any) -> Array:
+    """The tensor's values; kinds of numbers that numpy does not have become single precision."""
+    found: Array = onnx.numpy_helper.to_array(tensor)
+    if found.dtype.kind == "O":
+        return np.array([str(v) for v in found.ravel()]).reshape(found.shape)
+    return found if found.dtype.kind in "biufcSU" else found.astype(np.float32)
 
 
 def _shape(info: Any) -> tuple[int, ...] | None:

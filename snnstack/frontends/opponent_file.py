@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.errors import DataError, Problem, fail, raise_if_any
-from snnstack.frontends.data import DAMAGED
+from snnstack.npz import NotArrays, read_npz
 from snnstack.quant.opponent import Opponent, with_arrays
 
 HINT = "give an .npz with w1, b1, w2, b2, ... and largest"
@@ -30,12 +30,13 @@ def read_weights(path: Path, net: Opponent) -> tuple[Opponent, int, str]:
         what = "is a directory" if path.is_dir() else "there is no such file"
         raise fail(DataError, str(path), what, HINT)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            about = str(file["about"]) if "about" in file.files else ""
-            names = [name for name in file.files if name != "about"]
-            arrays = {name: np.asarray(file[name], dtype=np.float64) for name in names}
-    except (*DAMAGED, AttributeError) as error:
+        held = read_npz(path)
+        about = str(held.pop("about", ""))
+        if any(array.dtype.kind not in "biuf" for array in held.values()):
+            raise NotArrays("holds something else")
+    except (NotArrays, OSError) as error:
         raise fail(DataError, str(path), "is not an .npz file of numbers", HINT) from error
+    arrays = {name: np.asarray(array, dtype=np.float64) for name, array in held.items()}
     raise_if_any(DataError, _unlike(str(path), net, arrays))
     pairs = [(arrays[f"w{k + 1}"], arrays[f"b{k + 1}"]) for k in range(len(net.layers))]
     return with_arrays(net, pairs), int(arrays["largest"]), about

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from snnstack.errors import DataError, fail
+from snnstack.foreign import trusted, trusting
 from snnstack.frontends import event_hdf5
 from snnstack.frontends.data import Data
 from snnstack.frontends.event_files import READERS, read_aedat
@@ -89,7 +90,8 @@ def found_at(path: Path, spec: Spec) -> RecordingSet:
     labels = _labels(files, path)
     kind = files[0].suffix
     parts = [
-        Recording(str(f), partial(_read, f), label) for f, label in zip(files, labels, strict=True)
+        Recording(str(f), partial(_read, f, trusted()), label)
+        for f, label in zip(files, labels, strict=True)
     ]
     many = any(_gestures(f).is_file() for f in files)
     if many or (kind in HDF5 and len(files) == 1):
@@ -128,31 +130,32 @@ def _labels(files: list[Path], root: Path) -> list[int | None]:
     return [numbers_[parts[0]] for parts in tops]
 
 
-def _read(path: Path) -> Events:
-    return event_hdf5.read_single(path) if path.suffix in HDF5 else READERS[path.suffix](path)
+def _read(path: Path, trust: bool) -> Events:
+    """`trust`: whether the user vouched for the set when it was opened."""
+    with trusting(trust):
+        return event_hdf5.read_single(path) if path.suffix in HDF5 else READERS[path.suffix](path)
 
 
 def _in_file(path: Path) -> RecordingSet:
     if path.suffix in HDF5:
-        with event_hdf5.opened(path) as file:
-            ragged = event_hdf5.is_ragged(file)
-        if ragged:
+        if event_hdf5.is_ragged(path):
             return _ragged(path)
     elif path.suffix == ".aedat" and _gestures(path).is_file():
         return RecordingSet(_cut(path), Sensor(128, 128, 2))
     elif path.suffix not in READERS:
         hint = f"files that are read: {', '.join(SUFFIXES)}"
         raise fail(DataError, str(path), f"unknown kind of recording {path.suffix!r}", hint)
-    one = Recording(str(path), partial(_read, path), None)
+    one = Recording(str(path), partial(_read, path, trusted()), None)
     return RecordingSet([one], NMNIST if path.suffix == ".bin" else None)
 
 
 def _ragged(path: Path) -> RecordingSet:
     count, labels = event_hdf5.ragged_labels(path)
+    file = event_hdf5.hdf5_file(path)
     parts = [
         Recording(
             f"{path}: recording {k}",
-            partial(event_hdf5.read_ragged, path, k),
+            partial(event_hdf5.read_ragged, file, k),
             None if labels is None else int(labels[k]),
         )
         for k in range(count)

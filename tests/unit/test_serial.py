@@ -145,7 +145,7 @@ def test_deep_nesting_is_refused(files: Files) -> None:
 def test_nothing_executable_is_read(files: Files) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, a0=np.array([Box(1)], dtype=object))
-    assert "allow_pickle=False" in damaged(files, "box.npz", buffer.getvalue())
+    assert "never unpickled" in damaged(files, "box.npz", buffer.getvalue())
 
 
 def test_a_folder_that_is_no_program_says_so(tmp_path: Any) -> None:
