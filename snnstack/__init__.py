@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from snnstack.board import all_boards, load_board
     from snnstack.errors import Problem, SnnstackError
     from snnstack.exports import to_onnx
+    from snnstack.foreign import trusting
     from snnstack.frontends.levels import encode
     from snnstack.passes.options import Options
     from snnstack.trace import Spikes, Trace
@@ -63,6 +64,7 @@ _WHERE = {
     "torch_module": "snnstack.training",
     "qat": "snnstack.training",
     "trained": "snnstack.training",
+    "trusting": "snnstack.foreign",
     "verify": "snnstack.api",
     "write_nir": "snnstack.api",
 }
@@ -94,6 +96,7 @@ __all__ = [
     "to_onnx",
     "torch_module",
     "trained",
+    "trusting",
     "verify",
     "write_nir",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.foreign import vouching
 from snnstack.frontends.onnx_convert import PERCENTILE, AnnData, ann_data, read_ann
 from snnstack.frontends.onnx_convert import convert as convert_ann
 from snnstack.ir.graph import Graph
@@ -18,18 +19,26 @@ from snnstack.report.readout import classes
 from snnstack.samples import run_float
 
 
+@vouching
 def convert(
-    model: str | Path, calibrate: Any, *, steps: int | None = None, percentile: float = PERCENTILE
+    model: str | Path,
+    calibrate: Any,
+    *,
+    steps: int | None = None,
+    percentile: float = PERCENTILE,
+    trust: bool = False,
 ) -> Graph:
     """The spiking graph of an ANN in an ONNX file, balanced on real samples.
 
     `steps`: of an inference, else what `calibrate` says (`...?encode=even&steps=16`), else 32.
+    `trust`: files are read in this process, without limits of time and memory (docs/security.md).
     """
     data = ann_data(calibrate)
     data = data if steps is None else data.with_steps(steps)
     return load(convert_ann(read_ann(model_path(model)), data, percentile))
 
 
+@vouching
 def accuracy_curve(
     model: str | Path,
     calibrate: Any,
@@ -38,8 +47,12 @@ def accuracy_curve(
     steps: Sequence[int] = STEPS,
     samples: int | None = None,
     percentile: float = PERCENTILE,
+    trust: bool = False,
 ) -> Curve:
-    """Accuracy over the number of steps, converted for each; `data` None: that of `calibrate`."""
+    """Accuracy over the number of steps, converted for each; `data` None: that of `calibrate`.
+
+    `trust` as in `convert`.
+    """
     fit = ann_data(calibrate)
     test = fit if data is None else _like(ann_data(data), fit)
     ann = read_ann(model_path(model))

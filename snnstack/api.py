@@ -23,6 +23,7 @@ from snnstack.errors import (
     ModelError,
     fail,
 )
+from snnstack.foreign import vouching
 from snnstack.frontends.in_memory import given
 from snnstack.frontends.nir import write as write_nir
 from snnstack.frontends.torch_door import check_module, eager, is_module
@@ -75,6 +76,7 @@ __all__ = [
 ]
 
 
+@vouching
 def load(
     model: Any,
     sample: Any = None,
@@ -85,6 +87,7 @@ def load(
     name: str | None = None,
     levels: int | None = None,
     calibrate: Samples | None = None,
+    trust: bool = False,
 ) -> Graph:
     """The network in a model file, or of a torch module that is run on `sample`.
 
@@ -92,7 +95,8 @@ def load(
     with the module's own: see `snnstack.live.read_module` for `sample`, `forward`, `outputs` and
     `levels`. An ANN in ONNX is converted, its thresholds balanced on `calibrate`; one step
     of a spiking network is compared with onnxruntime on `sample`, [step, sample, ...]. `options`
-    replace what the model says. Raises ModelError with all problems, each naming its node.
+    replace what the model says. `trust`: files are read in this process, without limits of time
+    and memory (docs/security.md). Raises ModelError with all problems, each naming its node.
     """
     if isinstance(sample, Options):
         sample, options = None, sample
@@ -109,6 +113,7 @@ def load(
     return read_module(model, sample, options, **kinds)  # type: ignore[arg-type]
 
 
+@vouching
 def compile(
     model: str | Path | Graph,
     board: str | Board,
@@ -118,11 +123,16 @@ def compile(
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
     quality: Quality = "fast",
+    trust: bool = False,
 ) -> Program:
-    """The program of a model file or graph on a board (by name or as data)."""
+    """The program of a model file or graph on a board (by name or as data).
+
+    `trust` as in `load`.
+    """
     return build(model, board, calibrate, options, granularity, weight_bits, quality).program
 
 
+@vouching
 def bench(
     model: str | Path | Graph,
     boards: str | Board | Sequence[str | Board],
@@ -142,6 +152,7 @@ def bench(
     progress: Callable[[str, int, int], None] | None = None,
     keep: Callable[[Build], None] | None = None,
     refused: Callable[[BenchRefusal], None] | None = None,
+    trust: bool = False,
 ) -> list[BenchRow]:
     """One row per board: accuracy, agreement, latency, energy and memory of an inference.
 
@@ -151,7 +162,7 @@ def bench(
     samples themselves. `seeds`: chips of an analogue target to draw besides the exact machine.
     `ann`: also measure a network of the same shape without spikes, where the target has one:
     see `Ann`; True: only its cost.
-    `keep` is given what was built for each board.
+    `keep` is given what was built for each board. `trust` as in `load`.
 
     Raises one error with the problems of all boards that cannot take the network, before
     anything runs; with `refused`, each of them (and a board whose tools are missing) is handed

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from snnstack.files import write_file
+from snnstack.foreign import vouching
 from snnstack.frontends import onnx_export
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
@@ -14,13 +15,18 @@ from snnstack.passes.options import Options
 from snnstack.samples import Samples
 
 
+@vouching
 def to_onnx(
     model: str | Path | Graph | StepGraph,
     options: Options | None = None,
     *,
     calibrate: Samples | None = None,
+    trust: bool = False,
 ) -> Any:
-    """An onnx.ModelProto that computes one step; see docs/onnx.md for its inputs and outputs."""
+    """An onnx.ModelProto that computes one step; see docs/onnx.md for its inputs and outputs.
+
+    `trust`: files are read in this process, without limits of time and memory (docs/security.md).
+    """
     if not isinstance(model, StepGraph):
         model = discretised(load(model, options, calibrate=calibrate))
     return onnx_export.to_model(model)

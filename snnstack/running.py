@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from snnstack.door import pairs, whole
 from snnstack.errors import DataError, fail
+from snnstack.foreign import vouching
 from snnstack.frontends.data import Data
 from snnstack.frontends.in_memory import given
 from snnstack.frontends.values import checked_values, read_values
@@ -29,12 +30,14 @@ from snnstack.target import Progress, backend, emulator
 from snnstack.trace import Spikes, Trace
 
 
+@vouching
 def emulate(
     program: Program,
     data: Samples,
     *,
     seed: int | None = None,
     probes: Sequence[tuple[str, str]] = (),
+    trust: bool = False,
 ) -> Trace:
     """What `program` computes on `data`, with event counts.
 
@@ -42,7 +45,8 @@ def emulate(
 
     `seed` None: the exact machine, bit for bit. A number: one physical chip of an analogue
     target (`snnstack.target.statistical`), reproducible; digital targets ignore it.
-    `probes`: (population, "v" or "i") pairs, of those in `program.variables`.
+    `probes`: (population, "v" or "i") pairs, of those in `program.variables`. `trust`: data is
+    read in this process, without limits of time and memory (docs/security.md).
     """
     program = program_of(program)
     seed, probes = whole(seed, "seed", 0), pairs(probes, "probes")
@@ -82,14 +86,19 @@ def emulate_batches(
         yield part, emulate(program, part, seed=seed, probes=probes)
 
 
+@vouching
 def verify(
     program: Program,
     data: Samples,
     samples: int | None = None,
     *,
     progress: Progress | None = None,
+    trust: bool = False,
 ) -> Equality:
-    """Emulator against what was emitted, executed independently: every spike, every state."""
+    """Emulator against what was emitted, executed independently: every spike, every state.
+
+    `trust` as in `emulate`.
+    """
     program, samples = program_of(program), whole(samples, "samples", 1)
     if carries_values(program) and not isinstance(data, Spikes):
         machine = backend(program.target)

@@ -26,6 +26,7 @@ from snnstack.cli.options import (
 )
 from snnstack.cli.program import is_new
 from snnstack.cli.show import print_json, progress, say, say_lines
+from snnstack.cli.verb import OutputDirectory, OutputFile, Verb
 from snnstack.foreign_text import visible
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ DEMO_CHIPS = 4
 DEMO_PAGE = "report.html"
 
 
-@click.command(short_help="Measure a model on boards.")
+@click.command(cls=Verb, short_help="Measure a model on boards.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--board", "boards", multiple=True, required=True,
               help="A name from `snnstack boards`, or a .toml file; may be repeated.",
@@ -66,9 +67,9 @@ DEMO_PAGE = "report.html"
 @quality_option
 @model_options
 @json_option
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--csv", "csv_file", type=OutputFile(".csv"), metavar="FILE",
               help="Also write the rows as CSV.")  # fmt: skip
-@click.option("--html", "html_file", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--html", "html_file", type=OutputFile(".html", ".htm"), metavar="FILE",
               help="Also write one self-contained page with figures.")  # fmt: skip
 @click.pass_obj
 def bench(
@@ -85,11 +86,7 @@ def bench(
     not take the model.
     """
     from snnstack import api
-    from snnstack.files import check_writable
 
-    for file in (csv_file, html_file):
-        if file is not None:
-            check_writable(file)
     refused: list[BenchRefusal] = []
     ann = ann_choice(choices)
     with progress("emulating") as update:
@@ -133,8 +130,8 @@ def _write_files(
         written.append(str(html_file))
 
 
-@click.command(short_help="Compile, verify and measure a trained digits network.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("snnstack-demo"),
+@click.command(cls=Verb, short_help="Compile, verify and measure a trained digits network.")
+@click.option("-o", "--output", type=OutputDirectory(), default=Path("snnstack-demo"),
               show_default=True, metavar="DIR", help="A new directory for all programs.",
               )  # fmt: skip
 @click.option("--board", "boards", multiple=True, default=DEMO_BOARDS, show_default=True,

@@ -10,6 +10,7 @@ import click
 from snnstack.cli.options import json_option
 from snnstack.cli.program import is_new
 from snnstack.cli.show import percent, print_json, say, table
+from snnstack.cli.verb import OutputFile, Verb
 
 if TYPE_CHECKING:
     from snnstack.report.curve import Curve
@@ -29,7 +30,7 @@ class _Steps(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         return tuple(int(part) for part in parts)
 
 
-@click.command(short_help="Convert an ANN in ONNX to a spiking network.")
+@click.command(cls=Verb, short_help="Convert an ANN in ONNX to a spiking network.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--calibrate", required=True, metavar="DATA",
               help="Real samples of the ANN; images.npz?encode=even&steps=16 says the steps.",
@@ -40,9 +41,9 @@ class _Steps(click.ParamType):  # type: ignore[type-arg, unused-ignore]
               metavar="N,N,...", help="Numbers of steps that are compared.")  # fmt: skip
 @click.option("--percentile", type=click.FloatRange(50, 100), default=99.9, show_default=True,
               help="Of a layer's activations: the one that becomes its threshold.")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE.nir",
+@click.option("-o", "--output", type=OutputFile(".nir"), metavar="FILE.nir",
               help="Write the spiking network.")  # fmt: skip
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.svg",
+@click.option("--plot", type=OutputFile(".svg", ".png", ".pdf"), metavar="FILE.svg",
               help="Draw the curve; .svg, .png or .pdf.")  # fmt: skip
 @json_option
 @click.pass_obj

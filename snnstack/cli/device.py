@@ -11,6 +11,7 @@ import click
 from snnstack.cli.options import data_option, json_option
 from snnstack.cli.program import show_equality
 from snnstack.cli.show import print_json, progress, say, table
+from snnstack.cli.verb import Verb
 
 if TYPE_CHECKING:
     from snnstack.program import Program
@@ -23,7 +24,7 @@ runner_option = click.option(
 )
 
 
-@click.command(short_help="Write a program's firmware to its board.")
+@click.command(cls=Verb, short_help="Write a program's firmware to its board.")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--image", type=click.Path(path_type=Path), metavar="ELF",
               help="A firmware of your own instead of the self-test.")  # fmt: skip
@@ -70,7 +71,7 @@ def _build(program: Any, file: Path) -> None:
         write_file(made.elf.read_bytes(), file)
 
 
-@click.command("run", short_help="Run samples on the board and compare.")
+@click.command("run", cls=Verb, short_help="Run samples on the board and compare.")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--on", "board", required=True, metavar="BOARD", help="The board DIR was made for.")
 @data_option

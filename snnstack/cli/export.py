@@ -10,11 +10,12 @@ import click
 from snnstack.cli.options import calibrate_option, json_option, model_options, options
 from snnstack.cli.program import is_new
 from snnstack.cli.show import print_json, say
+from snnstack.cli.verb import OutputFile, Verb
 
 
-@click.command(short_help="Write a model as ONNX, one step with explicit state.")
+@click.command(cls=Verb, short_help="Write a model as ONNX, one step with explicit state.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
+@click.option("-o", "--output", required=True, type=OutputFile(".onnx"),
               metavar="FILE.onnx", help="The file to write.")  # fmt: skip
 @calibrate_option
 @model_options
@@ -25,11 +26,8 @@ def export(
     **choices: Any,
 ) -> None:  # fmt: skip
     """Write MODEL as ONNX: one step with explicit state, float64, for onnxruntime."""
-    from snnstack.errors import TargetError, fail
     from snnstack.exports import save_onnx, to_onnx
 
-    if output.suffix != ".onnx":
-        raise fail(TargetError, str(output), f"ends in {output.suffix!r}", "name a .onnx file")
     is_new(output)
     found = to_onnx(model, options(choices), calibrate=calibrate)
     save_onnx(found, output)

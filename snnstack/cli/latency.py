@@ -9,9 +9,10 @@ import click
 
 from snnstack.cli.options import json_option
 from snnstack.cli.show import band, print_json, say
+from snnstack.cli.verb import Verb
 
 
-@click.command(short_help="The longest time step of a microcontroller program.")
+@click.command(cls=Verb, short_help="The longest time step of a microcontroller program.")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--count", type=click.IntRange(min=1, max=255), default=1, show_default=True,
               metavar="N", help="Spikes of every input element in that step.")  # fmt: skip

@@ -10,12 +10,13 @@ import click
 
 from snnstack.cli.options import json_option, model_options, options, sample_option
 from snnstack.cli.show import print_json, say, say_lines, size, table
+from snnstack.cli.verb import Verb
 
 if TYPE_CHECKING:
     from snnstack.ir.step import StepGraph
 
 
-@click.command(short_help="Show the network in a model file.")
+@click.command(cls=Verb, short_help="Show the network in a model file.")
 @click.argument("model", type=click.Path(path_type=Path))
 @sample_option
 @model_options

@@ -8,6 +8,7 @@ import click
 
 from snnstack.cli.program import is_new
 from snnstack.cli.show import say
+from snnstack.cli.verb import OutputDirectory, Verb
 
 _MOST = 65536
 """Rows beyond which nobody has an array."""
@@ -30,9 +31,9 @@ def _rows(context: click.Context, option: click.Parameter, value: str | None) ->
     return found
 
 
-@click.command(short_help="Write a crossbar program's circuits for SPICE.")
+@click.command(cls=Verb, short_help="Write a crossbar program's circuits for SPICE.")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT",
+@click.option("-o", "--output", required=True, type=OutputDirectory(), metavar="OUT",
               help="The new directory of the netlists.")  # fmt: skip
 @click.option("--tile", "tiles", type=click.IntRange(min=0), multiple=True, metavar="N",
               help="Only this tile; may be repeated.")  # fmt: skip

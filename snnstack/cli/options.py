@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from snnstack.cli.verb import OutputDirectory
 
 if TYPE_CHECKING:
     from snnstack.board import Board
@@ -25,7 +26,7 @@ board_option = click.option(
     "--board", required=True, help="A name from `snnstack boards`, or a .toml file."
 )
 program_option = click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
+    "-o", "--output", required=True, type=OutputDirectory(), metavar="DIR",
     help="The new directory of the program.",
 )  # fmt: skip
 calibrate_option = click.option(

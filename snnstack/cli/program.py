@@ -27,6 +27,7 @@ from snnstack.cli.options import (
 )
 from snnstack.cli.registers import show_registers
 from snnstack.cli.show import percent, print_json, progress, say, settings_line, size, table
+from snnstack.cli.verb import OutputFile, Verb
 
 if TYPE_CHECKING:
     from snnstack.api import Build
@@ -44,7 +45,7 @@ REFERENCE_SAMPLES = 2
 """Samples of `verify` that the slow integer reference runs as well."""
 
 
-@click.command("compile", short_help="Compile a model for a board.")
+@click.command("compile", cls=Verb, short_help="Compile a model for a board.")
 @click.argument("model", type=click.Path(path_type=Path))
 @board_option
 @calibrate_option
@@ -158,10 +159,10 @@ def show_conversion(found: Conversion) -> None:
     say(f"first layer where accuracy is lost: {found.first_loss or 'none'}")
 
 
-@click.command(short_help="Run a program on the emulator.")
+@click.command(cls=Verb, short_help="Run a program on the emulator.")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @data_option
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="TRACE",
+@click.option("-o", "--output", type=OutputFile(".npz"), metavar="TRACE",
               help="Write all spikes (and probed states) to this .npz.")  # fmt: skip
 @click.option("--probe", "probes", multiple=True, metavar="POPULATION:VARIABLE",
               help="Also record a state, e.g. fc1:v; may be repeated.")  # fmt: skip
@@ -250,7 +251,7 @@ def _probes(texts: tuple[str, ...], known: tuple[tuple[str, str], ...]) -> list[
     return [names[text] for text in texts]
 
 
-@click.command(short_help="Compare the emulator with an independent run.")
+@click.command(cls=Verb, short_help="Compare the emulator with an independent run.")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @data_option
 @click.option("--samples", type=click.IntRange(min=1), help="Only the first N.", metavar="N")

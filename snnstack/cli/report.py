@@ -9,11 +9,12 @@ import click
 
 from snnstack.cli.options import POSITIVE, ann_choice, ann_options
 from snnstack.cli.show import say
+from snnstack.cli.verb import OutputFile, Verb
 
 
-@click.command(short_help="Make one HTML page of a benchmark or a program.")
+@click.command(cls=Verb, short_help="Make one HTML page of a benchmark or a program.")
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE",
+@click.option("-o", "--output", required=True, type=OutputFile(".html", ".htm"), metavar="FILE",
               help="The page: one self-contained HTML file.")  # fmt: skip
 @click.option("--data", metavar="DATA",
               help="Samples to measure a program with.")  # fmt: skip
@@ -37,7 +38,7 @@ def report(
     """
     from snnstack import api
     from snnstack.errors import TargetError, fail
-    from snnstack.files import check_writable, write_file
+    from snnstack.files import write_file
     from snnstack.report.document import read_rows, rows_of
     from snnstack.report.page import render
 
@@ -45,7 +46,6 @@ def report(
         if data is None:
             hint = "give --data"
             raise fail(TargetError, str(source), "a program is measured on samples", hint)
-        check_writable(output)
         row = api.bench_program(
             source, data, samples=samples, verify_samples=verify_samples, period_s=period,
             seeds=seeds, ann=ann_choice(choices),

@@ -8,14 +8,15 @@ from typing import Any
 import click
 
 from snnstack.cli.show import progress, say
+from snnstack.cli.verb import OutputDirectory, Verb
 
 SHOWN = 5
 """Reasons and errors that are printed; the tables hold all."""
 
 
-@click.command(short_help="Measure a model over a grid of choices.")
+@click.command(cls=Verb, short_help="Measure a model over a grid of choices.")
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
+@click.option("-o", "--output", required=True, type=OutputDirectory(), metavar="DIR",
               help="Folder of the results. Points that it holds already are not run again.",
               )  # fmt: skip
 @click.option("--vary", multiple=True, metavar="NAME=VALUES",

@@ -22,9 +22,10 @@ from snnstack.cli.options import (
 )
 from snnstack.cli.program import build_dict, is_new, show_build
 from snnstack.cli.show import print_json, progress
+from snnstack.cli.verb import Verb
 
 
-@click.command(short_help="Train a model for a board.")
+@click.command(cls=Verb, short_help="Train a model for a board.")
 @click.argument("model", type=click.Path(path_type=Path))
 @board_option
 @data_option

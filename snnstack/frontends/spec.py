@@ -61,6 +61,26 @@ def _options(text: str, query: str) -> dict[str, str]:
     return found
 
 
+def places(text: str) -> tuple[Path, ...]:
+    """The files and folders that `text` may name, also where it is no `DATA` at all.
+
+    With files that are read because they lie beside another: labels, and tables of gestures.
+
+    >>> [path.name for path in places("tonic:NMNIST?path=recordings&bin=1ms")]
+    ['recordings']
+    """
+    try:
+        spec = parse(text)
+    except DataError:
+        return (Path(text),)
+    found = [] if spec.kind == "tonic" else [spec.path]
+    found += [Path(spec.options["path"])] if "path" in spec.options else []
+    for path in list(found):
+        found.append(path.with_name(f"{path.stem}_labels.csv"))
+        found.append(path.with_name(path.name.replace("images-idx3", "labels-idx1")))
+    return tuple(dict.fromkeys(found)) if spec.kind != "tonic" else tuple(found[:1])
+
+
 def known_options(spec: Spec, known: tuple[str, ...]) -> None:
     """DataError for every option that is not in `known`."""
     problems = []

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from snnstack.errors import DataError, Problem, ToolError, fail, raise_if_any
-from snnstack.files import write_file
+from snnstack.files import Output, check_outputs, write_file
+from snnstack.foreign import trusted
 from snnstack.frontends.spec import parse
 from snnstack.process import processors
 from snnstack.report.flat import csv_text
@@ -51,6 +52,8 @@ def sweep(
         _parquet_module()
     folder = Path(folder)
     job, shared = _job(spec)
+    tables = [Output(folder / name, (Path(name).suffix,)) for name in (CSV, PARQUET, PAGE)]
+    check_outputs([Output(folder), *tables], [Path(place) for place in job.paths.values()])
     keyed = [(key_of(point, _asked(shared, point)), point) for point in spec.points()]
     failed: list[tuple[Point, BaseException]] = []
     with opened(folder) as journal:
@@ -100,7 +103,7 @@ def _job(spec: Spec) -> tuple[Job, dict[str, Any]]:
     ]
     raise_if_any(DataError, gone)
     files = {name: str(path) for name, path in found.items() if path.is_file()}
-    job = Job(spec.data, spec.calibrate, spec.samples, spec.verify_samples, files)
+    job = Job(spec.data, spec.calibrate, spec.samples, spec.verify_samples, files, trusted())
     settings = [spec.data, spec.calibrate, spec.samples, spec.verify_samples]
     digests = {name: digest_of(path) for name, path in found.items()}
     return job, {"settings": settings, "files": digests}

@@ -1,0 +1,73 @@
+"""What all verbs share: files are foreign unless the user vouches, and inputs are never written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+LIBRARIES = {".nir": "h5py", ".net": "h5py", ".h5": "h5py", ".hdf5": "h5py", ".onnx": "onnx"}
+"""What files are read through, by their endings."""
+NO_FILES = ("title",)
+"""Parameters whose text names nothing on the disk."""
+
+
+class OutputFile(click.Path):
+    """A file that a verb writes, with one of `endings`."""
+
+    def __init__(self, *endings: str) -> None:
+        super().__init__(path_type=Path)
+        self.endings = endings
+
+
+class OutputDirectory(click.Path):
+    """A directory that a verb writes."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+
+class Verb(click.Command):
+    """A command with `--trust` whose outputs are checked, before it runs, against its inputs."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        text = "Read models and data in this process, without limits of time and memory: for "
+        text += "files that you trust."
+        self.params.append(click.Option(["--trust"], is_flag=True, help=text))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it."""
+        from snnstack.files import check_outputs
+        from snnstack.foreign import prepare, trusting
+
+        trust = bool(ctx.params.pop("trust"))
+        inputs = list(self._inputs(ctx))
+        check_outputs(list(self._outputs(ctx)), inputs)
+        needed = {LIBRARIES[path.suffix] for path in inputs if path.suffix in LIBRARIES}
+        if needed and not trust:
+            prepare(*needed)  # it starts while this process loads what it needs
+        with trusting(trust):
+            return super().invoke(ctx)
+
+    def _outputs(self, ctx: click.Context) -> Iterator[Any]:
+        from snnstack.files import Output
+
+        for option in self.params:
+            path = ctx.params.get(str(option.name))
+            if path is not None and isinstance(option.type, OutputFile):
+                yield Output(path, option.type.endings)
+            elif path is not None and isinstance(option.type, OutputDirectory):
+                yield Output(path)
+
+    def _inputs(self, ctx: click.Context) -> Iterator[Path]:
+        from snnstack.frontends.spec import places
+
+        for option in self.params:
+            written = isinstance(option.type, OutputFile | OutputDirectory)
+            value = None if written or option.name in NO_FILES else ctx.params.get(str(option.name))
+            for text in value if isinstance(value, tuple) else (value,):
+                if isinstance(text, str | Path):
+                    yield from places(str(text))
