@@ -112,7 +112,7 @@ def check_outputs(outputs: Sequence[Output], inputs: Iterable[Path]) -> None:
     An output is never one of the inputs, by whatever name, nor a file of a directory that is
     one; files end as what they hold; no two outputs are the same.
     """
-    known = _Inputs([path for path in inputs if path.exists()])
+    known = _Inputs([path for path in inputs if os.path.exists(path)])
     raise_if_any(TargetError, _output_problems(outputs, known))
     for output in outputs:
         if output.endings:
@@ -123,7 +123,7 @@ def _output_problems(outputs: Sequence[Output], known: _Inputs) -> Iterator[Prob
     before: list[Path] = []
     for output in outputs:
         path, where, suffix = output.path, str(output.path), output.path.suffix
-        if output.endings and suffix.lower() not in output.endings and not path.is_dir():
+        if output.endings and suffix.lower() not in output.endings and not os.path.isdir(path):
             what = f"ends in {suffix!r}" if suffix else "has no ending"
             yield Problem(where, what, f"name a {' or '.join(output.endings)} file")
         if not output.endings and suffix.lower() in FILE_ENDINGS:
@@ -143,7 +143,7 @@ class _Inputs:
 
     def include(self, path: Path) -> bool:
         """Whether writing `path` would change one of them."""
-        if not path.exists():
+        if not os.path.exists(path):
             return False
         return any(_same(path, known) or _holds(known, path) for known in self.paths)
 

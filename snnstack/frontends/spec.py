@@ -71,11 +71,11 @@ def places(text: str) -> tuple[Path, ...]:
     """
     try:
         spec = parse(text)
-    except DataError:
+    except (DataError, OSError, ValueError):  # too long for a name, or with a NUL in it
         return (Path(text),)
     found = [] if spec.kind == "tonic" else [spec.path]
     found += [Path(spec.options["path"])] if "path" in spec.options else []
-    for path in list(found):
+    for path in [path for path in found if path.name]:
         found.append(path.with_name(f"{path.stem}_labels.csv"))
         found.append(path.with_name(path.name.replace("images-idx3", "labels-idx1")))
     return tuple(dict.fromkeys(found)) if spec.kind != "tonic" else tuple(found[:1])

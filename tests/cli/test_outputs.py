@@ -62,8 +62,8 @@ def test_a_trace_does_not_replace_a_part_of_its_program(
 
 
 def copy(path: Path, name: str) -> Path:
-    shutil.copy(path, path.with_name(name))
-    return path.with_name(name)
+    shutil.copy(path, path.parent / name)
+    return path.parent / name
 
 
 def test_no_page_and_no_table_replaces_an_input(
@@ -170,3 +170,9 @@ def test_what_is_trusted_is_read_here(run: Run, model: Path, program: Path, data
     assert client._CURRENT.worker is None
     assert run("info", model).code == 0
     assert client._CURRENT.worker is not None
+
+
+def test_names_that_no_file_can_have_are_only_refused(refused: Refused, data: Path) -> None:
+    for name in ("/", ".", "x" * 5000, "tonic:", "a?b"):
+        assert refused("emulate", name, "--data", data, "-o", "trace.npz").startswith("error: ")
+        assert refused("info", "m.nir", "--sample", name).startswith("error: ")
