@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -19,6 +20,7 @@ from snnstack.native import native_graph, native_target
 from snnstack.passes.options import Options, apply_options, said
 from snnstack.samples import Samples, as_stream
 
+log = logging.getLogger("snnstack")
 PROOF_SAMPLES = 32
 """Samples of a file that an ONNX step is compared on."""
 TAKEN = "give a file (.nir, .onnx, .net), a Graph, a nir.NIRGraph, or a torch module and a sample"
@@ -27,41 +29,67 @@ CHOICES = ("reset", "reset_time", "compare", "events")
 
 
 def load(
-    model: str | Path | Graph,
+    model: Any,
     options: Options | None = None,
     *,
     calibrate: Samples | None = None,
     sample: Any = None,
+    tell: bool = True,
 ) -> Graph:
-    """The network in a model file, with `options` applied and every rule checked.
+    """The network in a model, with `options` applied and every rule checked.
 
-    An ANN in ONNX is converted; its thresholds are balanced on `calibrate`, real samples that
-    the ANN takes. A spiking step in ONNX is compared with onnxruntime on `sample`, [step, sample,
-    ...] or samples by name (docs/data.md; the first ones), else on random spikes; other files
-    take none. Raises ModelError with all problems, each naming its node.
+    A model is a file, a `nir.NIRGraph`, or a graph that was read before. An ANN in ONNX is
+    converted; its thresholds are balanced on `calibrate`, real samples that the ANN takes. A
+    spiking step in ONNX is compared with onnxruntime on `sample`, [step, sample, ...] or samples
+    by name (docs/data.md; the first ones), else on random spikes; other files take none.
+
+    What was guessed about a file of another tool, and what such files leave out, is kept in
+    `metadata["notes"]` and, with `tell`, logged as warnings. Raises ModelError with all problems,
+    each naming its node.
     """
+    graph = _checked(model, said(options) or Options(), calibrate, sample)
+    for note in graph.metadata.get("notes", ()) if tell else ():
+        log.warning("%s: %s", graph.metadata.get("name", "model"), note)
+    return graph
+
+
+def _checked(model: Any, options: Options, calibrate: Samples | None, sample: Any) -> Graph:
     from snnstack.ir.check import check
-    from snnstack.passes.as_written import as_written
+    from snnstack.passes.as_written import as_meant, as_written, with_lags
     from snnstack.passes.inline_subgraphs import inline_subgraphs
 
-    options = said(options)
     if is_module(model):
         hint = "load it first: graph = snnstack.load(module, sample)"
         raise fail(ModelError, type(model).__name__, "is a torch module, not a model file", hint)
-    if _is_nir_graph(model):
-        from snnstack.frontends.nir import from_nir
-
-        model = from_nir(model)
-    if isinstance(model, Graph):
-        raise_if_any(ModelError, _needless(sample, "the graph"))
-        graph = model
-    else:
-        graph = _read(model_path(model), options or Options(), calibrate, sample)
-    writer = None if options is None or graph.dt is not None else options.written_by
-    graph = apply_options(graph, options or Options())
+    graph = _graph(model, options, calibrate, sample)
+    writer = options.written_by
+    of_another_tool = graph.dt is None and (writer is not None or _is_nir(model))
+    graph = as_meant(graph, options) if of_another_tool else graph
+    graph = apply_options(graph, options)
+    graph = as_written(graph, writer) if of_another_tool else graph
     check(graph)
     graph = inline_subgraphs(graph)
-    return graph if writer is None else as_written(graph, writer)
+    return with_lags(graph, writer) if of_another_tool else graph
+
+
+def _graph(model: Any, options: Options, calibrate: Samples | None, sample: Any) -> Graph:
+    """The graph of a model as it stands there."""
+    if not isinstance(model, Graph) and not _is_nir_graph(model):
+        return _read(model_path(model), options, calibrate, sample)
+    raise_if_any(ModelError, _needless(sample, "the graph"))
+    if isinstance(model, Graph):
+        return model
+    from snnstack.frontends.nir import from_nir
+
+    return from_nir(model)
+
+
+def _is_nir(model: Any) -> bool:
+    """Whether a model is NIR as other tools hand it over: a file, or a `nir.NIRGraph`."""
+    if isinstance(model, str | PathLike):
+        path = Path(model)
+        return path.suffix != ".onnx" and native_target(path) is None
+    return _is_nir_graph(model)
 
 
 def _is_nir_graph(model: Any) -> bool:

@@ -29,7 +29,7 @@ def info(model: Path, sample: str | None, as_json: bool, **choices: Any) -> None
     from snnstack.ir.text import describe, describe_steps
     from snnstack.loading import CHOICES, discretised, load
 
-    graph = load(model, options(choices), sample=sample)
+    graph = load(model, options(choices), sample=sample, tell=False)
     steps = discretised(graph)
     if not as_json:
         say_lines(describe(graph))
@@ -38,6 +38,8 @@ def info(model: Path, sample: str | None, as_json: bool, **choices: Any) -> None
         say(", ".join(f"{count} {name}" for name, count in _totals(steps).items()))
         if "agreement" in graph.metadata:
             say_lines(_compared(graph.metadata["agreement"]))
+        for note in graph.metadata.get("notes", ()):
+            say(f"note: {note}")
         return
     print_json(
         {
@@ -47,6 +49,7 @@ def info(model: Path, sample: str | None, as_json: bool, **choices: Any) -> None
             **{name: steps.settings[name] for name in CHOICES if name in steps.settings},
             "settings": dict(graph.settings),
             **{k: dict(graph.metadata[k]) for k in ("agreement",) if k in graph.metadata},
+            "notes": list(graph.metadata.get("notes", ())),
             **_totals(steps),
             "nodes": {name: type(node).__name__ for name, node in graph.nodes.items()},
             "edges": [[e.source, e.target, e.delay] for e in graph.edges],

@@ -104,7 +104,7 @@ _MODEL = (
     click.option("--reset-time", type=click.Choice(["now", "next", "next_all", "recheck"]),
                  help="When: at once, or in the next step. [default: the file's, else now]"),
     click.option("--written-by", type=click.Choice(
-                     ["snntorch", "spikingjelly", "norse", "sinabs", "rockpool"]),
+                     ["snntorch", "spikingjelly", "norse", "sinabs", "rockpool", "spyx"]),
                  help="Take what the file leaves open from the program that wrote it."),
     click.option("--compare", type=click.Choice(["gt", "ge"]),
                  help="Fire at v > or >= threshold. [default: the file's, else gt]"),

@@ -29,6 +29,8 @@ from snnstack.ir.check import (
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import Leaf
 from snnstack.ir.shapes import with_shapes
+from snnstack.passes.as_written import noted
+from snnstack.passes.axes import with_shapes_behind, without_sample_axes
 
 READABLE: tuple[Rule, ...] = (
     edges_name_existing_nodes,
@@ -99,10 +101,18 @@ def _graph(tree: Mapping[str, Any]) -> Graph:
     parser = Parser([], set())
     graph = parser.graph(tree)
     raise_if_any(ModelError, parser.problems)
-    graph = spread(graph)
+    graph = _one_sample(graph) if graph.dt is None else spread(graph)
     if broken(READABLE, graph):
         raise ModelError(problems(graph))
     return graph.with_(settings=dict.fromkeys(sorted(parser.said), "file"))
+
+
+def _one_sample(graph: Graph) -> Graph:
+    """A file of another tool, with single numbers spread and axes of batch and time left out."""
+    graph, inputs = without_sample_axes(graph)
+    graph, flattens = with_shapes_behind(spread(graph))
+    graph, outputs = with_shapes_behind(spread(graph))
+    return noted(graph, (*inputs, *flattens, *outputs))
 
 
 def _tree(node: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ Content = dict[str, Any]
 VERSION = 1
 """Of what is kept under `snnstack`; files with a higher one are refused."""
 
-_CONV = {"weight": "array", "groups": "int", "bias": "array"}
+_CONV = {"weight": "array", "groups": "int", "bias": "array?"}
 _WINDOW = {"stride": "int", "dilation": "int"}
 _WINDOW_2D = {"stride": "pair", "dilation": "pair"}
 _POOL = {"kernel_size": "pair", "stride": "pair", "padding": "pair"}
@@ -211,7 +211,8 @@ def _complete(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
         start, end = fields.get("start_dim", 1), fields.get("end_dim", -1)
         return {"input_shape": fields.get("input_type"), "start_dim": start, "end_dim": end}
     if kind in ("Conv1d", "Conv2d"):
-        return {"input_shape": None, **fields}
+        bias = np.zeros(fields["weight"].shape[:1], fields["weight"].dtype)
+        return {"input_shape": None, "bias": bias, **fields}
     if "v_threshold" in fields and "v_reset" not in fields:
         fields["v_reset"] = np.zeros_like(fields["v_threshold"])
     if kind in ("CubaLI", "CubaLIF"):

@@ -1,17 +1,7 @@
-"""Gains and lags that a NIR file leaves to the program that wrote it.
+"""A NIR file as the program that wrote it computes it: form, gains, beginnings, lags, and notes.
 
-NIR's equations with the numbers in the file are not what Norse and Rockpool compute from their
-own modules. With the step dt, u the input of a neuron:
-
-    Norse    LIFCell     v = v + dt / tau_mem (v_leak - v + i);  i = (1 - dt / tau_syn) i + u
-             IAFCell     v = v + u
-    Rockpool LIFTorch    i = exp(-dt / tau_syn) (i + u);  v = exp(-dt / tau_mem) v + i
-             ExpSynTorch i = exp(-dt / tau) (i + u)
-
-Norse's LIFCell takes its input after the membrane: one step late. Its membranes begin at v_leak.
-Sources: norse 1.1,
-`functional/lif.py`, `functional/iaf.py`; Rockpool 3.1, `modules/torch/lif_torch.py`,
-`exp_syn_torch.py`. Norse's LIFBoxCell and LIBoxCell, and sinabs' neurons, are NIR's.
+`snnstack.passes.writers` knows the programs. Where none is said, a file of another tool is read
+by NIR's equations with membranes that begin at `v_leak`, and what it may mean is noted.
 """
 
 from __future__ import annotations
@@ -21,115 +11,126 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.errors import ModelError, Problem, raise_if_any
-from snnstack.ir.graph import Edge, Graph
-from snnstack.ir.nodes import IF, LI, LIF, Affine, CubaLIF, Flatten, Input, Leaf, Threshold
-from snnstack.ir.step import size
+from snnstack.errors import ModelError, Problem, fail, raise_if_any
+from snnstack.ir.graph import Graph
+from snnstack.ir.nodes import IF, LI, LIF, Array, CubaLI, CubaLIF
+from snnstack.passes.late import with_late_input
+from snnstack.passes.options import Options
+from snnstack.passes.writers import WRITERS, Writer
+from snnstack.passes.writers.writer import counted_from, each, neurons
 
-ALWAYS = "always"
-"""The neuron that brings a late bias: it fires in every step."""
+KEY = "notes"
+"""In the metadata of a graph: what was guessed about its file, and what the file leaves out."""
 
 
-def as_written(graph: Graph, writer: str) -> Graph:
-    """A flat `graph` with all choices made, with the gains and lags of `writer`.
+def noted(graph: Graph, notes: tuple[str, ...]) -> Graph:
+    """The graph with notes added to those it has."""
+    if not notes:
+        return graph
+    told = dict.fromkeys((*graph.metadata.get(KEY, ()), *notes))
+    return graph.with_(metadata={**graph.metadata, KEY: tuple(told)})
 
-    Raises ModelError where a lag cannot be expressed.
+
+def as_meant(graph: Graph, options: Options) -> Graph:
+    """A graph as it was read, in the form of NIR: before choices are made.
+
+    `options.written_by` says who wrote it; without it, a file of another tool gets a note of
+    what it may be. Raises ModelError for an unknown writer.
     """
-    assert graph.dt is not None
-    exact = {"norse": "euler", "rockpool": "exponential"}
-    if exact.get(writer) != graph.integrator:
-        return graph
-    change = _of_norse if writer == "norse" else _of_rockpool
-    nodes = {name: change(node, graph.dt) for name, node in graph.nodes.items()}
-    graph = graph.with_(nodes=nodes)
-    return _late_currents(graph) if writer == "norse" else graph
+    writer = options.written_by
+    if writer is None:
+        return noted(graph, _guesses(graph)) if options.reset is None else graph
+    if writer not in WRITERS:
+        what = f"is not known to have been written by {writer!r}"
+        raise fail(ModelError, "graph", what, f"one of: {', '.join(WRITERS)}")
+    found = WRITERS[writer]
+    if not found.fits(graph):
+        graph = noted(graph, (f"its numbers are not those that {writer} writes",))
+    graph, notes = found.form(graph) if options.dt is None else (graph, ())
+    return noted(graph, notes)
 
 
-def _of_norse(node: Any, dt: float) -> Any:
-    if isinstance(node, (LIF, CubaLIF)):
-        node = _from_leak(node)
-    if isinstance(node, CubaLIF):
-        return replace(node, w_in=node.w_in * node.tau_syn / dt)
-    return replace(node, r=node.r / dt) if isinstance(node, IF) else node
-
-
-def _from_leak(node: Any) -> Any:
-    """Membranes counted from `v_leak`, where Norse's begin; here all begin at 0."""
-    rest = node.v_leak
-    return replace(
-        node, v_leak=np.zeros_like(rest), v_reset=node.v_reset - rest,
-        v_threshold=node.v_threshold - rest,
-    )  # fmt: skip
-
-
-def _of_rockpool(node: Any, dt: float) -> Any:
-    if isinstance(node, CubaLIF):
-        left, membrane = np.exp(-dt / node.tau_syn), np.exp(-dt / node.tau_mem)
-        return replace(node, w_in=left / (1.0 - left), r=1.0 / (1.0 - membrane))
-    if isinstance(node, LI):
-        left = np.exp(-dt / node.tau)
-        return replace(node, r=left / (1.0 - left))
-    return node
-
-
-def _late_currents(graph: Graph) -> Graph:
-    """All input of CubaLIF neurons one step later, biases too."""
-    late = [name for name, node in graph.nodes.items() if isinstance(node, CubaLIF)]
-    if not late:
-        return graph
-    raise_if_any(ModelError, (p for name in late for p in _in_a_loop(graph, name)))
-    biases = {name: bias for name, bias in _biases(graph).items() if name in late and bias.any()}
-    raise_if_any(ModelError, (p for name in biases for p in _is_a_map(graph, name)))
-    edges = tuple(
-        replace(e, delay=(e.delay or 0) + 1) if e.target in late else e for e in graph.edges
+def _guesses(graph: Graph) -> tuple[str, ...]:
+    like = [name for name, writer in WRITERS.items() if writer.fits(graph)]
+    if not like:
+        return ()
+    return (
+        "the file does not say how neurons are reset, nor who wrote it: read by NIR's own "
+        f"equations; if it is of {' or '.join(like)}, --written-by changes spikes",
     )
-    graph = graph.with_(edges=edges)
-    return _with_late(graph, biases) if biases else graph
 
 
-def _biases(graph: Graph) -> dict[str, Any]:
-    from snnstack.passes.discretise import discretise
+def as_written(graph: Graph, name: str | None) -> Graph:
+    """A graph with all choices made, with the gains of the program and membranes from 0 on.
 
-    return {p.name: p.bias for p in discretise(graph).populations}
+    Raises ModelError for neurons that reset above their threshold, and for read-outs whose
+    membranes begin at several values.
+    """
+    writer = None if name is None else WRITERS[name]
+    problems: list[Problem] = []
+    notes: list[str] = []
 
+    def change(where: str, node: Any) -> Any:
+        if writer is not None and writer.meant["integrator"] == graph.integrator:
+            node = writer.node(node, graph.dt or 0.0)
+        return _begun(where, node, writer, problems, notes)
 
-def _in_a_loop(graph: Graph, name: str) -> list[Problem]:
-    seen, found = {name}, [name]
-    while found:
-        for after in graph.successors(found.pop()):
-            if after == name:
-                what = "is a LIFCell in a loop, whose input Norse takes a step late"
-                hint = "leave out --written-by and give the edges their delays, or use LIFBoxCell"
-                return [Problem(name, what, hint)]
-            if after not in seen:
-                seen.add(after)
-                found.append(after)
-    return []
-
-
-def _is_a_map(graph: Graph, name: str) -> list[Problem]:
-    node = graph.nodes[name]
-    if isinstance(node, CubaLIF) and node.tau_mem.ndim > 1:
-        what = "is a LIFCell, which Norse gives the bias of the layer before only from step 1 on"
-        return [Problem(name, what, "use bias=False in that layer, or LIFBoxCell")]
-    return []
+    made = each(graph, change)
+    raise_if_any(ModelError, problems)
+    return noted(made, (*notes, *_left_out(graph, writer)))
 
 
-def _with_late(graph: Graph, biases: dict[str, Any]) -> Graph:
-    """`graph` with biases that begin in step 1: a neuron that fires in every step brings them."""
-    port, given = next((n, node) for n, node in graph.nodes.items() if isinstance(node, Input))
-    n, source = size(given.shape), port
-    nodes: dict[str, Leaf | Graph] = {
-        f"{ALWAYS}_drive": Affine(np.zeros((1, n)), np.ones(1)),
-        ALWAYS: Threshold(np.array([0.5])),
-    }
-    edges = [Edge(f"{ALWAYS}_drive", ALWAYS, 0)]
-    if len(given.shape) > 1:
-        source = f"{ALWAYS}_flat"
-        nodes[source] = Flatten(None, 0, -1)
-        edges.append(Edge(port, source, 0))
-    edges.append(Edge(source, f"{ALWAYS}_drive", 0))
-    for name, bias in biases.items():
-        nodes[f"{name}_begin"] = Affine(bias[:, None], -bias)
-        edges += [Edge(ALWAYS, f"{name}_begin", 1), Edge(f"{name}_begin", name, 0)]
-    return graph.with_(nodes={**graph.nodes, **nodes}, edges=(*graph.edges, *edges))
+def with_lags(graph: Graph, name: str | None) -> Graph:
+    """A flat graph whose neurons answer as late as the program's do."""
+    if name is None or not WRITERS[name].late:
+        return graph
+    late = [n for n, node in graph.nodes.items() if isinstance(node, (IF, LIF, CubaLIF))]
+    at_once = {n for n in late if getattr(graph.nodes[n], "reset", "") == "none"}
+    return with_late_input(graph, [n for n in late if n not in at_once])
+
+
+def _left_out(graph: Graph, writer: Writer | None) -> tuple[str, ...]:
+    if writer is None:
+        return ()
+    found = dict.fromkeys(what for node in neurons(graph) for what in writer.left_out(node))
+    return tuple(f"{writer.name} files do not hold {what}" for what in found)
+
+
+def _begun(
+    where: str, node: Any, writer: Writer | None, problems: list[Problem], notes: list[str]
+) -> Any:
+    """A neuron with its membranes counted from where they begin."""
+    rest = _beginning(node, writer)
+    if rest is None or not np.any(rest):
+        return node
+    span = _span(rest)
+    if isinstance(node, (LI, CubaLI)) and np.ptp(rest) > 0:
+        what = f"its membranes begin at v_leak, {span}, and are its result"
+        problems.append(Problem(where, what, "give them one v_leak"))
+        return node
+    if getattr(node, "reset", "") == "v_reset" and not (node.v_reset < node.v_threshold).all():
+        what = f"v_reset is {_span(node.v_reset)}, not below v_threshold {_span(node.v_threshold)}"
+        hint = f"--reset zero resets to where membranes begin, {span}"
+        problems.append(Problem(where, what, hint))
+        return node
+    notes.append(f"{where}: membranes begin at {span} and are counted from there")
+    made = counted_from(node, rest)
+    return replace(made, v_leak=np.zeros_like(made.v_leak)) if _same_leak(node, rest) else made
+
+
+def _same_leak(node: Any, rest: Array) -> bool:
+    return hasattr(node, "v_leak") and np.array_equal(node.v_leak, rest)
+
+
+def _beginning(node: Any, writer: Writer | None) -> Array | None:
+    if writer is not None:
+        return writer.begins(node)
+    if isinstance(node, IF):
+        below = (node.v_threshold <= 0).any() and (node.v_reset < node.v_threshold).all()
+        return node.v_reset if below else None
+    return getattr(node, "v_leak", None)
+
+
+def _span(values: Array) -> str:
+    low, high = f"{np.min(values):g}", f"{np.max(values):g}"
+    return low if low == high else f"{low}..{high}"

@@ -13,6 +13,7 @@ from snnstack.errors import ModelError, TargetError, fail
 from snnstack.ir.graph import Graph, Integrator
 from snnstack.ir.nodes import Compare, EventKind, Input, Reset, ResetTime
 from snnstack.passes.prune import prune
+from snnstack.passes.writers import WRITERS
 
 DEFAULT_DT = 1e-4
 """Seconds; what snnTorch's and Norse's exporters assume."""
@@ -38,32 +39,10 @@ class Options:
 
 
 WRITTEN_BY: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "snntorch": {
-            "dt": 1e-4, "integrator": "euler", "reset": "subtract", "reset_time": "next",
-            "compare": "gt",
-        },
-        "spikingjelly": {
-            "dt": 1e-4, "integrator": "euler", "reset": "v_reset", "reset_time": "now",
-            "compare": "ge",
-        },
-        "norse": {
-            "dt": 1e-3, "integrator": "euler", "reset": "v_reset", "reset_time": "now",
-            "compare": "gt",
-        },
-        "sinabs": {
-            "dt": 1.0, "integrator": "exponential", "reset": "subtract", "reset_time": "now",
-            "compare": "ge",
-        },
-        "rockpool": {
-            "dt": 1e-3, "integrator": "exponential", "reset": "subtract", "reset_time": "now",
-            "compare": "ge",
-        },
-    }
-)  # fmt: skip
-"""What a NIR file does not say and its writer means, with the writer's own defaults: read from
-snnTorch 1.0, SpikingJelly 2.0, Norse 1.1, sinabs 3.1 and Rockpool 3.1. `docs/frontends.md` says
-what else they differ in."""
+    {name: writer.meant for name, writer in WRITERS.items()}
+)
+"""What a NIR file does not say and its writer means. `docs/frontends.md` says what else the
+writers differ in."""
 
 
 def said(options: Any) -> Options | None:
@@ -116,12 +95,16 @@ def _as_written(graph: Graph, writer: str) -> Graph:
     if writer not in WRITTEN_BY:
         what = f"is not known to have been written by {writer!r}"
         raise fail(ModelError, "graph", what, f"one of: {', '.join(WRITTEN_BY)}")
-    meant, origin = WRITTEN_BY[writer], f"written by {writer}"
+    meant, origin = dict(WRITTEN_BY[writer]), f"written by {writer}"
+    meant["dt"] = WRITERS[writer].told(graph) or meant["dt"]
     settled = {k for k, v in graph.settings.items() if v != "default"}
     settled |= {k for k in ("dt", "integrator") if getattr(graph, k) is not None}
     filled = {key: value for key, value in meant.items() if key not in settled}
     chosen = {key: filled[key] for key in ("reset", "reset_time", "compare") if key in filled}
-    nodes = {name: _with(node, Options(**chosen)) for name, node in graph.nodes.items()}
+    nodes = {
+        name: node if getattr(node, "reset", "") == "none" else _with(node, Options(**chosen))
+        for name, node in graph.nodes.items()
+    }
     times = {key: filled[key] for key in ("dt", "integrator") if key in filled}
     settings = {**graph.settings, **dict.fromkeys(filled, origin)}
     return graph.with_(nodes=nodes, settings=settings, **times)

@@ -59,7 +59,7 @@ def test_an_unknown_writer_is_refused() -> None:
         load(from_nir(model()), Options(written_by="brian"))
     assert str(told.value) == (
         "graph: is not known to have been written by 'brian' "
-        "(one of: snntorch, spikingjelly, norse, sinabs, rockpool)"
+        "(one of: snntorch, spikingjelly, norse, sinabs, rockpool, spyx)"
     )
 
 
