@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from snnstack.board import Board
@@ -15,6 +15,9 @@ from snnstack.ir.step import StepInput
 
 MANIFEST = "manifest.json"
 """The file that makes a directory a program: JSON with at least "target" and "format"."""
+LARGEST_MANIFEST = 2**26
+LARGEST = 2**32
+"""Bytes of a program's files, together."""
 
 
 class Program(Protocol):
@@ -98,13 +101,40 @@ def _plain(value: Any) -> Any:
 
 
 def read_directory(path: Path) -> dict[str, bytes]:
-    """All files under `path`; `TargetError` if it is not a program's directory."""
+    """The manifest in `path` and the files that it lists and that are there; no others.
+
+    `TargetError` if it is not a program's directory, or too large for one.
+    """
     if not (path / MANIFEST).is_file():
         other = "is not a directory" if path.exists() else "there is no such directory"
         what = f"has no {MANIFEST}" if path.is_dir() else other
         raise fail(TargetError, str(path), what, "give a directory made by `snnstack compile`")
-    return {
-        file.relative_to(path).as_posix(): file.read_bytes()
-        for file in sorted(path.rglob("*"))
-        if file.is_file()
-    }
+    found: dict[str, bytes] = {}
+    left = LARGEST
+    for name in dict.fromkeys((MANIFEST, *_listed(path / MANIFEST))):
+        file, inside = path / name, PurePosixPath(name)
+        if inside.is_absolute() or ".." in inside.parts or not file.is_file():
+            continue
+        left -= file.stat().st_size
+        if left < 0:
+            what = f"has files of more than {LARGEST} bytes"
+            raise fail(TargetError, str(path), what, "compile the model again")
+        found[name] = _content(file)
+    return found
+
+
+def _listed(manifest: Path) -> list[str]:
+    """Names in a manifest; none where it is malformed, which whoever reads it will say."""
+    if manifest.stat().st_size > LARGEST_MANIFEST:
+        return []
+    try:
+        return list(map(str, json.loads(_content(manifest))["files"]))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return []
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise fail(TargetError, str(file), f"cannot be read: {error.strerror}") from error

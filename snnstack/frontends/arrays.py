@@ -14,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.errors import DataError, fail
+from snnstack.foreign import trusted
 from snnstack.frontends import event_hdf5
 from snnstack.frontends.data import read_arrays, read_labels, told
 from snnstack.npz import DENSEST, Header, NotArrays, exactly, npz_member
 
 IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 """The third byte of an idx file, by its author's description."""
+
+LARGEST_SAMPLE = 2**30
+"""Bytes of one sample, all steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,16 @@ class Arrays:
 
 
 def open_arrays(path: Path) -> Arrays:
-    """The samples in `path`, by its suffix."""
+    """The samples in `path`, by its suffix; DataError where one of them is too large to be read."""
+    found = _open(path)
+    size = math.prod(found.shape[1:]) * found.dtype.itemsize
+    if size > LARGEST_SAMPLE and not trusted():
+        what = f"one sample of x has {size} bytes, at most {LARGEST_SAMPLE}"
+        raise fail(DataError, str(path), what, "cut it, or say --trust for a file that you trust")
+    return found
+
+
+def _open(path: Path) -> Arrays:
     name = path.name.lower()
     if name.endswith((".h5", ".hdf5")):
         return _hdf5(path)

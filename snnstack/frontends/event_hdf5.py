@@ -5,6 +5,7 @@ Functions called `..._of` run in the process that reads foreign files, the other
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from snnstack.errors import DataError, fail
 from snnstack.foreign import ForeignFile
 from snnstack.frontends.event_files import from_fields
 from snnstack.frontends.events import Events
-from snnstack.frontends.hdf5 import is_hdf5, opened, whole
+from snnstack.frontends.hdf5 import AGAIN, is_hdf5, opened, oversized, whole
 
 GROUPS = ("events", "CD/events", "dvs/events", "/")
 """Where single recordings keep x, y, t, p."""
@@ -118,6 +119,8 @@ def dense_of(path: str) -> tuple[list[int], str, Any]:
             raise fail(DataError, path, f"holds {names}, but no array x", hint)
         if x.dtype.kind not in "biuf":
             raise fail(DataError, path, f"x holds {x.dtype}, not numbers")
+        if wrong := oversized(x, math.inf):
+            raise fail(DataError, path, wrong, AGAIN)
         y = file.get("y")
         labels = np.asarray(whole(y, path, DataError)) if hasattr(y, "shape") else None
         return [int(n) for n in x.shape], x.dtype.str, labels

@@ -131,13 +131,17 @@ class _Look:
             yield Problem(self.path, what, TRUST)
 
 
-def oversized(item: Any) -> str:
-    """What is wrong with the size of a data set that is to be read whole; "" if nothing is."""
+def oversized(item: Any, largest: float = LARGEST) -> str:
+    """What is wrong with the size of a data set; "" if nothing is.
+
+    `largest`: bytes that may be read at once; infinite for what is read in parts.
+    """
     size, stored = item.nbytes, item.id.get_storage_size()
-    large = size > SMALL and size > DENSEST * stored
-    if size > LARGEST or (large and not trusted()):
-        claim = f"{item.name} claims {item.size} elements of {item.dtype.itemsize} bytes"
-        return f"{claim}: too many" if size > LARGEST else f"{claim}, the file holds {stored} bytes"
+    claim = f"{item.name} claims {item.size} elements of {item.dtype.itemsize} bytes"
+    if size > largest:
+        return f"{claim}: too many"
+    if size > SMALL and size > DENSEST * stored and not trusted():
+        return f"{claim}, the file holds {stored} bytes"
     return ""
 
 

@@ -133,3 +133,24 @@ def test_a_walk_through_diamonds_is_short(tmp_path: Path) -> None:
     assert (tmp_path / "a.h5").stat().st_size < 40_000
     with pytest.raises(DataError, match="more than 100000"):
         open_data(tmp_path / "a.h5", PORT)
+
+
+def test_samples_that_a_small_file_claims_are_not_made(tmp_path: Path) -> None:
+    """Read in parts, they could go on for ever; one alone could fill the memory."""
+    shapes = {(10**12, 2, 3): "claims 6000000000000 elements", (1, 10**12, 3): "claims 3000000"}
+    for shape, message in shapes.items():
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("x", shape=shape, dtype="u1", chunks=(1, 2, 3))
+        with pytest.raises(DataError, match=message):
+            open_data(tmp_path / "a.h5", PORT)
+
+
+def test_a_sample_has_room_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snnstack.frontends.arrays.LARGEST_SAMPLE", 100)
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 50, 3), np.uint8))
+    with pytest.raises(DataError) as told:
+        open_data(tmp_path / "a.npz", PORT)
+    assert str(told.value) == (
+        f"{tmp_path}/a.npz: one sample of x has 150 bytes, at most 100 "
+        "(cut it, or say --trust for a file that you trust)"
+    )
