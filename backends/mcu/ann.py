@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from snnstack.backends.mcu.ann_emit import emit_ann
 from snnstack.backends.mcu.ann_stages import Stage, permutation, stages, stages_of
+from snnstack.backends.mcu.execute import execute_qemu
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.qemu import machine, require
-from snnstack.backends.mcu.run import board_sources, execute_qemu, run
+from snnstack.backends.mcu.run import run, stand_in_sources
 from snnstack.backends.mcu.toolchain import build, find
 from snnstack.energy import clocked_energy, latency
 from snnstack.energy.performance import Performance
@@ -97,9 +98,9 @@ def run_ann(
     with tempfile.TemporaryDirectory(prefix="snnstack-") as name:
         folder = Path(name) / "firmware"
         write_directory(emit_ann(program, chain, values), folder)
-        sources = ["ann/ann.c", *board_sources(board), "ann/main.c"]
+        sources = ["ann/ann.c", *stand_in_sources(board), "ann/main.c"]
         image = build(compiler, folder, sources, "qemu/link.ld", "ann.elf")
-        printed = execute_qemu(found, image.elf, 120.0).split()
+        printed = execute_qemu(found, image.elf, 120.0).text.split()
     words = np.array([int(line, 16) for line in printed], dtype=np.uint32)
     table = words.reshape(-1, 1 + chain[-1].outputs)
     outputs = table[:, 1:].astype(np.int32).astype(np.int64).reshape(*values.shape[:-1], -1)

@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snnstack.backends.mcu.events import encode, fan_outs, largest_step
+from snnstack.backends.mcu.events import encode, fan_outs, largest_step, trace_bytes
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.layout import plan
 from snnstack.backends.mcu.mix import Mix, measure
@@ -195,6 +195,9 @@ def program_mix(program: Program, spikes: Spikes, *, toolchain: str | None = Non
         folder = Path(name) / "firmware"
         defines = (f"-DSNN_MAX_EVENTS={max(1, largest_step(spikes))}u",)
         image = build_qemu(program, folder, "test/harness.c", toolchain, defines=defines)
-        (folder / "events.bin").write_bytes(encode(program, spikes, ()))
         net = program.c_name
-        return measure(found, image.elf, without={f"{net}_events", f"{net}_v", f"{net}_i"})
+        return measure(
+            found, image.elf, data=encode(program, spikes, ()),
+            room=trace_bytes(program, spikes, ()),
+            without={f"{net}_events", f"{net}_v", f"{net}_i"},
+        )  # fmt: skip

@@ -17,7 +17,7 @@ from snnstack.backends.mcu.layer_text import layer_view
 from snnstack.backends.mcu.layout import CHUNK, Layout, plan
 from snnstack.backends.mcu.pack import BLOCK_ROWS
 from snnstack.backends.mcu.program import ConvTable, Program
-from snnstack.backends.mcu.qemu import machine
+from snnstack.backends.mcu.qemu import CODE, machine
 from snnstack.backends.mcu.route_plan import Constant
 from snnstack.backends.mcu.route_text import kinds, listed_bits, route_strides
 from snnstack.foreign_text import comment
@@ -101,6 +101,8 @@ def _files(program: Program, board: McuHardware) -> Iterable[tuple[str, str, dic
     yield "board/memory.c", "memory.c.j2", {}
     yield "board/link.ld", "link.ld.j2", {"memory": _board_memory(program, board)}
     yield "qemu/link.ld", "link.ld.j2", {"memory": _qemu_memory(program, board)}
+    stand_in, memory = machine(board.qemu_machine), _qemu_memory(program, board)
+    yield "qemu/host.c", "host.c.j2", {"memory": memory, "state": stand_in.window.state}
     yield "test/semihost.h", "semihost.h.j2", {}
     yield "test/timer.h", "timer.h.j2", {}
     yield "test/harness.c", "harness.c.j2", {}
@@ -157,6 +159,7 @@ def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
         "gcc_arch": " ".join(board.gcc_arch),
         "startup": startup_file(board),
         "golden": _golden(program),
+        "hex": "0x{:08x}".format,
         "qemu_command": " ".join(stand_in.argv("selftest.elf")),
     }
 
@@ -208,6 +211,8 @@ def _board_memory(program: Program, board: McuHardware) -> dict[str, Any]:
         "ram_origin": region.origin,
         "ram_bytes": region.bytes,
         "boot_origin": None,
+        "host_origin": None,
+        "vectors": ".vectors",
         "stack_bytes": program.memory["stack"],
     }
 
@@ -224,5 +229,8 @@ def _qemu_memory(program: Program, board: McuHardware) -> dict[str, Any]:
         "ram_origin": stand_in.ram_origin,
         "ram_bytes": min(ram, stand_in.ram_bytes),
         "boot_origin": stand_in.boot_origin,
+        "host_origin": stand_in.window.origin,
+        "host_bytes": CODE,
+        "vectors": ".vectors" if board.is_riscv else ".host_vectors",
         "stack_bytes": program.memory["stack"],
     }

@@ -70,6 +70,17 @@ def encode(program: Program, spikes: Spikes, probes: Probes) -> bytes:
     return size_.tobytes() + masks.tobytes() + body.tobytes()
 
 
+def trace_bytes(program: Program, spikes: Spikes, probes: Probes) -> int:
+    """The most that trace.bin of a run can hold: every neuron fires in every step."""
+    event = plan(program).event_bits // 8
+    probed = [sum(name == layer.name for name, _ in set(probes)) for layer in program.layers]
+    step = sum(
+        4 + layer.n * (event + 4 * states)
+        for layer, states in zip(program.layers, probed, strict=True)
+    )
+    return spikes.batch * (spikes.steps * step + 8 * (1 + len(program.layers)))
+
+
 @dataclass
 class _Reader:
     """Walks through trace.bin."""

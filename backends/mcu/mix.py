@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from snnstack.backends.mcu.execute import execute_qemu
 from snnstack.backends.mcu.qemu import Machine
-from snnstack.errors import ToolError, fail
-from snnstack.process import last_lines
 
 HARNESS = frozenset(
     {"", "_start", "Reset_Handler", "main", "run_step", "transfer", "open_file", "count",
-     "write_layer", "print", "HardFault_Handler", "snn_trap", "membranes"}
+     "write_layer", "print", "HardFault_Handler", "snn_trap", "membranes", "host_fault",
+     "host_serve", "answer", "put", "ask", "wait", "copy", "read_input", "write_output", "end"}
 )  # fmt: skip
 """Functions of start-up and test code, which no inference of a user executes."""
 
@@ -58,36 +56,19 @@ class Mix:
 
 
 def measure(
-    found: Machine, elf: Path, *, without: Iterable[str] = (), timeout_s: float = 300.0
-) -> Mix:
+    found: Machine, elf: Path, *, data: bytes = b"", room: int = 0,
+    without: Iterable[str] = (), timeout_s: float = 300.0,
+) -> Mix:  # fmt: skip
     """Run `elf` in its own folder in QEMU and classify what it executed outside of the harness.
 
-    Raises `ToolError` if QEMU is missing, fails or takes too long.
+    `data` and `room` as for `execute_qemu`. Raises `ToolError` if QEMU is missing, fails or takes
+    too long.
     """
-    with tempfile.TemporaryDirectory(prefix="snnstack-") as name:
-        log = Path(name) / "log"
-        argv = [*_without_icount(found.argv(elf.name)), "-d", "exec,nochain,in_asm", "-D", str(log)]
-        try:
-            done = subprocess.run(
-                argv, cwd=elf.parent, stdin=subprocess.DEVNULL, capture_output=True,
-                text=True, errors="replace", timeout=timeout_s, check=False,
-            )  # fmt: skip
-        except FileNotFoundError as error:
-            hint = f"install it: {found.package}"
-            raise fail(ToolError, found.binary, "not found", hint) from error
-        except subprocess.TimeoutExpired as error:
-            raise fail(ToolError, found.binary, f"did not end within {timeout_s:g} s") from error
-        if done.returncode:
-            what = f"failed with status {done.returncode}: {last_lines(done.stderr)}"
-            raise fail(ToolError, f"{found.binary} -M {found.name}", what)
-        with log.open() as lines:
-            return parse(lines, without)
-
-
-def _without_icount(argv: Sequence[str]) -> list[str]:
-    """Counting by time would cut the blocks."""
-    at = argv.index("-icount")
-    return [*argv[:at], *argv[at + 2 :]]
+    log = elf.parent / "blocks.log"
+    more = ("-d", "exec,nochain,in_asm", "-D", log.name)
+    execute_qemu(found, elf, timeout_s, data=data, room=room, counted=False, more=more)
+    with log.open() as lines:
+        return parse(lines, without)
 
 
 def parse(lines: Iterable[str], without: Iterable[str] = ()) -> Mix:

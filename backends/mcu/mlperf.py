@@ -22,7 +22,7 @@ from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.mix import measure
 from snnstack.backends.mcu.program import DenseTable, InputPort, Layer, Program, Route
 from snnstack.backends.mcu.qemu import machine, require
-from snnstack.backends.mcu.run import board_sources
+from snnstack.backends.mcu.run import stand_in_sources
 from snnstack.backends.mcu.toolchain import build, find
 from snnstack.board import load_board
 from snnstack.energy import Band
@@ -88,7 +88,7 @@ def autoencoder_cycles(board: str, *, toolchain: str | None = None) -> Cycles:
     with tempfile.TemporaryDirectory(prefix="snnstack-") as name:
         folder = Path(name) / "firmware"
         write_directory(emit_ann(program, chain, default_inputs(program)), folder)
-        sources = ["ann/ann.c", *board_sources(known), "ann/main.c"]
+        sources = ["ann/ann.c", *stand_in_sources(known), "ann/main.c"]
         image = build(compiler, folder, sources, "qemu/link.ld", "ann.elf")
         mix = measure(stand_in, image.elf)
     constants = float(sum(stage.macs for stage in chain))

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import selectors
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from snnstack.backends.mcu.emit import emit, startup_file
-from snnstack.backends.mcu.events import decode, encode, largest_step
+from snnstack.backends.mcu.events import decode, encode, largest_step, trace_bytes
+from snnstack.backends.mcu.execute import execute_qemu
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.hardware_types import McuHardware
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.qemu import Machine, machine, require
 from snnstack.backends.mcu.toolchain import Image, build, find
-from snnstack.errors import DataError, Problem, ToolError, fail, raise_if_any
+from snnstack.errors import DataError, Problem, fail, raise_if_any
 from snnstack.files import write_directory
-from snnstack.process import last_lines, started
 from snnstack.trace import Spikes, Trace
 
 Progress = Callable[[int, int], None]
@@ -51,11 +47,11 @@ def run(
         folder = Path(name) / "firmware"
         defines = (f"-DSNN_MAX_EVENTS={max(1, largest_step(spikes))}u",)
         image = build_qemu(program, folder, "test/harness.c", toolchain, defines=defines)
-        (folder / "events.bin").write_bytes(encode(program, spikes, probes))
-        shown = _counter(progress, spikes.batch)
-        execute_qemu(_machine(program), image.elf, timeout_s, shown)
-        words = np.fromfile(folder / "trace.bin", dtype=np.uint8)
-    return decode(program, spikes, probes, words)
+        ran = execute_qemu(
+            _machine(program), image.elf, timeout_s, _counter(progress, spikes.batch),
+            data=encode(program, spikes, probes), room=trace_bytes(program, spikes, probes),
+        )  # fmt: skip
+    return decode(program, spikes, probes, np.frombuffer(ran.output, dtype=np.uint8))
 
 
 def selftest(program: Program, *, toolchain: str | None = None, timeout_s: float = 120.0) -> str:
@@ -65,7 +61,7 @@ def selftest(program: Program, *, toolchain: str | None = None, timeout_s: float
     with tempfile.TemporaryDirectory(prefix="snnstack-") as name:
         folder = Path(name) / "firmware"
         image = build_qemu(program, folder, "test/selftest.c", toolchain)
-        return execute_qemu(_machine(program), image.elf, timeout_s)
+        return execute_qemu(_machine(program), image.elf, timeout_s).text
 
 
 def describe(program: Program, toolchain: str | None = None) -> str:
@@ -88,7 +84,7 @@ def build_qemu(
     require(_machine(program))
     compiler = find(board, toolchain)
     write_directory(emit(program), folder)
-    sources = [*library_sources(program), *board_sources(board), main]
+    sources = [*library_sources(program), *stand_in_sources(board), main]
     return build(compiler, folder, sources, "qemu/link.ld", "qemu.elf", defines=defines)
 
 
@@ -100,6 +96,11 @@ def library_sources(program: Program) -> tuple[str, ...]:
 def board_sources(board: McuHardware) -> tuple[str, ...]:
     """Start-up and memory functions for a board without a C library."""
     return (f"board/{startup_file(board)}", "board/memory.c")
+
+
+def stand_in_sources(board: McuHardware) -> tuple[str, ...]:
+    """The same for QEMU, where the test program's requests are answered within the machine."""
+    return (*board_sources(board), "qemu/host.c")
 
 
 def _machine(program: Program) -> Machine:
@@ -126,45 +127,3 @@ def _counter(progress: Progress | None, batch: int) -> Callable[[str], None] | N
     if progress is None:
         return None
     return lambda output: progress(output.count("done\n"), batch)
-
-
-def execute_qemu(
-    found: Machine, elf: Path, timeout_s: float, shown: Callable[[str], None] | None = None
-) -> str:
-    """Run an image in its own folder; console output. `ToolError` on a fault or a timeout.
-
-    `shown` is called with all output so far whenever there is more.
-    """
-    command, pipes = found.argv(elf.name), {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with started(command, cwd=elf.parent, **pipes) as process:
-        output, in_time = _listen(process, timeout_s, shown)
-        status = process.wait() if in_time else None
-    # A network card that is not connected is no news.
-    lines = output.splitlines(keepends=True)
-    output = "".join(line for line in lines if ": warning: nic " not in line)
-    if status == 0:
-        return output
-    where = f"{found.binary} -M {found.name}"
-    end = f"last output: {last_lines(output[-2000:])}"
-    if status is None:
-        raise fail(ToolError, where, f"did not end within {timeout_s:g} s; {end}")
-    raise fail(ToolError, where, f"failed with status {status}; {end}")
-
-
-def _listen(
-    process: subprocess.Popen[bytes], timeout_s: float, shown: Callable[[str], None] | None
-) -> tuple[str, bool]:
-    """All output, and whether the process ended it in time."""
-    pipe = process.stdout.fileno() if process.stdout is not None else -1
-    end = time.monotonic() + timeout_s
-    output = ""
-    with selectors.DefaultSelector() as selector:
-        selector.register(pipe, selectors.EVENT_READ)
-        while selector.select(timeout=max(0.0, end - time.monotonic())):
-            more = os.read(pipe, 4096)
-            if not more:
-                return output, True
-            output += more.decode(errors="replace")
-            if shown is not None:
-                shown(output)
-    return output, False

@@ -125,7 +125,7 @@ def stack_usage(folder: Path) -> dict[str, int]:
     """Bytes of stack by function, from gcc's .su files in `folder` (not for the test code)."""
     usage: dict[str, int] = {}
     for file in sorted(folder.glob("*.su")):
-        if file.name.startswith(("harness", "selftest", "startup", "memory")):
+        if file.name.startswith(("harness", "selftest", "startup", "memory", "host")):
             continue
         for line in file.read_text().splitlines():
             place, size, _ = line.split("\t")
@@ -134,7 +134,7 @@ def stack_usage(folder: Path) -> dict[str, int]:
 
 
 def elf_sizes(elf: bytes) -> tuple[int, int]:
-    """(flash, RAM) bytes of a 32-bit little-endian ELF file, the stack's section left out."""
+    """(flash, RAM) bytes of a 32-bit little-endian ELF file, without stack and what serves tests."""
     offset, (size, count, names) = _u32(elf, 32), struct.unpack_from("<3H", elf, 46)
     headers = [struct.unpack_from("<10I", elf, offset + k * size) for k in range(count)]
     strings = headers[names][4]
@@ -142,7 +142,7 @@ def elf_sizes(elf: bytes) -> tuple[int, int]:
     for name, kind, flags, _, _, length, *_ in headers:
         start = strings + name
         title = elf[start : elf.index(b"\0", start)]
-        if not flags & 2 or title == b".stack":
+        if not flags & 2 or title == b".stack" or title.startswith(b".host"):
             continue
         flash += length if kind != 8 else 0
         ram += length if flags & 1 else 0

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from snnstack.backends.mcu.emit import emit
+from snnstack.backends.mcu.execute import execute_qemu
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.packaging import package_files, program_id
 from snnstack.backends.mcu.program import Program
 from snnstack.backends.mcu.qemu import machine
-from snnstack.backends.mcu.run import board_sources, execute_qemu, library_sources, run
+from snnstack.backends.mcu.run import library_sources, run, stand_in_sources
 from snnstack.backends.mcu.store import emit as emit_directory
 from snnstack.backends.mcu.toolchain import build, find
 from snnstack.files import write_directory
@@ -287,9 +288,9 @@ def test_the_profile_is_what_the_harness_counts(board: str, tmp_path: Path) -> N
     elements = ", ".join(map(str, given.indices.tolist()))
     steps = ", ".join(map(str, (given.indptr[1:] - given.indptr[:-1]).tolist()))
     (folder / "main.c").write_text(PROFILE % (elements, steps, given.steps))
-    sources = [*library_sources(net), *board_sources(hw), "main.c"]
+    sources = [*library_sources(net), *stand_in_sources(hw), "main.c"]
     image = build(find(hw, "gcc"), folder, sources, "qemu/link.ld", "main.elf", defines=["-Werror"])
-    printed = execute_qemu(machine(hw.qemu_machine), image.elf, 30)
+    printed = execute_qemu(machine(hw.qemu_machine), image.elf, 30).text
     found = [int(line, 16) for line in printed.split()]
     counted = run(net, given).counts
     assert found[1] == pytest.approx(counted["hidden"].other["instructions"][0], rel=0.02)

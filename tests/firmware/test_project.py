@@ -11,6 +11,7 @@ import pytest
 
 from snnstack.backends.mcu.emit import emit
 from snnstack.backends.mcu.events import in_memory
+from snnstack.backends.mcu.execute import execute_qemu
 from snnstack.backends.mcu.geometry import quotient
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.layout import plan
@@ -20,7 +21,6 @@ from snnstack.backends.mcu.run import (
     board_sources,
     build_qemu,
     describe,
-    execute_qemu,
     library_sources,
     selftest,
 )
@@ -74,8 +74,8 @@ def test_the_project_has_the_files_of_a_library() -> None:
     expected = {
         "include/net.h", "src/net.c", "src/net_weights.c", "src/net_weights.h",
         "src/net_kernels.h", "CMakeLists.txt", "toolchain.cmake", "board/startup.c",
-        "board/memory.c", "board/link.ld", "qemu/link.ld", "test/semihost.h", "test/timer.h",
-        "test/harness.c",
+        "board/memory.c", "board/link.ld", "qemu/link.ld", "qemu/host.c", "test/semihost.h",
+        "test/timer.h", "test/harness.c",
     }  # fmt: skip
     assert set(emit(everything(M4))) == expected
     assert set(emit(with_golden(everything(M4)))) == expected | {"test/selftest.c"}
@@ -241,7 +241,7 @@ def test_cmake_builds_the_project(board: str, tmp_path: Path) -> None:
     for argv in ([cmake, *options, "-S", ".", "-B", "out"], [cmake, "--build", "out"]):
         subprocess.run(argv, cwd=folder, check=True, timeout=120, capture_output=True)
     found = machine(hardware(net.board).qemu_machine)
-    assert "passed" in execute_qemu(found, folder / "out" / "selftest.elf", 30)
+    assert "passed" in execute_qemu(found, folder / "out" / "selftest.elf", 30).text
 
 
 @needs_gcc

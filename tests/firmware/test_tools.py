@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from snnstack.backends.mcu.emit import emit
+from snnstack.backends.mcu.execute import execute_qemu
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.qemu import MACHINES, machine
-from snnstack.backends.mcu.run import board_sources, execute_qemu, run
+from snnstack.backends.mcu.run import run, stand_in_sources
 from snnstack.backends.mcu.toolchain import build, find
 from snnstack.errors import DataError, TargetError, ToolError
 from snnstack.files import write_directory
@@ -35,7 +36,7 @@ def image(board: str, main: str, folder: Path) -> tuple[Path, str]:
     write_directory(emit(net), folder / "project")
     hw = hardware(net.board)
     (folder / "project" / "main.c").write_text(f'#include "semihost.h"\n{main}\n')
-    sources = [*board_sources(hw), "main.c"]
+    sources = [*stand_in_sources(hw), "main.c"]
     build(find(hw), folder / "project", sources, "qemu/link.ld", "main.elf")
     return folder / "project" / "main.elf", hw.qemu_machine
 
