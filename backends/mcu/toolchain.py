@@ -134,7 +134,7 @@ def stack_usage(folder: Path) -> dict[str, int]:
 
 
 def elf_sizes(elf: bytes) -> tuple[int, int]:
-    """(flash, RAM) bytes of a 32-bit little-endian ELF file, without stack and what serves tests."""
+    """(flash, RAM) bytes of a 32-bit little-endian ELF file, without stack and test service."""
     offset, (size, count, names) = _u32(elf, 32), struct.unpack_from("<3H", elf, 46)
     headers = [struct.unpack_from("<10I", elf, offset + k * size) for k in range(count)]
     strings = headers[names][4]
