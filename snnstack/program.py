@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from snnstack.board import Board
 from snnstack.door import shown
-from snnstack.errors import TargetError, fail
+from snnstack.errors import Problem, TargetError, fail, raise_if_any
 from snnstack.ir.step import StepInput
 
 MANIFEST = "manifest.json"
@@ -103,17 +103,21 @@ def _plain(value: Any) -> Any:
 def read_directory(path: Path) -> dict[str, bytes]:
     """The manifest in `path` and the files that it lists and that are there; no others.
 
-    `TargetError` if it is not a program's directory, or too large for one.
+    Nothing but files of the directory itself is read: `TargetError` for names that lead out of
+    it and for links, with all there are, for what is not a program's directory, or too large.
     """
     if not (path / MANIFEST).is_file():
         other = "is not a directory" if path.exists() else "there is no such directory"
         what = f"has no {MANIFEST}" if path.is_dir() else other
         raise fail(TargetError, str(path), what, "give a directory made by `snnstack compile`")
+    raise_if_any(TargetError, _out_of(path, MANIFEST))
+    names = dict.fromkeys((MANIFEST, *_listed(path / MANIFEST)))
+    raise_if_any(TargetError, (problem for name in names for problem in _out_of(path, name)))
     found: dict[str, bytes] = {}
     left = LARGEST
-    for name in dict.fromkeys((MANIFEST, *_listed(path / MANIFEST))):
-        file, inside = path / name, PurePosixPath(name)
-        if inside.is_absolute() or ".." in inside.parts or not file.is_file():
+    for name in names:
+        file = path / name
+        if not file.is_file():
             continue
         left -= file.stat().st_size
         if left < 0:
@@ -138,3 +142,17 @@ def _content(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise fail(TargetError, str(file), f"cannot be read: {error.strerror}") from error
+
+
+def _out_of(path: Path, name: str) -> Iterator[Problem]:
+    """Whether `name` is anything but a file that lies in `path` itself."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\0" in name or "\\" in name:
+        what = f"names the file {name[:80]!r}, which is outside of the directory"
+        yield Problem(str(path / MANIFEST), what, "compile the model again")
+        return
+    steps = [path.joinpath(*parts[: k + 1]) for k in range(len(parts))]
+    linked = next((step for step in steps if step.is_symlink()), None)
+    if linked is not None:
+        hint = "copy the file that it leads to, if you trust it"
+        yield Problem(str(linked), "is a link; a program is made of files alone", hint)

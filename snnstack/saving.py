@@ -78,6 +78,17 @@ def open_program(path: str | PathLike[str]) -> tuple[Program, QuantizedNetwork |
     return program, from_files(kept, NETWORK, NETWORK_KINDS)
 
 
+def unlike_emitted(program: Program, path: str | Path) -> list[str]:
+    """Files of a program's directory that `program` is not written out as, by name.
+
+    They stem from another version, or from someone who changed them together with their digests.
+    Arrays are left out: what is loaded is what they hold, and compression differs.
+    """
+    files, known = read_directory(Path(path)), backend(program.target).emit(program)
+    same = {MANIFEST} | {name for name in known if name.endswith(".npz")}
+    return sorted(n for n in known if n not in same and n in files and files[n] != known[n])
+
+
 def saved_conversion(path: str | PathLike[str]) -> dict[str, Any] | None:
     """The conversion report in a program's directory, as plain data; None if there is none."""
     content = read_directory(door.path(path, "program")).get(CONVERSION)

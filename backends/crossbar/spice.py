@@ -143,12 +143,13 @@ def require() -> None:
 
 
 def _run(text: str, timeout_s: float) -> str:
+    """What ngspice prints; it reads no `.spiceinit`, neither of a folder nor of the user."""
     with tempfile.TemporaryDirectory(prefix="snnstack-") as folder:
         file = Path(folder) / "array.cir"
         file.write_text(text)
         try:
             done = subprocess.run(
-                [TOOL, "-b", file.name], cwd=folder, capture_output=True, text=True,
+                [TOOL, "-n", "-b", file.name], cwd=folder, capture_output=True, text=True,
                 timeout=timeout_s, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:

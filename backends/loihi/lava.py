@@ -222,14 +222,15 @@ def _execute(
         _wait(folder, len(jobs), allowed)
         results = []
         for index in range(len(jobs)):
-            with np.load(folder / f"result{index:05d}.npz") as result:
+            with np.load(folder / f"result{index:05d}.npz", allow_pickle=False) as result:
                 results.append(dict(result))
         return results
 
 
 def _wait(folder: Path, jobs: int, allowed: float) -> None:
     """Until the last result is there; its process group has ended when this returns."""
-    command = [sys.executable, "-m", "snnstack.backends.loihi.lava_worker", str(folder)]
+    # -P: a module that lies in the user's folder is none of ours.
+    command = [sys.executable, "-P", "-m", "snnstack.backends.loihi.lava_worker", str(folder)]
     package = Path(sys.modules["snnstack"].__file__ or "")
     root = str(package.parent.parent)
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])

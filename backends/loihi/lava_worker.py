@@ -26,7 +26,7 @@ def main(folder: Path) -> int:
         load_lava()
         for path in sorted(folder.glob("job*.json")):
             job = json.loads(path.read_text())
-            with np.load(path.with_suffix(".npz")) as arrays:
+            with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
                 results = run(job, dict(arrays), folder)
             number = path.stem.removeprefix("job")
             np.savez(folder / f"part{number}.npz", **results)
@@ -88,10 +88,16 @@ def run_runtime(job: Job, arrays: dict[str, Any], folder: Path) -> dict[str, Any
     source.stop()
     found = {}
     for name in network.neurons:
-        with np.load(folder / f"{name}.states.npz") as states:
+        with np.load(states_file(folder, job, name), allow_pickle=False) as states:
             for key in states:
                 found[f"{name}/{key}"] = states[key].reshape(batch, steps, -1)
     return found
+
+
+def states_file(folder: Path, job: Job, population: str) -> Path:
+    """Where a population's states are written: by number, for a name can be any text."""
+    number = [p["name"] for p in job["populations"]].index(population)
+    return folder / f"states{number:05d}.npz"
 
 
 class _Network:
@@ -128,7 +134,7 @@ class _Network:
 
     def _neurons(self, p: Job) -> Any:
         process, model = make_neurons(self.kinds, p, self.arrays)
-        return self._model(process, model, file=str(self.folder / f"{p['name']}.states.npz"))
+        return self._model(process, model, file=str(states_file(self.folder, self.job, p["name"])))
 
     def _synapses(self, c: Job) -> Any:
         process, model = make_synapses(self.kinds, c, self.arrays)

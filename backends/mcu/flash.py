@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,8 @@ _INSTALL = {
     "openocd": "apt-get install openocd",
     "esptool": "pip install esptool",
 }
+_TCL = re.compile(r"[{}\[\]$\\\"\n\r;]")
+_PORT = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.:+-]*")
 _NO_PROBE = "no debug probe was found"
 _NO_CHIP = "does not know the chip"
 _SYMPTOMS = {
@@ -55,6 +59,8 @@ class Flashing:
     runner: Runner
     image: Path
     commands: tuple[tuple[str, ...], ...]
+    port: str | None = None
+    drives: tuple[str, ...] = DRIVES
 
     def lines(self) -> tuple[str, ...]:
         """The commands as a shell takes them."""
@@ -87,6 +93,7 @@ def plan_flash(
 ) -> Flashing:  # fmt: skip
     """The commands that write the ELF file `image` (which need not exist yet) to `board`."""
     runner = choose(board, tool)
+    _check_words(runner, image, port)
     hex_ = str(image.with_suffix(".hex"))
     commands: list[tuple[str, ...]]
     if runner.tool == "pyocd":
@@ -100,7 +107,17 @@ def plan_flash(
         file = image.with_suffix(".uf2") if runner.tool == "uf2" else Path(hex_)
         drive = find_drive(runner.volume, drives) or Path(drives[0]) / runner.volume
         commands = [("cp", str(file), f"{drive}/")]
-    return Flashing(board, runner, image, tuple(commands))
+    return Flashing(board, runner, image, tuple(commands), port, tuple(drives))
+
+
+def _check_words(runner: Runner, image: Path, port: str | None) -> None:
+    """`TargetError` for a path or port that a tool would not take for one."""
+    if runner.tool == "openocd" and (found := _TCL.search(str(image))):
+        what = f"has {found[0]!r} in its path, which OpenOCD would execute"
+        raise fail(TargetError, str(image), what, "build it in another folder")
+    if port is not None and not _PORT.fullmatch(port):
+        hint = "name a device such as /dev/ttyACM0 or COM3"
+        raise fail(TargetError, f"port {port!r}", "is no serial port", hint)
 
 
 def _esptool(runner: Runner, image: Path, port: str | None) -> list[tuple[str, ...]]:
@@ -124,7 +141,14 @@ def find_drive(volume: str, roots: Sequence[str] = DRIVES) -> Path | None:
 
 
 def flash(plan: Flashing, *, timeout_s: float = 120.0) -> str:
-    """Carry a plan out; what the tools printed. `ToolError` says what is missing or failed."""
+    """Carry a plan out; what the tools printed. `ToolError` says what is missing or failed.
+
+    The tools run in an empty folder: pyocd and OpenOCD execute scripts that they find in theirs.
+    """
+    plan = plan_flash(
+        plan.board, plan.image.absolute(), tool=plan.runner.tool, port=plan.port,
+        drives=plan.drives,
+    )  # fmt: skip
     if not plan.image.is_file():
         hint = "build the firmware first"
         raise fail(ToolError, str(plan.image), "there is no such file", hint)
@@ -167,7 +191,8 @@ def _copy(plan: Flashing, file: Path, drive: Path) -> str:
 
 def _execute(plan: Flashing, command: Sequence[str], timeout_s: float) -> str:
     try:
-        return execute(command, timeout_s=timeout_s)
+        with tempfile.TemporaryDirectory(prefix="snnstack-") as empty:
+            return execute(command, timeout_s=timeout_s, cwd=Path(empty))
     except ToolError as error:
         where = f"{command[0]}: "
         raise failed(plan.board, command[0], str(error).removeprefix(where)) from error

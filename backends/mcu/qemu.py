@@ -101,8 +101,9 @@ class Machine:
         return [
             self.binary, "-M", self.name + (",memory-backend=window" if backing else ""),
             *self.extra, *_memory(self.window, backing),
-            "-nodefaults", "-nic", "none", "-display", "none", "-monitor", "none",
-            "-serial", "stdio", "-semihosting-config", "enable=off", "-no-reboot",
+            "-nodefaults", "-no-user-config",
+            "-nic", "none", "-display", "none", "-monitor", "none", "-serial", "stdio",
+            "-semihosting-config", "enable=off", "-no-reboot",
             *(("-icount", f"shift={self.icount_shift}") if counted else ()),
             "-kernel", elf,
         ]  # fmt: skip

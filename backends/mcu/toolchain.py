@@ -74,7 +74,7 @@ def find(board: McuHardware, choice: str | None = None) -> Toolchain:
         return Toolchain("gcc", gcc, (gcc,), board.gcc_arch)
     if choice != "gcc" and importlib.util.find_spec("ziglang"):
         arch = ("-target", board.zig_target, f"-mcpu={board.zig_cpu}")
-        return Toolchain("zig", "zig cc", (sys.executable, "-m", "ziglang", "cc"), arch)
+        return Toolchain("zig", "zig cc", (sys.executable, "-P", "-m", "ziglang", "cc"), arch)
     if choice == "zig":
         raise fail(ToolError, "zig", "not found", "install it: pip install ziglang")
     hint = install if choice == "gcc" else f"{install}, or pip install ziglang"

@@ -60,7 +60,8 @@ class _Mapped:
     def __init__(self, place: Place, file: Path) -> None:
         assert place.backing is not None
         start, size = place.backing
-        self.place, self.half, self.backing = place, place.half, file.name
+        self.place, self.half = place, place.half
+        self.backing: str | None = file.name
         with file.open("w+b") as memory:
             memory.truncate(size)
             self._map = mmap.mmap(memory.fileno(), place.bytes, offset=place.origin - start)
@@ -90,8 +91,8 @@ class _Copied:
         self._line, other = socket.socketpair()
         self._line.settimeout(ANSWER_S)
         self._other = other
-        self.descriptors = (other.fileno(),)
-        self.options = (
+        self.descriptors: tuple[int, ...] = (other.fileno(),)
+        self.options: tuple[str, ...] = (
             "-device",
             f"loader,file=window.bin,addr={found.window.state:#x},force-raw=on",
             "-chardev", f"socket,id=copy,fd={other.fileno()}", "-mon", "copy,mode=control",

@@ -52,8 +52,7 @@ def run_on(
             "network.py",
             "input.npz",
             "output.npz",
-            "--address",
-            str(way.address),
+            f"--address={way.address}",
         ]
         _execute(argv, SECONDS_PER_SAMPLE * (spikes.batch + 1), folder)
         if progress is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snnstack.cli.options import data_option, json_option
-from snnstack.cli.program import show_equality
+from snnstack.cli.program import say_foreign, show_equality
 from snnstack.cli.show import print_json, progress, say, table
 from snnstack.cli.verb import Verb
 
@@ -45,6 +45,8 @@ def flash(
 
     program, _ = open_program(directory)
     _is_mcu(program)
+    if image is None:
+        say_foreign(program, directory)
     file = image or directory / IMAGE
     plan = mcu.plan_flash(program.board, file, tool=runner, port=port)
     if dry_run:
@@ -95,6 +97,7 @@ def run(
 
     program, _ = open_program(directory)
     machine = _with_boards(program)
+    say_foreign(program, directory)
     way = Way(address, port, runner)
     spikes = as_stream(data, program.port).first(samples).read().spikes
     with progress("building") as update:

@@ -32,6 +32,7 @@ from snnstack.cli.verb import OutputFile, Verb
 if TYPE_CHECKING:
     from snnstack.api import Build
     from snnstack.frontends.data import Data
+    from snnstack.program import Program
     from snnstack.report.conversion import Conversion
     from snnstack.report.equality import Equality
     from snnstack.trace import Trace
@@ -264,6 +265,7 @@ def verify(directory: Path, data: str, samples: int | None, as_json: bool) -> in
     from snnstack.target import backend, offered
 
     program, network = api.open_program(directory)
+    say_foreign(program, directory)
     if api.carries_values(program):
         values, _ = read_values(Path(data), program.port)
         found = api.verify(program, values, samples)
@@ -275,6 +277,16 @@ def verify(directory: Path, data: str, samples: int | None, as_json: bool) -> in
     if network is not None or offered(backend(program.target), "reference"):
         results.append(api.verify_reference(program, network, test, REFERENCE_SAMPLES))
     return _verdict(results, as_json)
+
+
+def say_foreign(program: Program, directory: Path) -> None:
+    """A line on stderr where files of the directory are not what is built and compared."""
+    from snnstack.saving import unlike_emitted
+
+    if found := unlike_emitted(program, directory):
+        more = f" and {len(found) - 1} others" if len(found) > 1 else ""
+        text = f"{directory}: {found[0]}{more} are not what this version writes for the program"
+        click.echo(f"note: {text}; built and compared is what it writes", err=True)
 
 
 def _verdict(results: Sequence[Equality], as_json: bool) -> int:

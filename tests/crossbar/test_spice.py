@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -136,3 +137,32 @@ def test_what_ngspice_says_when_it_fails_is_shown(
         spice.run_spice(Array([[1e-5]]), [[0.1]], timeout_s=0.2)
     wanted = "not ready after 0.2 s (use a smaller array, or more time)"
     assert str(caught.value) == f"ngspice: {wanted}"
+
+
+COMMAND = ".control\nshell touch {made}\n.endc\n"
+
+
+@pytest.mark.needs_ngspice
+def test_no_text_of_a_user_becomes_a_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = tmp_path / "made"
+    array = Array(np.full((2, 2), 1e-5), "passive", UNEQUAL)
+    for newline in ("\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"):
+        title = f"a{newline}{COMMAND.format(made=made).replace(chr(10), newline)}b"
+        text = spice.netlist(array, np.ones(2), title)
+        assert [line for line in text.splitlines() if line.startswith(".control")] == [".control"]
+        assert "shell" not in "".join(text.splitlines()[1:])
+        spice._run(text, 60)
+    assert not made.exists()
+
+
+@pytest.mark.needs_ngspice
+def test_no_start_file_is_executed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    (tmp_path / ".spiceinit").write_text(f"* start\nshell touch {made}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    array = Array(np.full((2, 2), 1e-5), "passive", UNEQUAL)
+    assert np.isfinite(spice.run_spice(array, np.ones((1, 2))).currents).all()
+    assert not made.exists()
