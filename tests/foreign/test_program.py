@@ -31,6 +31,9 @@ def test_what_was_added_is_not_read(tmp_path: Path) -> None:
 def test_nothing_outside_is_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     manifest(tmp_path / "prog", "../secret", str(tmp_path / "secret"), "pipe")
+    with pytest.raises(TargetError, match=r"names the file '../secret', which is outside"):
+        read_directory(tmp_path / "prog")
+    manifest(tmp_path / "prog", "pipe")
     os.mkfifo(tmp_path / "prog" / "pipe")
     assert list(read_directory(tmp_path / "prog")) == [MANIFEST]
 
