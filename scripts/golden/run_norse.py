@@ -163,7 +163,7 @@ def maps() -> None:
         "conv_box",
         conv(2, 3, 1.0),
         box(v_th=many),
-        conv(3, 4, 1.0, stride=2, padding=1),
+        conv(3, 4, 6.0, stride=2, padding=1),
         box(v_th=torch.ones(4, 2, 2)),
         x=pictures,
     )
@@ -174,7 +174,7 @@ def maps() -> None:
         "box_scalar_maps",
         conv(2, 3, 1.0),
         box(),
-        conv(3, 4, 1.0, stride=2, padding=1),
+        conv(3, 4, 6.0, stride=2, padding=1),
         box(),
         x=pictures,
     )

@@ -108,7 +108,7 @@ case(
     "synaptic_two",
     linear(N, M, 0.1),
     snn.Synaptic(alpha=random(0.4, 0.9), **beta(), **hid),
-    linear(M, 5, 0.2, seed=5),
+    linear(M, 5, 1.0, seed=5),
     snn.Leaky(**beta(n=5), **hid, output=True),
 )
 for all_to_all, word in ((True, "dense"), (False, "one_to_one")):

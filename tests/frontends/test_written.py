@@ -82,3 +82,15 @@ def test_a_file_gives_the_tool_s_own_run(tool: str, name: str, tmp_path: Path) -
                                    atol=2e-5)  # fmt: skip
     else:
         np.testing.assert_array_equal(found, case.out)
+
+
+def test_the_documentation_states_how_many_were_compared() -> None:
+    every = [recorded(tool)[name] for tool, name in CASES]
+    equal = [c for c in every if not {"refused", "differs"} & set(c.about)]
+    spiking = [c for c in equal if c.about["spikes"] is not None]
+    spikes, slots = (sum(c.about["spikes"] for c in spiking), sum(c.out.size for c in spiking))
+    said = (
+        f"{len(equal)} give the tool's run: {len(spiking)} of them spike, {spikes:,} spikes in "
+        f"{slots:,} slots, 0 differences"
+    )
+    assert said in (Path(__file__).parents[2] / "docs" / "trust.md").read_text()
