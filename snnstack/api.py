@@ -47,10 +47,11 @@ from snnstack.running import (
     carries_values,
     emulate,
     emulate_batches,
+    judged_samples,
     verify,
     verify_reference,
 )
-from snnstack.samples import Samples, as_stream, real_as_spikes
+from snnstack.samples import Samples, as_stream, judged_stream, real_as_spikes
 from snnstack.saving import open_program, save, save_all, saved_conversion
 
 VERIFY_SAMPLES = 16
@@ -179,7 +180,11 @@ def bench(
     port = _port(found) if steps is None else steps.inputs[0]
     if graph is not None and steps is not None:
         data = real_as_spikes(graph, steps, data) or data
-    test = as_stream(data, port).first(samples)
+    test = (
+        as_stream(data, port).first(samples)
+        if steps is None
+        else judged_stream(data, steps, samples)
+    )
     rest = [board for board, one in zip(chosen, found, strict=True) if one is None]
     fitted = test if calibrate is None else calibrate
     quantised = iter(
@@ -256,7 +261,7 @@ def bench_program(
     choices = Choices(verify_samples, period_s, seeds, _opponent(ann, None, None, None))
     program, network = open_program(path)
     subject = Subject(program, network, saved_conversion(path))
-    test = as_stream(data, program.port).first(samples)
+    test = judged_samples(program, data, samples)
     return measure_program(subject, test, choices)
 
 

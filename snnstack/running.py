@@ -15,6 +15,7 @@ from snnstack.errors import DataError, fail
 from snnstack.foreign import vouching
 from snnstack.frontends.data import Data
 from snnstack.frontends.in_memory import given
+from snnstack.frontends.stream import Stream
 from snnstack.frontends.values import checked_values, read_values
 from snnstack.measure import (
     Subject,
@@ -25,6 +26,7 @@ from snnstack.measure import (
 from snnstack.program import Program, program_of
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.report.equality import Equality, compare, joined
+from snnstack.report.readout import output_probes, scores
 from snnstack.samples import Samples, as_data, as_stream
 from snnstack.target import Progress, backend, emulator
 from snnstack.trace import Spikes, Trace
@@ -74,6 +76,20 @@ def _values(program: Program, data: Samples) -> NDArray[np.int64]:
     return checked_values(found["x"], program.port, "data")
 
 
+def judged_samples(program: Program, data: Samples, samples: int | None = None) -> Stream:
+    """The first `samples` for `program`; DataError for labels beyond its outputs."""
+    stream = as_stream(data, program.port).first(samples)
+    return stream if carries_values(program) else stream.within(class_count(program))
+
+
+def class_count(program: Program) -> int:
+    """Classes that the first output tells apart, as a silent step shows them."""
+    silent = Spikes.from_dense(np.zeros((1, 1, *program.port.shape), dtype=np.uint8))
+    probes = output_probes(program.outputs, program.fires)
+    trace = emulator(program.target).emulate(program, silent, seed=None, probes=probes)
+    return int(scores(trace, program.outputs[0]).shape[1])
+
+
 def emulate_batches(
     program: Program,
     data: Samples,
@@ -82,7 +98,7 @@ def emulate_batches(
     probes: Sequence[tuple[str, str]] = (),
 ) -> Iterator[tuple[Data, Trace]]:
     """`emulate` batch by batch: memory does not grow with the number of samples."""
-    for part in as_stream(data, program.port).batches():
+    for part in judged_samples(program, data).batches():
         yield part, emulate(program, part, seed=seed, probes=probes)
 
 
@@ -106,7 +122,7 @@ def verify(
         run = machine.run(program, values, probes=program.variables, progress=progress)
         found = emulate(program, values, probes=program.variables)
         return compare(found, run, machine.describe(program))
-    stream = as_stream(data, program.port).first(samples)
+    stream = judged_samples(program, data, samples)
     results, done = [], 0
     for part in stream.batches():
         note = shifted(progress, done, stream.samples)

@@ -59,6 +59,16 @@ def fitting(data: Data, port: StepInput) -> Data:
     return data
 
 
+def judged_stream(data: Samples, steps: StepGraph, samples: int | None = None) -> Stream:
+    """The first `samples` for the network `steps`; DataError for labels beyond its outputs."""
+    return as_stream(data, steps.inputs[0]).first(samples).within(class_count(steps))
+
+
+def class_count(steps: StepGraph) -> int:
+    """Classes that the first output tells apart: one a neuron."""
+    return next(size(p.shape) for p in steps.populations if p.name == steps.outputs[0])
+
+
 def real_as_spikes(graph: Graph, steps: StepGraph, data: Samples | None) -> Samples | None:
     """`data`; real samples become the spikes or counts that the graph was made for."""
     data = None if data is None else given(data)
@@ -85,5 +95,5 @@ def calibration_run(
     """The `samples` that scales are fitted to, and what the float network does with them."""
     if calibrate is None or len(steps.inputs) != 1:
         return None
-    data = as_stream(calibrate, steps.inputs[0]).first(samples).read()
+    data = judged_stream(calibrate, steps, samples).read()
     return data, run_float(steps, data)

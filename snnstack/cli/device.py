@@ -92,14 +92,14 @@ def run(
     """Run samples of DATA on a real board and compare with the emulator, spike for spike."""
     from snnstack.api import emulate, open_program
     from snnstack.report.equality import compare
-    from snnstack.samples import as_stream
+    from snnstack.running import judged_samples
     from snnstack.target import Way
 
     program, _ = open_program(directory)
     machine = _with_boards(program)
     say_foreign(program, directory)
     way = Way(address, port, runner)
-    spikes = as_stream(data, program.port).first(samples).read().spikes
+    spikes = judged_samples(program, data, samples).read().spikes
     with progress("building") as update:
         found = machine.run_on(
             program, spikes, board, way, probes=program.variables,

@@ -6,6 +6,7 @@ Functions called `..._of` run in the process that reads foreign files, the other
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 
 from snnstack.errors import DataError, fail
 from snnstack.foreign import ForeignFile
-from snnstack.frontends.event_files import from_fields
+from snnstack.frontends.event_fields import PLAIN, Reading, from_fields, from_table
 from snnstack.frontends.events import Events
 from snnstack.frontends.hdf5 import AGAIN, is_hdf5, opened, oversized, whole
 
-GROUPS = ("events", "CD/events", "dvs/events", "/")
-"""Where single recordings keep x, y, t, p."""
+GROUPS = ("events", "CD/events", "dvs/events", "TD", "/")
+"""Where single recordings keep x, y, t, p; pixels count from 1 in TD, a struct of Matlab tools."""
+TABLE = "table"
 
 
 def hdf5_file(path: Path) -> ForeignFile:
@@ -83,27 +85,37 @@ def ragged_of(path: str, number: int) -> tuple[Any, Any]:
         )
 
 
-def read_single(path: Path) -> Events:
+def read_single(path: Path, reading: Reading = PLAIN) -> Events:
     """The events of a file that holds one recording."""
-    return from_fields(hdf5_file(path).read(fields_of), str(path))
+    place, fields = hdf5_file(path).read(fields_of, reading.columns is not None)
+    if TABLE in fields:
+        return from_table(fields[TABLE], reading.columns or "", str(path), reading)
+    first = 1 if place == "TD" and reading.first is None else reading.first
+    return from_fields(fields, str(path), replace(reading, first=first))
 
 
-def fields_of(path: str) -> dict[str, Any]:
-    """The arrays of a single recording by name, in the process that reads."""
+def fields_of(path: str, tables: bool = False) -> tuple[str, dict[str, Any]]:
+    """(where, arrays of a single recording by name), in the process that reads.
+
+    With `tables` an array without fields will do; it is called `TABLE`.
+    """
     with opened(path, DataError) as file:
         for name in GROUPS:
             if name not in file:
                 continue
             place = file[name]
             if not hasattr(place, "keys"):
-                if not place.dtype.names:
-                    continue
-                array = whole(place, path, DataError)
-                return {k: array[k] for k in array.dtype.names if array[k].dtype.kind in "biuf"}
+                if place.dtype.names:
+                    array = whole(place, path, DataError)
+                    return name, {k: array[k] for k in array.dtype.names
+                                  if array[k].dtype.kind in "biuf"}  # fmt: skip
+                if tables and place.dtype.kind in "biuf":
+                    return name, {TABLE: np.asarray(whole(place, path, DataError))}
+                continue
             held = {k: v for k, v in place.items() if hasattr(v, "shape")}
-            if {"x", "xs", "units"} & set(held):
+            if {"x", "xs", "units"} & {k.lower() for k in held}:
                 arrays = {k: np.asarray(whole(v, path, DataError)) for k, v in held.items()}
-                return {k: a for k, a in arrays.items() if a.dtype.kind in "biufSU"}
+                return name, {k: a for k, a in arrays.items() if a.dtype.kind in "biufSU"}
         names = ", ".join(file) or "nothing"
     what = f"holds {names}, but no events with x and t"
     raise fail(DataError, path, what, "events/x, events/y, events/t, events/p are looked for")

@@ -14,13 +14,17 @@ from snnstack.frontends import encode
 from snnstack.frontends.arrays import Arrays, open_arrays
 from snnstack.frontends.data import Data, make_data, read_data
 from snnstack.frontends.encode import ENCODERS, Encoding
-from snnstack.frontends.recordings import SUFFIXES, found_at, stream_of
+from snnstack.frontends.recording_files import SUFFIXES, found_at
+from snnstack.frontends.recordings import stream_of
+from snnstack.frontends.shapes import fits
 from snnstack.frontends.spec import Spec, choice, known_options, parse, real, whole
 from snnstack.frontends.stream import Stream, of_data
 from snnstack.frontends.tonic_sets import tonic_set
-from snnstack.ir.step import StepInput, size
+from snnstack.ir.step import StepInput
 
 ENCODE_OPTIONS = ("encode", "gain", "levels", "max", "min", "seed", "steps", "threshold")
+EITHER = (".h5", ".hdf5", ".npy", ".npz")
+"""Files of events if there is a bin or a number of frames, else of samples."""
 IN_MEMORY = 2**26
 """Bytes of an `x` that is read at once: all that is wrong with it is then said at once."""
 
@@ -48,11 +52,9 @@ def open_data(text: str | Path, port: StepInput) -> Stream:
 def _is_recording(spec: Spec) -> bool:
     """A folder, or a file with events: whatever is to be binned."""
     path = spec.path
-    if "bin" in spec.options:
+    if {"bin", "frames"} & set(spec.options):
         return True
-    return (
-        path.is_file() and path.suffix in SUFFIXES and path.suffix not in (".h5", ".hdf5", ".npy")
-    )
+    return path.is_file() and path.suffix.lower() in SUFFIXES and path.suffix.lower() not in EITHER
 
 
 def _plain(spec: Spec, port: StepInput) -> Stream:
@@ -78,13 +80,19 @@ def _dense(arrays: Arrays, port: StepInput) -> Stream:
             yield make_data(x, labels, port, arrays.name, start)
             start += len(x)
 
-    return Stream(arrays.name, port, arrays.shape[0], arrays.shape[1], reader)
+    return Stream(arrays.name, port, arrays.shape[0], arrays.shape[1], reader, _labels(arrays))
 
 
 def _check_labels(arrays: Arrays, port: StepInput) -> None:
     if arrays.labels is not None and arrays.labels.shape != arrays.shape[:1]:
         what = f"y has shape {list(arrays.labels.shape)}, but x has {arrays.shape[0]} samples"
         raise fail(DataError, arrays.name, what, f"y needs shape [{arrays.shape[0]}]")
+
+
+def _labels(arrays: Arrays) -> NDArray[np.int64] | None:
+    """Labels that are whole numbers; what others are is said as they are read."""
+    known = arrays.labels is not None and arrays.labels.dtype.kind in "iu"
+    return arrays.labels.astype(np.int64) if known and arrays.labels is not None else None
 
 
 def encoding_of(spec: Spec, arrays: Arrays) -> Encoding:
@@ -120,7 +128,7 @@ def encoded_stream(arrays: Arrays, encoding: Encoding, port: StepInput, name: st
         what = f"x is {arrays.dtype} of shape {list(arrays.shape)}"
         raise fail(DataError, name, what, "numbers [sample, ...] are encoded")
     steps, shape = encode.shape_of(encoding, arrays.shape[1:])
-    if size(shape) != size(port.shape):
+    if not fits(shape, port.shape):
         what = f"encoded steps have the shape {list(shape)}"
         raise fail(DataError, name, what, f"input {port.name!r} needs {list(port.shape)}")
     _check_labels(arrays, port)
@@ -134,7 +142,7 @@ def encoded_stream(arrays: Arrays, encoding: Encoding, port: StepInput, name: st
             yield make_data(spikes, labels, port, name, start)
             start += len(x)
 
-    return Stream(name, port, arrays.shape[0], steps, reader)
+    return Stream(name, port, arrays.shape[0], steps, reader, _labels(arrays))
 
 
 def _check_range(x: NDArray[Any], encoding: Encoding, name: str, start: int) -> None:

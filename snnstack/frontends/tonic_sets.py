@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.errors import DataError, ToolError, fail
-from snnstack.frontends.event_files import from_fields
+from snnstack.errors import DataError, fail
+from snnstack.frontends.event_fields import from_fields
 from snnstack.frontends.events import Events, Sensor
-from snnstack.frontends.recordings import HDF5, Recording, RecordingSet, found_at
+from snnstack.frontends.recording_classes import numbered
+from snnstack.frontends.recording_files import HDF5, Recording, RecordingSet, found_at, reading_of
 from snnstack.frontends.spec import Spec
+from snnstack.frontends.tonic_offline import opened_set
 
 SENSORS = {
     "NMNIST": Sensor(34, 34, 2),
@@ -32,7 +34,8 @@ def tonic_set(spec: Spec) -> RecordingSet:
     if not path.exists():
         raise fail(DataError, str(path), "there is no such file or folder", "nothing is downloaded")
     if spec.place in SENSORS:
-        return RecordingSet(_native(path, spec).recordings, SENSORS[spec.place])
+        found = _native(path, spec)
+        return RecordingSet(found.recordings, SENSORS[spec.place], found.classes)
     return _by_tonic(path, spec)
 
 
@@ -57,51 +60,63 @@ def _heidelberg(path: Path, spec: Spec) -> Path:
 
 
 def _by_tonic(path: Path, spec: Spec) -> RecordingSet:
-    try:
-        import tonic.datasets
-    except ImportError as error:
-        hint = "pip install 'snnstack[data]'"
-        raise fail(ToolError, "tonic", f"is needed for {spec.place}", hint) from error
-    kind: Any = getattr(tonic.datasets, spec.place, None)
-    if not isinstance(kind, type):
-        names = sorted(n for n in vars(tonic.datasets) if n[:1].isupper())
-        what = f"tonic has no set {spec.place!r}"
-        raise fail(DataError, spec.text, what, f"there are: {', '.join(names)}")
-    found = _offline(kind, path, spec)
-    width, height, polarities = (*getattr(kind, "sensor_size"), 1)[:3]  # noqa: B009
-    sensor = Sensor(int(width), int(height), int(polarities))
-    labels = getattr(found, "targets", [None] * len(found))
+    found = opened_set(path, spec)
+    if not len(found):
+        raise fail(DataError, str(path), f"holds no recordings of {spec.place}")
+    labels, names = _labels(found, spec)
     parts = [
-        Recording(f"{spec.text}: {k}", partial(_events, found, k, spec.text), _label(labels[k]))
+        Recording(f"{spec.text}: {k}", partial(_events, found, k, spec), labels[k])
         for k in range(len(found))
     ]
-    return RecordingSet(parts, sensor)
+    return RecordingSet(parts, _sensor(found), names)
 
 
-def _offline(kind: Any, path: Path, spec: Spec) -> Any:
-    """The set as tonic finds it in `path`; DataError instead of a download."""
+def _sensor(found: Any) -> Sensor | None:
+    """What tonic says of the sensor: None where recordings are of any size."""
+    size = getattr(found, "sensor_size", None)
+    if size is None:
+        return None
+    width, height, polarities = (*(int(n) for n in size), 1)[:3]
+    line = "y" not in (getattr(found, "ordering", None) or ("y",))
+    return Sensor(width, None if line else height, polarities)
 
-    def download(self: Any) -> None:
-        what = f"does not hold all of {spec.place} as tonic wants it"
-        raise fail(DataError, str(path), what, "nothing is downloaded; unpack the whole set there")
 
-    split = spec.options.get("split")
-    offline = type(kind.__name__, (kind,), {"download": download})
-    options = {} if split is None else {"train": split == "train"}
+def _labels(found: Any, spec: Spec) -> tuple[list[int | None], tuple[str, ...] | None]:
+    """The class of every recording, None where targets are no classes; names as in `Classes`."""
+    targets = getattr(found, "targets", None)
+    if targets is None or len(targets) != len(found):
+        targets = getattr(found, "label_data", None)
+    if targets is None or len(targets) != len(found):
+        kept = _target(found, 0)
+        known = isinstance(kept, (int, str, np.integer))
+        targets = [_target(found, k) for k in range(len(found))] if known else [None] * len(found)
+    if all(isinstance(t, str) for t in targets) and not any(Path(t).is_file() for t in targets):
+        classes = numbered(list(targets), set(targets), spec)
+        return list(classes.labels), classes.names
+    return [int(t) if isinstance(t, (int, np.integer)) else None for t in targets], None
+
+
+def _target(found: Any, number: int) -> Any:
     try:
-        return offline(str(path), **options)
-    except TypeError as error:
-        what = f"{spec.place} has no split {split!r}"
-        raise fail(DataError, spec.text, what, "leave split out") from error
-    except (OSError, ValueError) as error:
-        what = f"tonic cannot open {spec.place}: {str(error).splitlines()[0]}"
-        raise fail(DataError, str(path), what, "unpack the whole set there") from error
+        return found[number][1]
+    except Exception:  # what is wrong with a recording is said when it is read
+        return None
 
 
-def _events(found: Any, number: int, where: str) -> Events:
-    events = found[number][0]
-    return from_fields({name: np.array(events[name]) for name in events.dtype.names}, where)
-
-
-def _label(value: Any) -> int | None:
-    return int(value) if isinstance(value, (int, np.integer)) else None
+def _events(found: Any, number: int, spec: Spec) -> Events:
+    """Recording `number`: its events, or, of several cameras and signals, the first events."""
+    where = f"{spec.text}: {number}"
+    try:
+        sample = found[number][0]
+    except Exception as error:  # tonic and what it uses raise whatever they stumble over
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        hint = "the file is damaged, or is not what tonic takes it for"
+        raise fail(DataError, where, f"cannot be read by tonic: {reason}", hint) from error
+    parts = sample if isinstance(sample, (tuple, list)) else [sample]
+    for part in parts:
+        names = getattr(getattr(part, "dtype", None), "names", None)
+        if names:
+            fields = {name: np.array(part[name]) for name in names}
+            events = from_fields(fields, where, reading_of(spec))
+            return events
+    raise fail(DataError, where, "holds no events", "the set has other kinds of samples")

@@ -23,7 +23,7 @@ from snnstack.measure import Choices, measure
 from snnstack.passes.options import Options
 from snnstack.report.bench import BenchRow
 from snnstack.report.flat import flat
-from snnstack.samples import as_stream
+from snnstack.samples import judged_stream
 
 LEFT_OUT = ("board", "target", "notes", "verified_against", "coefficients", "period_s")
 """Columns of a row that repeat the point, or say the same in every row."""
@@ -103,7 +103,7 @@ def _scaled(steps: StepGraph, factor: float) -> StepGraph:
 
 def _stream(job: Job, text: str, steps: StepGraph, point: Mapping[str, Any]) -> Stream:
     """The samples, cut to the point's number of steps."""
-    found = as_stream(job.at(text), steps.inputs[0])
+    found = judged_stream(job.at(text), steps)
     wanted = point.get("steps")
     if wanted is None:
         return found

@@ -14,7 +14,7 @@ from torch import Tensor
 from snnstack.building import Build, calibrated, explain
 from snnstack.frontends.data import Data
 from snnstack.report.readout import accuracy, aligned, classes, output_probes
-from snnstack.samples import Samples, as_data, calibration_run, run_float
+from snnstack.samples import Samples, as_data, calibration_run, judged_stream, run_float
 from snnstack.target import Progress, emulator
 from snnstack.trace import Spikes
 from snnstack.training.augment import varied
@@ -35,7 +35,7 @@ def fitted(
     module: StepModule, data: Samples, recipe: Recipe, progress: Progress | None = None
 ) -> Build:
     """See `snnstack.training.fit`."""
-    training = _Training(module, as_data(data, module.graph.inputs[0]), recipe)
+    training = _Training(module, judged_stream(data, module.graph).read(), recipe)
     for epoch in range(recipe.epochs):
         training.epoch()
         if progress is not None:

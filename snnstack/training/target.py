@@ -29,7 +29,7 @@ from snnstack.quant.scales import Granularity
 from snnstack.quant.silent import reused
 from snnstack.refine import Refined, refined
 from snnstack.report.readout import aligned
-from snnstack.samples import JUDGING_SAMPLES, Samples, as_stream, real_as_spikes, run_float
+from snnstack.samples import JUDGING_SAMPLES, Samples, judged_stream, real_as_spikes, run_float
 from snnstack.target import Progress, compiler, emulator, target_names
 from snnstack.trace import Spikes, Trace
 from snnstack.training.recipe import Recipe
@@ -216,7 +216,7 @@ def _start(
     """
     if calibrate is None:
         return _Start(steps, quantise_for(steps, board, None, granularity, weight_bits), steps)
-    data = as_stream(calibrate, steps.inputs[0]).first(JUDGING_SAMPLES).read()
+    data = judged_stream(calibrate, steps, JUDGING_SAMPLES).read()
     found: list[tuple[Refined, _Start]] = []
     for candidate in _candidates(steps, data):
         real = run_float(candidate, data)

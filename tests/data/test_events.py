@@ -170,15 +170,6 @@ def test_aedat_3_packets(tmp_path: Path) -> None:
         read_aedat(tmp_path / "a.aedat")
 
 
-def test_aedat_2_addresses(tmp_path: Path) -> None:
-    events = some_events(50, 128, 128)
-    assert events.y is not None and events.p is not None
-    address = events.y << 8 | events.x << 1 | events.p
-    pairs = np.stack([address, events.t], axis=1).astype(">u4")
-    (tmp_path / "a.aedat").write_bytes(b"#!AER-DAT2.0\r\n# comment\r\n" + pairs.tobytes())
-    assert np.array_equal(structured(read_aedat(tmp_path / "a.aedat")), structured(events))
-
-
 TINY = Path(__file__).parent / "tiny.aedat4"
 """200 events of an 8 x 6 sensor, written by dv-processing 2.0.4."""
 
@@ -359,7 +350,8 @@ def test_places_that_are_wrong(tmp_path: Path) -> None:
     )
     assert message(f"tonic:NMNIST?path={tmp_path}/empty&bin=1ms") == (
         f"{tmp_path}/empty: holds no recordings "
-        "(files that are read: .bin, .npy, .aedat, .aedat4, .h5, .hdf5)"
+        "(files that are read: .bin, .npy, .aedat, .aedat4, .dat, .raw, .npz, .mat, .csv, .txt, "
+        ".h5, .hdf5)"
     )
     assert message("tonic:NMNIST?bin=1ms") == (
         "tonic:NMNIST?bin=1ms: says no path (tonic:NMNIST?path=FOLDER&bin=1ms)"
@@ -378,7 +370,9 @@ def test_other_sets_come_through_tonic_but_nothing_is_downloaded(tmp_path: Path)
         open_data(text, StepInput("in", (2, 35, 35), "count"))
     assert str(error.value) == (
         f"{tmp_path}: does not hold all of CIFAR10DVS as tonic wants it "
-        "(nothing is downloaded; unpack the whole set there)"
+        "(nothing is downloaded; put CIFAR10DVS.zip of "
+        f"https://figshare.com/ndownloader/files/38023437 into {tmp_path}/CIFAR10DVS "
+        "and unpack it there)"
     )
 
 
