@@ -16,6 +16,8 @@ POLARITY_EVENT = 1
 PACKET = struct.Struct("<HHIIIIII")
 """Packet header: type, source, size, offset of the time, overflows, capacity, number of events,
 number of valid events."""
+MOST_OVERFLOWS = 2**20
+"""Of a clock of 2**31 us: more than 70 years."""
 KINDS = {0: "special events", 2: "frames", 3: "inertial samples", 4: "inertial samples"}
 """Types of other packets, by the AEDAT 3.1 specification of iniVation."""
 
@@ -60,6 +62,10 @@ def _packet(body: bytes, at: int, path: Path) -> tuple[int, int, int, int, int]:
     if end > len(body):
         what = f"is cut short: a packet of {number} events needs {end - len(body)} bytes more"
         raise fail(DataError, str(path), what)
+    if overflows > MOST_OVERFLOWS:
+        raise fail(
+            DataError, str(path), f"is damaged: a packet's clock overflowed {overflows} times"
+        )
     if kind == POLARITY_EVENT and width != 8:
         raise fail(DataError, str(path), f"has polarity events of {width} bytes, not of 8")
     return kind, width, overflows, number, end

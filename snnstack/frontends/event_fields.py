@@ -23,6 +23,8 @@ ALIASES = {
     "y": ("y", "ys", "y_pos"),
     "p": ("p", "ps", "pol", "polarity", "polarities", "on"),
 }
+LARGEST = 2**61
+"""Of any number here, so that differences and sums of two fit into 64 bits."""
 FIELDS = frozenset(name for names in ALIASES.values() for name in names)
 
 
@@ -110,7 +112,7 @@ def microseconds_of(values: NDArray[Any], unit: str, where: str) -> Integers:
     if values.dtype.kind == "f":
         return whole_numbers(np.rint(values.astype(np.float64) * times / per), "t", where)
     whole = whole_numbers(values, "t", where)
-    if len(whole) and max(abs(int(whole.min())), abs(int(whole.max()))) > 2**62 // times:
+    if len(whole) and max(abs(int(whole.min())), abs(int(whole.max()))) >= LARGEST // times:
         raise fail(DataError, where, f"t has {int(whole.max())} {unit}", "what is the unit?")
     return whole * times // per
 
@@ -119,7 +121,8 @@ def whole_numbers(values: NDArray[Any], name: str, where: str) -> Integers:
     """int64 of whole numbers of any type; DataError for others."""
     if values.dtype.kind == "f":
         whole = np.rint(values)
-        wrong = ~(np.abs(values - whole) <= 1e-3) | ~(np.abs(values) < 2.0**63)
+        with np.errstate(invalid="ignore"):  # of infinities, which are refused
+            wrong = ~((np.abs(values - whole) <= 1e-3) & (np.abs(values) < LARGEST))
         if wrong.any():
             what = f"{name} has the value {values[np.argmax(wrong)]:g}, not a whole number"
             hint = "times are whole microseconds"
@@ -127,6 +130,9 @@ def whole_numbers(values: NDArray[Any], name: str, where: str) -> Integers:
         return np.asarray(whole, dtype=np.int64)
     if values.dtype.kind not in "iub":
         raise fail(DataError, where, f"{name} holds {values.dtype}, not numbers")
-    if values.dtype.kind == "u" and len(values) and int(values.max()) >= 2**63:
-        raise fail(DataError, where, f"{name} has the value {int(values.max())}", "below 2**63")
+    if values.dtype.kind != "b" and len(values):
+        least, most = int(values.min()), int(values.max())
+        if max(-least, most) >= LARGEST:
+            what = f"{name} has the value {most if most >= LARGEST else least}"
+            raise fail(DataError, where, what, "what is the unit?" if name == "t" else "")
     return np.asarray(values, dtype=np.int64)

@@ -101,7 +101,7 @@ def binning_of(spec: Spec) -> Binning:
         clip=whole(spec, "clip", least=1),
         frames=frames,
         by="time" if by == "time" else "count",
-        flip=choice(spec, "flip", ("", "x", "y", "xy"), ""),
+        flip=choice(spec, "flip", ("x", "y", "xy"), "x") if "flip" in spec.options else "",
         drop_outside=choice(spec, "outside", ("error", "drop"), "error") == "drop",
     )
 

@@ -13,6 +13,8 @@ from snnstack.errors import DataError, Problem, fail, raise_if_any
 
 KINDS = ("tonic", "events")
 """What may stand before the colon; without it the file or folder says what it is."""
+LONGEST = 2**61
+"""Microseconds of a time that is given."""
 _UNITS = {"us": 1, "ms": 1000, "s": 1_000_000}
 _TIME = re.compile(r"^(\d+(?:\.\d+)?)(us|ms|s)$")
 
@@ -128,6 +130,8 @@ def microseconds(spec: Spec, key: str, default: int | None = None) -> int | None
     exact = Fraction(found[1]) * _UNITS[found[2]]
     if exact.denominator != 1:
         raise fail(DataError, spec.text, f"{key} is {text!r}", "whole microseconds are needed")
+    if exact >= LONGEST:
+        raise fail(DataError, spec.text, f"{key} is {text!r}", f"below {LONGEST} us")
     return int(exact)
 
 
