@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from snnstack.backends.mcu.door import counter_bits, safe_events
 from snnstack.backends.mcu.full import dot_form
 from snnstack.backends.mcu.hardware import data_region, hardware, memory_bytes
 from snnstack.backends.mcu.hardware_types import McuHardware
@@ -127,6 +128,9 @@ def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
         "input_order": ", channel last" if program.input.order == "hwc" else "",
         "input_slots": layout.input_slots,
         "max_events": layout.input_capacity,
+        "max_count": program.input.max_count,
+        "repeats": counter_bits(program),
+        "safe_events": safe_events(program),
         "layers": views,
         "output": output,
         "event_bits": layout.event_bits,

@@ -136,14 +136,14 @@ class Layout:
     def state_bytes(self) -> int:
         """sizeof(<net>_state) on a 32-bit core, padding included."""
         event = self.event_bits // 8
-        size = 0
+        size = 4
         for width, count in (field for layer in self.layers for field in _fields(layer, event)):
             size = -(-size // width) * width + width * count
         if self.input_slots > 1:
             ring = event * self.input_slots * self.input_capacity
             size = -(-(-(-size // 4) * 4 + 4 * (self.input_slots + 1) + ring) // 4) * 4
         else:
-            size = -(-size // 4) * 4 + 8
+            size = -(-size // 4) * 4 + 12
         size += self.scratch_bytes + (event * CHUNK if self.pools else 0) + 4 * sum(self.full)
         return -(-size // 4) * 4
 

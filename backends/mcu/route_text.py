@@ -36,7 +36,8 @@ def route_view(layout: Layout, plan: LayerPlan, index: int) -> dict[str, Any]:
         "geometry": _geometry(route),
         "pool": _pool(route),
         "full": _full(route),
-        "call": _call(route, plan.layer.accumulator_bits, first=index == 0),
+        "runs": alone,
+        "call": _call(route, plan.layer.accumulator_bits, first=index == 0, runs=alone),
     }
 
 
@@ -68,7 +69,7 @@ def _full_call(route: RoutePlan, bits: int, fours: int) -> str:
     return f"snn_full_{bits}(acc, s->full_map, s->full_column, {weight}, {fours}, {outputs})"
 
 
-def _call(route: RoutePlan, bits: int, *, first: bool) -> str:
+def _call(route: RoutePlan, bits: int, *, first: bool, runs: bool) -> str:
     if route.full is not None:
         return _full_call(route, bits, route.full.fours)
     events = "s->pooled, n" if route.pool is not None else "events, n_events"
@@ -79,7 +80,8 @@ def _call(route: RoutePlan, bits: int, *, first: bool) -> str:
     if isinstance(route.table, ConvTable):
         length = route.words or route.table.weight.shape[3]
         return f"{kernel}(acc, {weight}, {length}, &geometry, {events})"
-    add = 0 if first and route.pool is None else 1
+    over = "done != 0" if runs else "0"
+    add = over if first and route.pool is None else "1"
     return f"{kernel}(acc, {weight}, {route.words}, {events}, {add})"
 
 
