@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from snnstack.backends.loihi.netx import FORMAT, FORMAT_REC, SIGNS
 from snnstack.backends.loihi.netx_neuron import per_neuron
 from snnstack.backends.loihi.netx_registers import Data, delay_of, neuron_data, own_delay, synaptic
 from snnstack.errors import ModelError, Problem, fail, raise_if_any
+from snnstack.frontends.hdf5 import write_model
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, size
 
@@ -38,19 +39,14 @@ def write_netx(network: ChipNetwork, path: str | Path) -> None:
     layers = netx_layers(network)
     if not path.parent.is_dir():
         raise fail(ModelError, str(path), f"there is no directory '{path.parent}'", "create it")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with h5py.File(part, "w") as file:
-            for index, layer in enumerate(layers):
-                for key, value in layer.items():
-                    file.create_dataset(f"layer/{index}/{key}", data=_stored(value))
-            for key, value in _flat(network.settings.get("netx", {}).get("rest", {})).items():
-                file.create_dataset(key, data=_stored(value))
-        os.replace(part, path)
-    except OSError as error:
-        raise fail(ModelError, str(path), f"it cannot be written: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        for index, layer in enumerate(layers):
+            for key, value in layer.items():
+                file.create_dataset(f"layer/{index}/{key}", data=_stored(value))
+        for key, value in _flat(network.settings.get("netx", {}).get("rest", {})).items():
+            file.create_dataset(key, data=_stored(value))
+    write_model(content.getvalue(), path)
 
 
 def netx_layers(network: ChipNetwork) -> list[Data]:

@@ -40,8 +40,8 @@ class Verb(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
-        from snnstack.files import check_outputs
         from snnstack.foreign import prepare, trusting
+        from snnstack.outputs import check_outputs
 
         trust = bool(ctx.params.pop("trust"))
         inputs = list(self._inputs(ctx))
@@ -53,7 +53,7 @@ class Verb(click.Command):
             return super().invoke(ctx)
 
     def _outputs(self, ctx: click.Context) -> Iterator[Any]:
-        from snnstack.files import Output
+        from snnstack.outputs import Output
 
         for option in self.params:
             path = ctx.params.get(str(option.name))

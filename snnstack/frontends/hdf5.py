@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from snnstack.errors import Problem, SnnstackError, fail, raise_if_any
+from snnstack.errors import ModelError, Problem, SnnstackError, TargetError, fail, raise_if_any
+from snnstack.files import write_file
 from snnstack.foreign import trusted
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -151,3 +152,16 @@ def whole(item: Any, path: str, kind: type[SnnstackError]) -> Any:
     if wrong:
         raise fail(kind, path, wrong, AGAIN)
     return item[()]
+
+
+def write_model(content: bytes, path: Path) -> None:
+    """A model's file, made in memory: libhdf5 crashes where it meets a full disk itself.
+
+    An existing file is replaced in one step, or stays as it was. ModelError for what the disk
+    refuses.
+    """
+    try:
+        write_file(content, path)
+    except TargetError as error:
+        told = [Problem(p.where, f"it {p.what}", p.hint) for p in error.problems]
+        raise ModelError(told) from error

@@ -6,6 +6,7 @@ with its `type` and one data set per parameter (Pedersen et al. 2024 and nir 1.0
 
 from __future__ import annotations
 
+import io
 import os
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from snnstack.errors import ModelError, Problem, fail
 from snnstack.frontends import hdf5_tree
-from snnstack.frontends.hdf5 import is_hdf5
+from snnstack.frontends.hdf5 import is_hdf5, write_model
 
 NO_MODEL = "it is an HDF5 file but not a NIR model: it has no group 'node'"
 
@@ -55,11 +56,6 @@ def write_nir(nir_graph: Any, path: Path) -> None:
         raise fail(ModelError, str(path), "it is a directory", "name a file")
     if not path.parent.is_dir():
         raise fail(ModelError, str(path), f"there is no directory '{path.parent}'", "create it")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        nir.write(part, nir_graph)
-        os.replace(part, path)
-    except OSError as error:
-        raise fail(ModelError, str(path), f"it cannot be written: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    content = io.BytesIO()
+    nir.write(content, nir_graph)
+    write_model(content.getvalue(), path)

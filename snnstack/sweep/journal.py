@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -26,8 +27,16 @@ class Journal:
     def add(self, key: str, point: Mapping[str, Any], row: Mapping[str, Any]) -> None:
         """Append one finished point; it is on the disk when this returns."""
         line = json.dumps({"key": key, "point": point, "row": row}, allow_nan=False)
-        os.write(self._file, f"{line}\n".encode())
-        os.fsync(self._file)
+        content = f"{line}\n".encode()
+        before = os.fstat(self._file).st_size
+        try:
+            if os.write(self._file, content) < len(content):  # the disk is full from here on
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file)
+        except OSError as error:
+            os.ftruncate(self._file, before)
+            what = f"cannot be written: {error.strerror}"
+            raise fail(DataError, NAME, what, "the point is run again next time") from error
         self.done[key] = dict(row)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from snnstack.errors import DataError, Problem, ToolError, fail, raise_if_any
-from snnstack.files import Output, check_outputs, write_file
+from snnstack.files import write_file
 from snnstack.foreign import trusted
 from snnstack.frontends.spec import parse
+from snnstack.outputs import Output, check_outputs
 from snnstack.process import processors
 from snnstack.report.flat import csv_text
 from snnstack.sweep import workers

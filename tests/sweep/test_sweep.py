@@ -142,6 +142,24 @@ def test_a_line_cut_short_is_dropped(tmp_path: Path) -> None:
     assert (tmp_path / journal.NAME).read_bytes().count(b"\n") == 2
 
 
+def test_a_full_disk_marks_no_point_as_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system writes what it has room for, and says how much that was."""
+    write = os.write
+    with journal.opened(tmp_path) as one:
+        one.add("a", {"p": 1}, {"x": 0.1})
+        before = (tmp_path / journal.NAME).read_bytes()
+        monkeypatch.setattr(journal.os, "write", lambda file, content: write(file, content[:9]))
+        with pytest.raises(DataError) as told:
+            one.add("b", {"p": 2}, {"x": 0.2})
+        hint = "(the point is run again next time)"
+        what = f"points.jsonl: cannot be written: No space left on device {hint}"
+        assert str(told.value) == what
+        assert list(one.done) == ["a"]
+    assert (tmp_path / journal.NAME).read_bytes() == before
+
+
 def test_a_whole_line_that_is_no_point_is_named(tmp_path: Path) -> None:
     (tmp_path / journal.NAME).write_text('{"key": 1}\n')
     wrong = pytest.raises(DataError, match=r"points.jsonl, line 1: is not a finished point \(del")

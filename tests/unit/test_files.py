@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +162,36 @@ def test_a_place_that_cannot_be_written_is_known_beforehand(tmp_path: Path) -> N
         with pytest.raises(TargetError) as error:
             check_writable(path)
         assert str(error.value) == f"{path}: cannot be written: {why}"
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from snnstack.errors import SnnstackError
+from snnstack.frontends.nir import write
+from snnstack.ir.graph import Edge, Graph
+from snnstack.ir.nodes import Input, Linear, Output
+weight = np.random.default_rng(0).random((100, 200))
+nodes = {"in": Input((200,)), "w": Linear(weight), "out": Output((100,))}
+graph = Graph(nodes, (Edge("in", "w"), Edge("w", "out")))
+path = Path(sys.argv[1])
+write(Graph({**nodes, "w": Linear(np.zeros((100, 200)))}, graph.edges), path)
+before = path.read_bytes()
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    write(graph, path)
+except SnnstackError as error:
+    print(type(error).__name__, error)
+assert path.read_bytes() == before
+print(sorted(file.name for file in path.parent.iterdir()))
+"""
+
+
+def test_a_model_that_does_not_fit_the_disk_leaves_the_old_one(tmp_path: Path) -> None:
+    """A limit of file size acts as a full disk does, while HDF5 itself writes."""
+    argv = [sys.executable, "-c", LIMITED, str(tmp_path / "a.nir")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    told, left = done.stdout.splitlines()
+    assert told == f"ModelError {tmp_path}/a.nir: it cannot be written: File too large"
+    assert left == "['a.nir']"
