@@ -10,6 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.errors import DataError, fail
+
+LARGEST_COUNT = 255
+"""Spikes of an element in one step."""
+
 
 @dataclass(frozen=True, eq=False)
 class Spikes:
@@ -43,7 +48,11 @@ class Spikes:
 
     @classmethod
     def from_dense(cls, dense: NDArray[Any]) -> Spikes:
-        """From integers 0..255 of shape [batch, steps, *shape]; the input is not changed."""
+        """From integers 0..255 of shape [batch, steps, *shape]; the input is not changed.
+
+        Raises DataError for any other number, which no count could hold.
+        """
+        _check_counts(dense)
         batch, steps, *shape = dense.shape
         flat = dense.reshape(batch * steps, int(np.prod(shape, dtype=np.int64)))
         rows, columns = np.nonzero(flat)
@@ -112,6 +121,16 @@ class Spikes:
         inside = (step >= start) & (step < start + steps)
         values = None if self.counts is None else self.counts[inside]
         return Spikes(self.shape, self.batch, steps, indptr, self.indices[inside], values)
+
+
+def _check_counts(dense: NDArray[Any]) -> None:
+    if dense.dtype.kind == "b" or dense.dtype == np.uint8 or not dense.size:
+        return
+    wrong = dense[(dense != np.floor(dense)) | (dense < 0) | (dense > LARGEST_COUNT)]
+    if wrong.size:
+        what = f"{wrong.size} of {dense.size} numbers are no counts, first {wrong.flat[0]:g}"
+        hint = f"an element sends 0..{LARGEST_COUNT} spikes in a step"
+        raise fail(DataError, "spikes", what, hint)
 
 
 @dataclass(frozen=True, eq=False)

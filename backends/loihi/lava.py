@@ -20,6 +20,7 @@ import numpy as np
 
 from snnstack.backends.loihi.lava_job import Arrays, Job, make_job
 from snnstack.backends.loihi.network import ChipNetwork, Cuba
+from snnstack.backends.loihi.proof import check_input
 from snnstack.backends.loihi.reference import reads_while_waiting
 from snnstack.errors import TargetError, ToolError, fail
 from snnstack.ir.nodes import Array
@@ -123,6 +124,7 @@ def run_on(
         what = f"the program was compiled for {program.board.name}"
         hint = f"compile the model again with --board {on}"
         raise fail(TargetError, f"board {on}", what, hint)
+    check_input(program, spikes)
     found = run_own(program, spikes, board=True, address=way.address)
     if progress is not None:
         progress(1, 1)

@@ -47,7 +47,9 @@ class Program:
     """Everything a Loihi board needs. `scales`: state units per volt of every neuron.
 
     `settings` records how the model was read and quantised, and the registers it got;
-    `events`: what the input carries per element and step.
+    `events`: what the input carries per element and step. `input_count`: spikes of an element
+    and step that the scales were chosen for (`snnstack.backends.loihi.proof`); None: the
+    integers are the user's, and currents wrap as the chip's do.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Program:
     scales: Mapping[str, Array]
     events: EventKind = "binary"
     settings: Metadata = field(default_factory=lambda: MappingProxyType({}))
+    input_count: int | None = None
     target: str = "loihi"
 
     @property

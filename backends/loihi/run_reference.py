@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from snnstack.backends.loihi.program import Program
+from snnstack.backends.loihi.proof import check_input
 from snnstack.backends.loihi.reference import run_chip
 from snnstack.ir.nodes import Array
 from snnstack.quant.network import QuantizedNetwork
@@ -24,6 +25,7 @@ def reference(
 
     `network` is not needed: on this chip the delays of the hops belong to the definition.
     """
+    check_input(program, spikes)
     if isinstance(spikes, Spikes):
         drained: Spikes | Array = spikes.window(0, spikes.steps + program.drain)
     else:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from snnstack.backends.loihi import lava
 from snnstack.backends.loihi.program import Program
+from snnstack.backends.loihi.proof import check_input
 from snnstack.backends.loihi.run_reference import reference
 from snnstack.ir.nodes import Array
 from snnstack.target import Progress
@@ -30,6 +31,7 @@ def run(
     progress: Progress | None = None,
 ) -> Trace:
     """`program` on `spikes` and `program.drain` empty steps, in what `describe` names."""
+    check_input(program, spikes)
     if lava.installed():
         return lava.run(program, spikes, probes=probes, progress=progress)
     found = reference(program, None, spikes, probes)

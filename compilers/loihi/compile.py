@@ -18,6 +18,7 @@ from snnstack.board import Board
 from snnstack.compilers.loihi.layout import cut_shapes, layout
 from snnstack.compilers.loihi.memory import wire
 from snnstack.compilers.loihi.network import chip_network
+from snnstack.compilers.loihi.relays import with_relays
 from snnstack.errors import ModelError, raise_if_any
 from snnstack.ir.matrix import from_matrix, matrix
 from snnstack.ir.nodes import Array, EventKind, Shape
@@ -34,18 +35,21 @@ def compile(network: QuantizedNetwork, board: Board) -> Program:
     """
     raise_if_any(ModelError, (p for rule in NETWORK_RULES for p in rule(network, board)))
     limits = limits_of(board)
-    chip = chip_network(network, limits)
+    port = network.inputs[0]
+    count = int(network.settings.get("input_counts", {}).get(port.name, 1))
+    chip = with_relays(chip_network(network, limits), count)
     _check(chip)
-    return _program(
+    program = _program(
         chip,
         _wires(chip, network.projections, limits),
         board,
         name=str(network.settings.get("name", "network")),
         dt=network.dt,
         scales={p.name: p.scale for p in network.populations},
-        events=network.inputs[0].events,
+        events=port.events,
         settings={**network.settings, **chip.settings},
     )
+    return replace(program, input_count=count)
 
 
 def compile_chip(

@@ -9,6 +9,7 @@ import numpy as np
 
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Cuba
 from snnstack.backends.loihi.program import Placement, Program
+from snnstack.backends.loihi.proof import check_input
 from snnstack.backends.loihi.rules import CHIP_RULES
 from snnstack.emulators.loihi.counts import counted
 from snnstack.emulators.loihi.plan import planned
@@ -38,10 +39,13 @@ def emulate(
     (population, "v" or "i"; of sigma-delta neurons "v", act, or "s", what they send). A population
     runs `trace.lag` steps behind the input. Nothing is random: `seed` changes nothing.
 
+    DataError for input that the program was not compiled for: a current would wrap.
+
     Counts are those of the input, of every population, and of every core ("core 3"): synaptic
     operations, updates (active: with a state that is not 0), spikes, messages, hops along
     columns and rows and, of cores, barrier steps.
     """
+    check_input(program, spikes)
     cores = {name: place.core.astype(np.int64) for name, place in program.placement.items()}
     events = _events(program.network.input, spikes, program.drain)
     trace = _run(program.network, events, probes, threads, cores, program.placement)

@@ -9,7 +9,7 @@ from snnstack.backends.spinnaker2.network import ChipNetwork
 from snnstack.backends.spinnaker2.program import Program
 from snnstack.emulators.spinnaker2.counts import count
 from snnstack.emulators.spinnaker2.plan import plan, shapes_of
-from snnstack.engine.check import spikes_problems
+from snnstack.engine.check import port_problems, spikes_problems
 from snnstack.engine.order import in_c_order, renumbered
 from snnstack.engine.plan import NetworkPlan
 from snnstack.engine.tables import Memory
@@ -34,8 +34,8 @@ def emulate(
     `emulate_network`. Nothing is random: `seed` changes nothing. Counts are described in
     `snnstack.emulators.spinnaker2.counts`.
     """
-    network = program.network
-    raise_if_any(DataError, spikes_problems(network.input.name, spikes, network.input.shape))
+    network, port = program.network, program.port
+    raise_if_any(DataError, port_problems(port.name, port.shape, port.max_count, spikes))
     drain = max(network.lag.values(), default=0)
     longer = spikes.window(0, spikes.steps + drain)
     trace = emulate_network(network, longer, probes, threads=threads)
