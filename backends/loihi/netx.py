@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from snnstack.backends.loihi.chip_synapses import weight_format
+from snnstack.backends.loihi.chip_synapses import stored_parts, weight_format
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, ChipPopulation, Connection
 from snnstack.backends.loihi.netx_clearing import (
     Clearing,
@@ -286,9 +286,10 @@ def _add(
         what = f"weights {low}..{high} do not fit 8 bits and an exponent"
         reader.problems.append(Problem(where, what, "mixed -256..254, others up to 255"))
         return
-    bits, exponent, signs = form
     steps = steps_of(where, synapses, delay, reader.problems)
     for wait, part in split_by_delay(where, synapses, steps, reader.problems):
-        reader.connections.append(
-            Connection(source, target, part, wait, None, bits, exponent, signs)
-        )
+        for weight, (bits, exponent, signs) in stored_parts(part.weight, form):
+            own = replace(part, weight=weight)
+            reader.connections.append(
+                Connection(source, target, own, wait, None, bits, exponent, signs)
+            )

@@ -91,25 +91,33 @@ def delay_of(network: ChipNetwork, name: str, problems: list[Problem]) -> Array 
     parts = [c for c in network.connections if c.source == name and c.target != name]
     if not any(c.delay for c in parts):
         return None
-    used = [_sources(c) for c in parts]
-    if (np.sum(used, axis=0) > 1).any():
+    used = _used_by_delay(parts)
+    if (np.sum(list(used.values()), axis=0) > 1).any():
         if isinstance(parts[0].synapses, Conv) or len({c.target for c in parts}) > 1:
             what = "the delays of one neuron's synapses differ"
             problems.append(Problem(name, what, "netx has that for one dense layer only"))
         return None
-    return np.asarray(np.sum([c.delay * u for c, u in zip(parts, used, strict=True)], axis=0))
+    return np.asarray(np.sum([delay * u for delay, u in used.items()], axis=0))
+
+
+def _used_by_delay(parts: list[Connection]) -> dict[int, Array]:
+    """{delay: which sources have a synapse with it, 0 or 1}: all signs together."""
+    found: dict[int, Array] = {}
+    for c in parts:
+        found[c.delay] = np.maximum(found.get(c.delay, 0), _sources(c))
+    return found
 
 
 def own_delay(parts: list[Connection], weight: Array | None) -> Array | None:
     """The delay of every synapse of a dense layer, where that of its sources does not say it."""
     if weight is None or weight.ndim != 2 or not any(c.delay for c in parts):
         return None
-    if not (np.sum([_sources(c) for c in parts], axis=0) > 1).any():
+    if not (np.sum(list(_used_by_delay(parts).values()), axis=0) > 1).any():
         return None
     targets, sources = weight.shape
     found = np.zeros(weight.shape, dtype=np.int64)
     for c in parts:
-        found += c.delay * synaptic(c, (targets, sources))
+        found = np.maximum(found, c.delay * synaptic(c, (targets, sources)))
     return found
 
 

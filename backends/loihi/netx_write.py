@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.backends.loihi.chip_synapses import weight_format
+from snnstack.backends.loihi.chip_synapses import ODD_MIXED, weight_format
 from snnstack.backends.loihi.lava_job import matrix
 from snnstack.backends.loihi.network import (
     ChipNetwork,
@@ -167,8 +167,9 @@ def _recurrent(
 
 
 def _format(key: str, c: Connection, weight: Array) -> Data:
-    """Nothing where the weights alone say the format."""
-    if weight_format(weight) == (c.bits, c.exponent, c.signs):
+    """Nothing where the weights alone say the format, or the parts that hold them."""
+    found = weight_format(weight)
+    if found == (c.bits, c.exponent, c.signs) or (found == ODD_MIXED and c.signs != "mixed"):
         return {}
     return {key: np.array([c.bits, c.exponent, SIGNS.index(c.signs)])}
 

@@ -370,3 +370,17 @@ def test_a_deep_program_with_constants_has_lavas_spikes_and_states() -> None:
     assert any(isinstance(p, Cuba) and p.v_init is not None for p in program.network.populations)
     found = verify(program, spikes_for(2).samples(0, 2))
     assert found.mismatches == 0 and "Lava" in found.against
+
+
+@pytest.mark.needs_lava
+def test_odd_weights_of_both_signs_are_what_lavas_dense_applies_with_9_bits() -> None:
+    """As lava-dl's optimiser asks for them; Lava's 8 bits would make them even."""
+    script = (
+        "from snnstack.backends.loihi.lava_worker import load_lava; load_lava()\n"
+        "import numpy as np\n"
+        "from lava.utils.weightutils import SignMode, truncate_weights\n"
+        "w = np.array([[200, 3, -77, -101]])\n"
+        "print([truncate_weights(w, SignMode.MIXED, b).tolist() for b in (9, 8)])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[[[200, 3, -77, -101]], [[200, 2, -78, -102]]]"

@@ -452,3 +452,41 @@ def test_clearing_of_sigma_delta_neurons_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as error:
         read_netx(three_layers(tmp_path), reset_interval=0)
     assert "reset_interval is 0, outside 1..2147483647" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("weight", "kept"),
+    [
+        ([[127, -128, 5, -5]], [(8, -1, "mixed")]),
+        ([[200, 4, -78, -256]], [(8, 0, "mixed")]),
+        ([[200, 3, -77, -101]], [(8, 0, "excitatory"), (8, 0, "inhibitory")]),
+        ([[254, 1, -3, -256]], [(8, 0, "excitatory"), *[(8, 0, "inhibitory")] * 2]),
+    ],
+)
+@pytest.mark.parametrize("delay", [None, [[5.0]], [[5.0, 0.0, 2.0, 0.0]]])
+def test_weights_of_both_signs_are_applied_as_they_are_in_what_the_chip_stores(
+    weight: Any, kept: Any, delay: Any, tmp_path: Path
+) -> None:
+    """lava-dl doubles weights up to 127 (exponent -1) and asks Lava for 9 bits beyond."""
+    more = {} if delay is None else {"delay": np.array(delay)}
+    layer = dense(weight, **more)
+    before = {"type": "input", "shape": [4]}
+    net = read_netx(file(tmp_path, before, layer))
+    into = net.into("layer1")
+    rows = [matrix(c.synapses, 1, 4, None) for c in into]
+    total = sum(row if isinstance(row, np.ndarray) else row.toarray() for row in rows)
+    assert np.asarray(total).tolist() == weight
+    assert set(kept) == {(c.bits, c.exponent, c.signs) for c in into}
+    write_netx(net, tmp_path / "copy.net")
+    assert described(read_netx(tmp_path / "copy.net")) == described(net)
+    assert content(tmp_path / "copy.net") == content(tmp_path / "a.net")
+
+
+def test_a_weight_of_255_among_negative_ones_is_refused(tmp_path: Path) -> None:
+    """lava-dl would clip it to 254."""
+    with pytest.raises(ModelError) as error:
+        read_netx(file(tmp_path, dense([[255, -1]])))
+    assert str(error.value) == (
+        "a.net: layer 0: weights -1..255 do not fit 8 bits and an exponent "
+        "(mixed -256..254, others up to 255)"
+    )

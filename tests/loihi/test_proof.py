@@ -21,6 +21,7 @@ from snnstack.ir.nodes import LIF, Input, Linear, Output
 from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
 from snnstack.reference import run_quantized
 from snnstack.report.readout import aligned
+from snnstack.target import emulator
 from snnstack.trace import Spikes
 
 BOARD = load_board("oheo-gulch")
@@ -117,7 +118,7 @@ def test_binary_input_takes_no_counts_on_any_target(board: str) -> None:
     edges = (Edge("x", "w"), Edge("w", "p"), Edge("p", "out"))
     program = snnstack.compile(Graph(nodes, edges, 1e-3, "euler"), board)
     with pytest.raises(DataError) as error:
-        snnstack.emulate(program, sent(2, 2))
+        emulator(program.target).emulate(program, sent(2, 2))
     assert str(error.value) == "x: an element has 2 spikes in one step, the program allows 1"
 
 
