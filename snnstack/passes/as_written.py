@@ -46,7 +46,7 @@ def as_meant(graph: Graph, options: Options) -> Graph:
     found = WRITERS[writer]
     if not found.fits(graph):
         graph = noted(graph, (f"its numbers are not those that {writer} writes",))
-    graph, notes = found.form(graph) if options.dt is None else (graph, ())
+    graph, notes = found.form(graph, options.dt)
     return noted(graph, notes)
 
 

@@ -84,6 +84,15 @@ def test_a_file_gives_the_tool_s_own_run(tool: str, name: str, tmp_path: Path) -
         np.testing.assert_array_equal(found, case.out)
 
 
+@pytest.mark.parametrize("name", ["conv", "rlif", "parallel"])
+def test_a_step_that_is_said_changes_no_layer(name: str, tmp_path: Path) -> None:
+    case = recorded("spyx")[name]
+    path = tmp_path / f"{name}.nir"
+    path.write_bytes(case.file)
+    found = computed(load(path, Options(written_by="spyx", dt=1.0)), case.x)
+    np.testing.assert_array_equal(found, case.out)
+
+
 def test_the_documentation_states_how_many_were_compared() -> None:
     every = [recorded(tool)[name] for tool, name in CASES]
     equal = [c for c in every if not {"refused", "differs"} & set(c.about)]

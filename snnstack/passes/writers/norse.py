@@ -45,8 +45,13 @@ def _times(node: Any) -> dict[str, Array]:
     return {n: getattr(node, n) for n in ("tau", "tau_mem", "tau_syn") if hasattr(node, n)}
 
 
-def _form(graph: Graph) -> Reading:
-    """Time constants in seconds; the whole file is of one release or of the other."""
+def _form(graph: Graph, dt: float | None) -> Reading:
+    """Time constants in seconds; the whole file is of one release or of the other.
+
+    A step that is said is one in the file's own unit.
+    """
+    if dt is not None:
+        return graph, ()
     found = [np.min(tau) for node in neurons(graph) for tau in _times(node).values()]
     if not found:
         return graph, ()

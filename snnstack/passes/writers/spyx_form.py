@@ -35,7 +35,7 @@ EARLY = ("linear", "LIF", "IF", "LI", "CuBaLIF")
 """Names of layers in files of 0.1, before an underscore and a number."""
 
 
-def form(graph: Graph) -> Reading:
+def form(graph: Graph, dt: float | None = None) -> Reading:
     """`graph` with the layers that spyx computes. Raises ModelError for padding that NIR lacks."""
     notes: tuple[str, ...] = ()
     if _of_0_1(graph):

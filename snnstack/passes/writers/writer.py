@@ -26,7 +26,7 @@ def _nothing(node: Any) -> Iterator[str]:
     return iter(())
 
 
-def _unread(graph: Graph) -> Reading:
+def _unread(graph: Graph, dt: float | None) -> Reading:
     return graph, ()
 
 
@@ -50,7 +50,8 @@ class Writer:
 
     `meant`: what a file does not say, as in `Options`. `fits`: whether the numbers of a graph
     are of the form that the program writes. `form`: a graph as the program would write it if it
-    wrote what it computes, with notes; `told`: the time step in seconds that the numbers tell;
+    wrote what it computes, with notes, given the step that a user says; `told`: the time step in
+    seconds that the numbers tell;
     `node`: a neuron with the gains of the program, for its own integrator and a time step;
     `begins`: where membranes begin. `left_out`: what the file does not hold and changes spikes,
     a phrase for each neuron. `late`: neurons answer one step after their input.
@@ -59,7 +60,7 @@ class Writer:
     name: str
     meant: Mapping[str, Any]
     fits: Callable[[Graph], bool]
-    form: Callable[[Graph], Reading] = _unread
+    form: Callable[[Graph, float | None], Reading] = _unread
     told: Callable[[Graph], float | None] = _untold
     node: Callable[[Any, float], Any] = _as_it_is
     begins: Callable[[Any], Array | None] = v_leak
