@@ -11,6 +11,7 @@ from snnstack.frontends.data import Data, make_data
 from snnstack.frontends.in_memory import given
 from snnstack.frontends.levels import KEY, as_counts
 from snnstack.frontends.open_data import open_data
+from snnstack.frontends.shapes import fits
 from snnstack.frontends.stream import Stream, of_data
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput, size
@@ -48,9 +49,9 @@ def as_stream(data: Samples, port: StepInput) -> Stream:
 
 
 def fitting(data: Data, port: StepInput) -> Data:
-    """`data` if it has the size of `port`; else DataError."""
+    """`data` if its steps fit `port`, axis by axis; else DataError."""
     shape, most = data.spikes.shape, 1 if data.spikes.counts is None else data.spikes.counts.max()
-    if size(shape) != size(port.shape):
+    if not fits(shape, port.shape):
         what = f"has the shape {list(shape)}, input {port.name!r} needs {list(port.shape)}"
         raise fail(DataError, data.name, what)
     if most > port.max_count:

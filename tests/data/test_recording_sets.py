@@ -14,6 +14,8 @@ from snnstack.frontends.event_steps import seconds
 from snnstack.frontends.open_data import open_data
 from snnstack.frontends.recording_classes import split_of
 from snnstack.ir.step import StepInput
+from snnstack.samples import as_stream
+from snnstack.trace import Spikes
 from tests.data.event_writers import aedat2, dvs128_address, some
 
 FIELDS = np.dtype([("t", np.int64), ("x", np.int16), ("y", np.int16), ("p", np.int8)])
@@ -355,3 +357,12 @@ def test_sequential_mnist_has_the_labels_of_its_images(tmp_path: Path) -> None:
     port = StepInput("in", (100,), "count")
     data = open_data(f"{text}&size=100", port).read()
     assert data.labels is not None and data.labels.tolist() == [3, 1, 4, 1]
+
+
+def test_spikes_in_memory_are_not_reshaped() -> None:
+    dense = np.zeros((2, 3, 2, 6, 8), np.uint8)
+    spikes = Spikes.from_dense(dense)
+    assert as_stream(spikes, PORT).samples == 2
+    assert as_stream(spikes, StepInput("in", (96,), "binary")).samples == 2
+    with pytest.raises(DataError, match=r"has the shape \[2, 6, 8\], input 'in' needs \[6, 8, 2\]"):
+        as_stream(spikes, StepInput("in", (6, 8, 2), "binary"))
