@@ -12,6 +12,7 @@ from snnstack.backends.loihi.as_graph import DT
 from snnstack.backends.loihi.limits import Limits, limits_of
 from snnstack.backends.loihi.network import ChipNetwork, Connection, Cuba, depths, same_place
 from snnstack.backends.loihi.program import Program
+from snnstack.backends.loihi.proof import may_wrap
 from snnstack.backends.loihi.report import chip_registers
 from snnstack.backends.loihi.rules import CHIP_RULES, NETWORK_RULES
 from snnstack.board import Board
@@ -47,9 +48,18 @@ def compile(network: QuantizedNetwork, board: Board) -> Program:
         dt=network.dt,
         scales={p.name: p.scale for p in network.populations},
         events=port.events,
-        settings={**network.settings, **chip.settings},
+        settings={**network.settings, **chip.settings, **_wrapping(network, chip, count)},
     )
     return replace(program, input_count=count)
+
+
+def _wrapping(network: QuantizedNetwork, chip: ChipNetwork, count: int) -> dict[str, Any]:
+    """`registers` as the chip has them: constants that go through synapses need room in u."""
+    registers = dict(network.settings.get("registers", {}))
+    for name in may_wrap(chip, count):
+        if registers.get(name, {}).get("current_wraps") == "cannot happen":
+            registers[name] = {**registers[name], "current_wraps": "not expected"}
+    return {"registers": registers} if registers else {}
 
 
 def compile_chip(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -130,3 +131,15 @@ def test_numbers_that_are_no_counts_never_become_spikes(wrong: float) -> None:
         f"spikes: 1 of 2 numbers are no counts, first {wrong:g} "
         "(an element sends 0..255 spikes in a step)"
     )
+
+
+def test_a_constant_that_goes_through_synapses_is_part_of_the_proof() -> None:
+    """The weight alone reaches 8,348,024 of 8,388,607; an initial membrane would leave its
+    register, so that the constant fills the same current."""
+    made = quantise(counted(0.05), BOARD)
+    into = (replace(made.projections[0], synapses=Dense(np.full((1, 1), 204 << 6))),)
+    for leak, wraps in ((0, "cannot happen"), (4095 << 7, "not expected")):
+        p = replace(made.populations[0], leak=np.full(1, leak), alpha=np.full(1, 100))
+        program = compile(made.with_(populations=(p,), projections=into), BOARD)
+        assert program.settings.get("constants_by_synapse", {}) == ({"p": 1} if leak else {})
+        assert program.settings["registers"]["p"]["current_wraps"] == wraps
