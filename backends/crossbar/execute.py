@@ -177,5 +177,7 @@ def _population(p: Mapping[str, Any], k: int, arrays: Mapping[str, Array]) -> Qu
         compare=p["compare"],
         refractory=p["refractory"],
         reset_time=p["reset_time"],
+        alpha_bits=p["alpha_bits"],
+        beta_bits=p["beta_bits"],
         **own,  # type: ignore[arg-type]
     )

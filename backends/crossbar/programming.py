@@ -139,4 +139,6 @@ def _population(p: QuantizedPopulation) -> dict[str, Any]:
         "compare": p.compare,
         "refractory": p.refractory,
         "reset_time": p.reset_time,
+        "alpha_bits": p.alpha_bits,
+        "beta_bits": p.beta_bits,
     }

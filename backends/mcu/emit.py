@@ -139,6 +139,7 @@ def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
         "unroll": UNROLL,
         "pools": layout.pools,
         "divides": layout.divides,
+        "fine": layout.fine,
         "widths": sorted({layer.layer.accumulator_bits for layer in layout.layers}),
         "family": layout.family,
         "byte_output": layout.byte_output,

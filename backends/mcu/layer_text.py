@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from snnstack.backends.mcu.layer_vectors import vectors
-from snnstack.backends.mcu.layout import ONE, LayerPlan, Layout
+from snnstack.backends.mcu.layout import LayerPlan, Layout
 from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.route_plan import Constant, RoutePlan
 from snnstack.backends.mcu.route_text import ring_slot, route_count, route_view
@@ -90,7 +90,7 @@ def _decayed(plan: LayerPlan, name: str, variable: str) -> str:
         return state
     if how == "none":
         return "0"
-    kernel = {"less": "snn_less", "part": "snn_part", "any": "snn_decay"}[how]
+    kernel = {"less": "snn_less", "part": "snn_part", "any": "snn_decay", "fine": "snn_fine"}[how]
     return f"{kernel}({state}, {_value(plan, name, 'j')})"
 
 
@@ -148,13 +148,14 @@ def _safe(plan: LayerPlan) -> tuple[int, str]:
     nothing is known, so that the limit must be tested in every step.
     """
     layer = plan.layer
-    decaying = layer.beta is None and int(layer.alpha.max()) < ONE
+    one = 1 << layer.alpha_bits
+    decaying = layer.beta is None and int(layer.alpha.max()) < one
     sinking = layer.threshold is None or layer.reset == "set" or bool(np.all(layer.threshold >= 0))
     largest = max((int(np.abs(r.table.weight).max(initial=0)) for r in layer.routes), default=0)
     late = layer.reset_time == "next"
     if late or not (layer.saturate_v and decaying and sinking and largest):
         return 0, "0"
-    room = NUMERICS.state_max * (ONE - int(layer.alpha.max())) // ONE - 2
+    room = NUMERICS.state_max * (one - int(layer.alpha.max())) // one - 2
     room -= int(np.abs(layer.bias).max()) + int(np.abs(layer.leak).max())
     counted = " + ".join(_arrivals(route) for route in plan.routes)
     return max(0, room // (largest << layer.shift)), counted

@@ -20,8 +20,9 @@ from snnstack.foreign_text import identifiers
 from snnstack.ir.nodes import Array
 
 ONE = 65536
-"""A decay factor that means "keep everything"."""
-Decay = Literal["all", "none", "less", "part", "any"]
+"""A decay factor of 16 bits that means "keep everything"."""
+FEW_BITS = 16
+Decay = Literal["all", "none", "less", "part", "any", "fine"]
 CHUNK = 64
 """Events remapped by a pool at a time; bounds the scratch memory."""
 
@@ -109,6 +110,11 @@ class Layout:
         for r in routes:
             found += [*(r.split or ()), *(r.pool_split or ()), *(r.pool_stride or ())]
         return any(q.multiply == 0 for q in found)
+
+    @property
+    def fine(self) -> bool:
+        """Whether any decay has 32 bits."""
+        return any("fine" in layer.decays.values() for layer in self.layers)
 
     @property
     def scratch_bytes(self) -> int:
@@ -211,7 +217,8 @@ def _layer(
     arrays = {"bias": layer.bias, "leak": layer.leak}
     for name, factors in (("alpha", layer.alpha), ("beta", layer.beta)):
         if factors is not None:
-            decays[name], arrays[name] = _decay(factors)
+            bits = layer.alpha_bits if name == "alpha" else layer.beta_bits
+            decays[name], arrays[name] = _decay(factors, bits)
     if layer.threshold is not None:
         arrays["threshold"] = layer.threshold
         if layer.reset == "set":
@@ -231,13 +238,18 @@ def _layer(
     return LayerPlan(id_, layer, routes, parameters, decays, slots, _idle(layer), fired)
 
 
-def _decay(factors: Array) -> tuple[Decay, Array]:
-    """How to multiply by factors / 65536, and the numbers to store for it.
+def _decay(factors: Array, bits: int) -> tuple[Decay, Array]:
+    """How to multiply by factors / 2**bits, and the numbers to store for it.
+
+    "fine", of 32 bits: v plus the high half of the product with the stored factor - 2**32. The
+    others have 16 bits:
 
     "all", "none": by 1, by 0. "less": v plus the product with the stored factor - 65536;
     "part": the product with the stored factor; both fit 16 bits with a sign, which one
     instruction multiplies. "any": some of each, stored as they are.
     """
+    if bits > FEW_BITS:
+        return "fine", factors - (1 << bits)
     if np.all(factors == ONE):
         return "all", factors
     if not np.any(factors):
@@ -258,7 +270,7 @@ def _idle(layer: Layer) -> bool:
 
     Without decay, leak, bias, current and refractory counters such a neuron stays as it is.
     """
-    still = bool(np.all(layer.alpha == ONE)) and layer.beta is None and layer.refractory == 0
+    still = bool(np.all(layer.alpha == 1 << layer.alpha_bits)) and layer.beta is None and layer.refractory == 0
     if not still or np.any(layer.bias) or np.any(layer.leak):
         return False
     if layer.threshold is None:

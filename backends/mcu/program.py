@@ -86,7 +86,8 @@ class Route:
 class Layer:
     """One population with everything that enters it. Arrays int32 [n] in memory order.
 
-    Arithmetic: see `snnstack.quant.network`. `alpha`, `beta`: 0..65536, 65536 means 1.
+    Arithmetic: see `snnstack.quant.network`. `alpha`, `beta`: 0..65536, 65536 means 1; with
+    `alpha_bits`, `beta_bits` 32 int64 in 2**31..2**32, 2**32 means 1.
     `accumulator_bits` (16 or 32), `saturate_v`, `saturate_i`: proven by the compiler; where a
     flag is False the limit cannot be reached, so clipping would change nothing.
     `history`: how many steps of its own events the layer must keep.
@@ -111,6 +112,8 @@ class Layer:
     saturate_i: bool
     history: int
     reset_time: ResetTime = "now"
+    alpha_bits: int = 16
+    beta_bits: int = 16
 
     @property
     def n(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from snnstack.backends.mcu.memory import memory_plan
+from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.program import Golden, InputPort, Layer, Order, Program
 from snnstack.backends.mcu.rules import NETWORK_RULES, PROGRAM_RULES
 from snnstack.board import Board
@@ -71,6 +72,12 @@ def _layer(
     def placed(values: Array | None) -> Array | None:
         return None if values is None else values[positions].astype(np.int32)
 
+    def decay(values: Array | None, bits: int) -> Array | None:
+        fine = values is not None and bits > NUMERICS.decay_bits
+        return values[positions] if values is not None and fine else placed(values)
+
+    alpha_bits = population.alpha_bits or NUMERICS.decay_bits
+    beta_bits = population.beta_bits or NUMERICS.decay_bits
     proof = widths(network, population)
     return Layer(
         name=population.name,
@@ -80,8 +87,8 @@ def _layer(
             route(p, shapes, order, network.numerics.weight_bits)
             for p in network.into(population.name)
         ),
-        alpha=placed(population.alpha),  # type: ignore[arg-type]
-        beta=placed(population.beta),
+        alpha=decay(population.alpha, alpha_bits),  # type: ignore[arg-type]
+        beta=decay(population.beta, beta_bits),
         shift=population.shift,
         bias=placed(population.bias),  # type: ignore[arg-type]
         leak=placed(population.leak),  # type: ignore[arg-type]
@@ -95,6 +102,8 @@ def _layer(
         saturate_i=proof.saturate_i,
         history=history,
         reset_time=population.reset_time,
+        alpha_bits=alpha_bits,
+        beta_bits=beta_bits,
     )
 
 

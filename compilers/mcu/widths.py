@@ -26,15 +26,15 @@ def widths(network: QuantizedNetwork, population: QuantizedPopulation) -> Widths
     into = network.into(population.name)
     bounds = input_bounds(into, population.n, max_counts(network.inputs))
     narrow = bounds.low.min(initial=0) >= -(2**15) and bounds.high.max(initial=0) < 2**15
-    one = 1 << numerics.decay_bits
+    alpha, beta = population.decays(numerics)
     x = float(bounds.magnitude << population.shift) + float(np.abs(population.bias).max(initial=0))
     saturate_i = False
-    if population.beta is not None:
-        x = low_pass_bound(x, population.beta, one)
+    if beta is not None:
+        x = low_pass_bound(x, beta, 1)
         saturate_i = x > numerics.current_max
         x = min(x, numerics.current_max)
     leak = float(np.abs(population.leak).max(initial=0))
-    v = low_pass_bound(x + leak, population.alpha, one) + _after_reset(population)
+    v = low_pass_bound(x + leak, alpha, 1) + _after_reset(population)
     return Widths(16 if narrow else 32, v > numerics.state_max, saturate_i)
 
 

@@ -29,6 +29,8 @@ from snnstack.errors import Problem
 from snnstack.trace import Spikes
 
 LARGEST = 2**31 - 1
+FEW_BITS = 16
+"""Fraction bits of an ordinary decay; a fine one has 32 and is at least a half."""
 PARAMETERS = (
     *("alpha", "beta", "bias", "leak", "threshold", "v_reset", "gain", "gain_in"),
     *("exc_decay", "inh_decay", "v_init"),
@@ -138,7 +140,10 @@ def _limits(neurons: IntegerNeurons | CubaNeurons | DeltaNeurons, name: str) -> 
     decays = name in ("alpha", "beta")
     if isinstance(neurons, CubaNeurons):
         return (0, 1 << 12) if decays else (-(2**29), 2**29)
-    return (0, 1 << 16) if decays else (-LARGEST, LARGEST)
+    if not decays:
+        return -LARGEST, LARGEST
+    bits = getattr(neurons, f"{name}_bits", FEW_BITS)
+    return (0, 1 << FEW_BITS) if bits == FEW_BITS else (1 << (bits - 1), 1 << bits)
 
 
 def _edge_problems(where: str, edge: Edge, source: int, n: int) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from snnstack.engine.plan import (
     Edge,
     Float32Neurons,
     FloatNeurons,
+    IntegerNeurons,
     LayerPlan,
     NetworkPlan,
     SparseRows,
@@ -29,11 +30,13 @@ from snnstack.engine.taps import pixel_taps
 # NARROW: all input is one table of dense rows, for events without values. SHOWN: what a probe
 # of v shows on a spike, or -1. LATE: the time of a reset, see `snnstack.ir.nodes.ResetTime`.
 # CLEARED: of how many steps one begins with all states at 0, or 0; PHASE: which of them.
+# FINE_ALPHA, FINE_BETA: the decay has 32 bits and is kept as what is missing to 1.
 N, OFFSET, FIRST_EDGE, LAST_EDGE, SOURCE, SHIFT, REFRACTORY = range(7)
 SUBTRACT, HAS_CURRENT, FAST, NARROW, CURRENT_MAX, STATE_MAX = range(7, 13)
 MODEL, CURRENT_BITS, SHOWN, PAYLOAD_SHIFT, RECTIFY, LATE = range(13, 19)
-CLEARED, PHASE = range(19, 21)
-LAYER_COLUMNS = 21
+CLEARED, PHASE, FINE_ALPHA, FINE_BETA = range(19, 23)
+LAYER_COLUMNS = 23
+FINE_BITS = 32
 PLAIN, CUBA, DELTA = range(3)
 NOW, NEXT, NEXT_ALL, RECHECK = range(4)
 # Columns of `edges`. INDPTR: first row pointer of a sparse table, first row of `pixels` of a
@@ -108,7 +111,8 @@ def flatten(plan: NetworkPlan) -> Flat:
             most = _rows(edge) if narrow else BLOCK
             edges.append([*row, int(plan.carries_values(edge.source)), most])
         where = [layer.n, offset, first, len(edges), len(plan.inputs) + k]
-        layers.append(where + _settings(layer, plan) + _clearing(layer))
+        columns = _settings(layer, plan) + _clearing(layer) + list(map(int, _fine(layer)))
+        layers.append(where + columns)
         parameters.append(_parameters(layer).astype(number))
         offset += layer.n
     return Flat(
@@ -228,6 +232,7 @@ def _settings(layer: LayerPlan, plan: NetworkPlan) -> list[int]:
         for values in (neurons.alpha, neurons.threshold, neurons.v_reset)
     )
     fast = uniform and neurons.beta is None and pause == 0 and layer.n > 0 and late == NOW
+    fast = fast and not any(_fine(layer))
     limits = [neurons.current_max, neurons.state_max]
     return [
         neurons.shift,
@@ -252,6 +257,14 @@ def _clearing(layer: LayerPlan) -> list[int]:
     return [neurons.reset_interval, neurons.reset_offset % neurons.reset_interval]
 
 
+def _fine(layer: LayerPlan) -> tuple[bool, bool]:
+    """Whether alpha and beta have 32 bits."""
+    neurons = layer.neurons
+    if not isinstance(neurons, IntegerNeurons):
+        return False, False
+    return neurons.alpha_bits == FINE_BITS, neurons.beta_bits == FINE_BITS
+
+
 def _is_plain_dense(edge: Edge, plan: NetworkPlan) -> bool:
     values = plan.carries_values(edge.source)
     return isinstance(edge.table, DenseRows) and edge.remap is None and not values
@@ -268,8 +281,9 @@ def _parameters(layer: LayerPlan) -> NDArray[Any]:
     if isinstance(neurons, DeltaNeurons):
         rows[ABOVE] = neurons.threshold
         return rows
-    rows[ALPHA] = neurons.alpha
-    rows[BETA] = 0 if neurons.beta is None else neurons.beta
+    fine = [(1 << FINE_BITS) * wide for wide in _fine(layer)]
+    rows[ALPHA] = neurons.alpha - fine[0]
+    rows[BETA] = 0 if neurons.beta is None else neurons.beta - fine[1]
     ge = False
     if isinstance(neurons, CubaNeurons):
         rows[LEAK] = 0 if neurons.v_init is None else neurons.v_init

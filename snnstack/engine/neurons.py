@@ -20,6 +20,8 @@ from snnstack.engine.flat import (
     CURRENT_BITS,
     CURRENT_MAX,
     DRIVE,
+    FINE_ALPHA,
+    FINE_BETA,
     GAIN,
     GAIN_IN,
     HAS_CURRENT,
@@ -47,6 +49,17 @@ def decayed(value: Any, factor: Any) -> Any:
     high = np.int32((value >> 16) * factor)
     low = np.uint32(np.uint32(value & 0xFFFF) * np.uint32(factor))
     return np.int32(high + np.int32(low >> 16))
+
+
+@compiled
+def shrunk_by(value: Any, factor: Any, fine: Any) -> Any:
+    """`decayed`, or with `fine` floor(value * (2**32 + factor) / 2**32) for -2**31 <= factor <= 0.
+
+    A fine factor is what is missing to 1, so that it fits 32 bits.
+    """
+    if fine:
+        return np.int32(value + np.int32((np.int64(value) * np.int64(factor)) >> 32))
+    return decayed(value, factor)
 
 
 @compiled
@@ -79,11 +92,12 @@ def update_integer(
     alpha, beta = parameters[ALPHA, start:stop], parameters[BETA, start:stop]
     bias, leak = parameters[BIAS, start:stop], parameters[LEAK, start:stop]
     above, after = parameters[ABOVE, start:stop], parameters[AFTER, start:stop]
+    fine_alpha, fine_beta = row[FINE_ALPHA] != 0, row[FINE_BETA] != 0
     for j in range(stop - start):
-        x = np.int32(decayed(i[j], beta[j]) + np.int32(np.int32(total[j]) * scale) + bias[j])
+        x = np.int32(shrunk_by(i[j], beta[j], fine_beta) + np.int32(np.int32(total[j]) * scale) + bias[j])
         x = min(max(x, weakest), strongest)
         i[j] = x
-        u = np.int32(decayed(v[j], alpha[j]) + x + leak[j])
+        u = np.int32(shrunk_by(v[j], alpha[j], fine_alpha) + x + leak[j])
         u = min(max(u, lowest), highest)
         waiting = wait[j] > 0
         u = v[j] if waiting else u
@@ -103,13 +117,14 @@ def update_integer_late(row: Any, parameters: Any, total: Any, v: Any, i: Any, f
     alpha, beta = parameters[ALPHA, start:stop], parameters[BETA, start:stop]
     bias, leak = parameters[BIAS, start:stop], parameters[LEAK, start:stop]
     above, after = parameters[ABOVE, start:stop], parameters[AFTER, start:stop]
+    fine_alpha, fine_beta = row[FINE_ALPHA] != 0, row[FINE_BETA] != 0
     for j in range(stop - start):
-        x = np.int32(decayed(i[j], beta[j]) + np.int32(np.int32(total[j]) * scale) + bias[j])
+        x = np.int32(shrunk_by(i[j], beta[j], fine_beta) + np.int32(np.int32(total[j]) * scale) + bias[j])
         x = min(max(x, weakest), strongest)
         i[j] = x
         back = after[j] if v[j] > above[j] else np.int32(0)
         at_once = np.int32(0) if recheck else back
-        u = np.int32(np.int32(decayed(v[j], alpha[j]) + at_once) + x + leak[j])
+        u = np.int32(np.int32(shrunk_by(v[j], alpha[j], fine_alpha) + at_once) + x + leak[j])
         u = min(max(u, lowest), highest)
         fired = (np.int32(u + back) if recheck else u) > above[j]
         flags[j] = fired

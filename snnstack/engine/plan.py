@@ -80,9 +80,10 @@ class Edge:
 
 @dataclass(frozen=True, eq=False)
 class IntegerNeurons:
-    """int32 parameters [n]; equations in `snnstack.quant.network`, floor, 16 decay bits.
+    """Integer parameters [n]; equations in `snnstack.quant.network`, floor.
 
-    `alpha`, `beta` 0..65536. `beta` None: no current state. `threshold` None: does not fire.
+    `alpha`, `beta` 0..65536 with 16 bits; with 32 (`alpha_bits`, `beta_bits`) 2**31..2**32.
+    `beta` None: no current state. `threshold` None: does not fire.
     `subtract` False: a spike sets v to `v_reset`; not `resets`: it leaves v as it is. A
     `reset_time` other than "now" is for `subtract` only. `ge`: fires at v >= threshold.
     The caller guarantees that no sum before a saturation leaves int32.
@@ -102,6 +103,8 @@ class IntegerNeurons:
     state_max: int = INT32.state_max
     resets: bool = True
     reset_time: ResetTime = "now"
+    alpha_bits: int = 16
+    beta_bits: int = 16
 
 
 def integer_neurons(layer: Any, numerics: Numerics) -> IntegerNeurons:
@@ -114,6 +117,8 @@ def integer_neurons(layer: Any, numerics: Numerics) -> IntegerNeurons:
         ge=layer.compare == "ge",
         current_max=numerics.current_max,
         state_max=numerics.state_max,
+        alpha_bits=layer.alpha_bits or numerics.decay_bits,
+        beta_bits=layer.beta_bits or numerics.decay_bits,
     )
 
 

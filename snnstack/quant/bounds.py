@@ -76,7 +76,7 @@ def low_pass_bound(magnitude: float, factor: Array, one: int) -> float:
     """
     if not len(factor):
         return 0.0
-    most = int(factor.max())
+    most = float(factor.max())
     if most >= one:
         return float("inf")
     return (magnitude + 1.0) / (1.0 - most / one)

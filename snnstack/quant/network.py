@@ -1,6 +1,7 @@
 """`QuantizedNetwork`: integer parameters. The definition of the right answer for a target.
 
-One step of a population, all integers, in this order (Q = `numerics.decay_bits`):
+One step of a population, all integers, in this order (Q = `numerics.decay_bits`, or more where
+a population says so in `alpha_bits` and `beta_bits`):
 
     acc = sum of w s over the projections
     x   = (acc << shift) + bias
@@ -26,6 +27,8 @@ from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from snnstack.ir.nodes import Array, Compare, Metadata, ResetTime, Shape, node
 from snnstack.ir.step import Projection, StepInput, StepReset, size
 from snnstack.quant.numerics import Numerics
@@ -36,7 +39,9 @@ class QuantizedPopulation:
     """Integer twin of `snnstack.ir.step.Population`; parameters int64 [n], C order.
 
     `scale` float64 [n]: state units per volt of the float population, so that
-    `v / scale` is the membrane in the model's units.
+    `v / scale` is the membrane in the model's units. `alpha_bits`, `beta_bits`: fraction bits of
+    the decays, None: as many as `numerics` says. `input_gain` float64 [n]: what all input was
+    multiplied with so that rounded decays settle where the exact ones do (`quant.steady`); None: 1.
     """
 
     name: str
@@ -53,11 +58,33 @@ class QuantizedPopulation:
     compare: Compare = "gt"
     refractory: int = 0
     reset_time: ResetTime = "now"
+    alpha_bits: int | None = None
+    beta_bits: int | None = None
+    input_gain: Array | None = None
 
     @property
     def n(self) -> int:
         """Number of neurons."""
         return size(self.shape)
+
+    @property
+    def weight_volts(self) -> Array:
+        """What one weight integer is in volts of the float population: float64 [n]."""
+        gain = 1.0 if self.input_gain is None else self.input_gain
+        return np.asarray(2.0**self.shift / self.scale / gain)
+
+    def decays(self, numerics: Numerics) -> tuple[Array, Array | None]:
+        """alpha and beta as real numbers; parameters that are floats are that already."""
+        alpha = _real(self.alpha, self.alpha_bits or numerics.decay_bits)
+        if self.beta is None:
+            return alpha, None
+        return alpha, _real(self.beta, self.beta_bits or numerics.decay_bits)
+
+
+def _real(factor: Array, bits: int) -> Array:
+    if factor.dtype.kind == "f":
+        return factor.astype(np.float64)
+    return np.asarray(factor / float(1 << bits))
 
 
 @node

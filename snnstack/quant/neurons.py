@@ -13,7 +13,7 @@ def integer_neurons(p: Any, numerics: Numerics) -> Neurons:
     """`p` in the target's integers; equations in `snnstack.quant.network`.
 
     Read are the fields of a `QuantizedPopulation`: n, alpha, beta, shift, bias, leak,
-    threshold, v_reset, reset, compare, refractory, reset_time.
+    threshold, v_reset, reset, compare, refractory, reset_time, alpha_bits, beta_bits.
     """
     values: dict[str, Any] = {
         name: getattr(p, name) for name in ("alpha", "shift", "bias", "leak", "v_reset")
@@ -28,7 +28,8 @@ def integer_neurons(p: Any, numerics: Numerics) -> Neurons:
         "reset": p.reset,
         "reset_time": p.reset_time,
         "compare": p.compare,
-        "decay_bits": numerics.decay_bits,
+        "alpha_bits": p.alpha_bits or numerics.decay_bits,
+        "beta_bits": p.beta_bits or numerics.decay_bits,
         "rounding": numerics.decay_rounding,
         "overflow": numerics.overflow,
         "current_overflow": numerics.current_overflow or numerics.overflow,

@@ -23,6 +23,9 @@ class Numerics:
     +-`state_max`; one step's input never exceeds `input_max` in magnitude: the quantiser
     proves it. `current_overflow` None: that of the membrane, `overflow`. Without `weight_zero`
     a synapse weighs -1 or 1; a weight that is exactly 0 means that there is none, and stays.
+    `fine_decay_bits`: fraction bits that slow populations can have instead, None: there is no
+    other width. `wide_weight`: magnitude up to which single weights of a row can be stored apart
+    from the others; None: nowhere.
     """
 
     weight_bits: int
@@ -36,6 +39,8 @@ class Numerics:
     overflow: Overflow = "saturate"
     current_overflow: Overflow | None = None
     weight_zero: bool = True
+    fine_decay_bits: int | None = None
+    wide_weight: int | None = None
 
     @property
     def weight_step(self) -> int:
@@ -56,6 +61,7 @@ INT32 = Numerics(
     input_max=2**29,
     current_max=2**29 - 1,
     state_max=2**30 - 1,
+    fine_decay_bits=32,
 )
 """Our own arithmetic, docs/numerics.md: of microcontrollers, and of a crossbar's digital part."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from snnstack.quant.numerics import Numerics
 from snnstack.quant.reset_now import reset_now
 from snnstack.quant.rounding import round_together
 from snnstack.quant.scales import Granularity, activity_of, flat_weights, groups_of, search
+from snnstack.quant.steady import decay_bits, rounded, settled
 
 MOST_SHIFT = 14
 """More fraction bits below the weight's unit would not change any spike."""
@@ -44,8 +45,10 @@ def quantise(
     populations: list[QuantizedPopulation] = []
     projections: list[Projection] = []
     problems: list[Problem] = []
-    for population in graph.populations:
-        into = graph.into(population.name)
+    for given in graph.populations:
+        decays = _decays(given, numerics)
+        held = decays.real(numerics)
+        population, into, gain = settled(given, graph.into(given.name), *held)
         if like is None:
             scale = _weight_scale(population, into, numerics, calibration, granularity)
             integer = tuple(_integer_weights(p, scale, numerics, calibration) for p in into)
@@ -54,8 +57,8 @@ def quantise(
             scale = np.minimum(old.scale / 2.0**old.shift, _largest_scale(population, numerics))
             integer = tuple(nearest_weights(p, scale, numerics) for p in into)
         bound = input_bounds(integer, population.n, counts).magnitude
-        shift = _shift(population, scale, bound, numerics)
-        result = _population(population, scale, shift, numerics)
+        shift = _shift(population, scale, bound, numerics, decays)
+        result = _population(population, scale, shift, decays, gain)
         problems += _unrepresentable(result, bound, numerics)
         populations.append(result)
         projections += integer
@@ -77,6 +80,30 @@ def quantise(
         settings=settings,
         metadata=graph.metadata,
     )
+
+
+@dataclass(frozen=True)
+class _Decays:
+    """Integer decays of a population and their fraction bits (None: those of the numerics)."""
+
+    alpha: Array
+    beta: Array | None
+    alpha_bits: int | None
+    beta_bits: int | None
+
+    def real(self, numerics: Numerics) -> tuple[Array, Array | None]:
+        """The same as real numbers."""
+        alpha = self.alpha / float(1 << (self.alpha_bits or numerics.decay_bits))
+        if self.beta is None:
+            return alpha, None
+        return alpha, self.beta / float(1 << (self.beta_bits or numerics.decay_bits))
+
+
+def _decays(population: Population, numerics: Numerics) -> _Decays:
+    bits = [decay_bits(factor, numerics) for factor in (population.alpha, population.beta)]
+    wide = [b or numerics.decay_bits for b in bits]
+    beta = None if population.beta is None else rounded(population.beta, wide[1])
+    return _Decays(rounded(population.alpha, wide[0]), beta, *bits)
 
 
 def _events(calibration: Calibration) -> dict[str, dict[str, float]]:
@@ -153,7 +180,9 @@ def _integer_weights(
     return replace(projection, synapses=replace(synapses, weight=integer))
 
 
-def _shift(population: Population, scale: Array, bound: int, numerics: Numerics) -> int:
+def _shift(
+    population: Population, scale: Array, bound: int, numerics: Numerics, decays: _Decays
+) -> int:
     """Fraction bits below the weight's unit.
 
     As many as keep the state provably inside its limits; more (with saturation) only if the
@@ -163,10 +192,10 @@ def _shift(population: Population, scale: Array, bound: int, numerics: Numerics)
     while hard and not _fits(population, scale * 2.0**hard, bound << hard, numerics):
         hard -= 1
     for shift in range(1, hard + 1):
-        if _peak(population, scale * 2.0**shift, bound << shift, numerics) < 1.0:
+        if _peak(population, scale * 2.0**shift, bound << shift, numerics, decays) < 1.0:
             safe = shift
     leaving = (1.0 - population.alpha) * (1.0 if population.beta is None else 1.0 - population.beta)
-    unit = _unit(population) * scale * np.maximum(leaving, 2.0**-12)
+    unit = _unit(population) * scale * np.where(leaving > 0, leaving, 2.0**-12)
     if len(unit):
         wanted = max(int(np.ceil(np.log2(RESOLUTION / max(float(unit.min()), 1e-9)))), 0)
     return min(hard, max(safe, wanted))
@@ -188,40 +217,36 @@ def _fits(population: Population, scale: Array, bound: int, numerics: Numerics) 
     )
 
 
-def _peak(population: Population, scale: Array, bound: int, numerics: Numerics) -> float:
+def _peak(
+    population: Population, scale: Array, bound: int, numerics: Numerics, decays: _Decays
+) -> float:
     """The largest state that can occur, as a fraction of its limit (inf: unbounded)."""
     constant = float(np.max(np.abs(population.bias * scale), initial=0.0))
     leak = float(np.max(np.abs(population.leak * scale), initial=0.0))
-    one = 1 << numerics.decay_bits
+    alpha, beta = decays.real(numerics)
     x, current = bound + constant, 0.0
-    if population.beta is not None:
-        x = low_pass_bound(x, _factor(population.beta, numerics), one)
+    if beta is not None:
+        x = low_pass_bound(x, beta, 1)
         current = x / numerics.current_max
-    alpha = _factor(population.alpha, numerics)
-    v = low_pass_bound(x + leak, alpha, one)
+    v = low_pass_bound(x + leak, alpha, 1)
     if v == float("inf"):  # a perfect integrator: leave room for 64 of its largest steps
         v = 64.0 * (x + leak)
     return max(current, v / numerics.state_max)
 
 
-def _factor(factor: Array, numerics: Numerics) -> Array:
-    one = 1 << numerics.decay_bits
-    return np.clip(round_half_up(factor * one), 0, one)
-
-
 def _population(
-    population: Population, weight_scale: Array, shift: int, numerics: Numerics
+    population: Population, weight_scale: Array, shift: int, decays: _Decays, gain: Array | None
 ) -> QuantizedPopulation:
     scale = weight_scale * 2.0**shift
     bias, leak = population.bias, population.leak
     if population.beta is None:
         bias, leak = bias + leak, np.zeros_like(leak)
-    beta, threshold = population.beta, population.threshold
+    threshold = population.threshold
     return QuantizedPopulation(
         name=population.name,
         shape=population.shape,
-        alpha=_factor(population.alpha, numerics),
-        beta=None if beta is None else _factor(beta, numerics),
+        alpha=decays.alpha,
+        beta=decays.beta,
         shift=shift,
         bias=round_half_up(bias * scale),
         leak=round_half_up(leak * scale),
@@ -232,6 +257,9 @@ def _population(
         compare=population.compare,
         refractory=population.refractory,
         reset_time=population.reset_time,
+        alpha_bits=decays.alpha_bits,
+        beta_bits=decays.beta_bits,
+        input_gain=gain,
     )
 
 

@@ -97,7 +97,7 @@ def grid_of(graph: StepGraph, network: QuantizedNetwork, name: str) -> Grid:
 
 def volts(population: QuantizedPopulation) -> Array:
     """What one weight integer is, for every neuron."""
-    return np.asarray(2.0**population.shift / population.scale)
+    return population.weight_volts
 
 
 def _used(integers: Array) -> tuple[int, int]:

@@ -132,24 +132,18 @@ def _float_population(
     population: Population, quantised: QuantizedPopulation, network: QuantizedNetwork
 ) -> Population:
     scale = quantised.scale
-    threshold, beta = quantised.threshold, quantised.beta
+    threshold = quantised.threshold
+    alpha, beta = quantised.decays(network.numerics)
     return replace(
         population,
-        alpha=_decay(quantised.alpha, network),
-        beta=None if beta is None else _decay(beta, network),
+        alpha=alpha,
+        beta=beta,
         bias=quantised.bias / scale,
         leak=quantised.leak / scale,
         threshold=None if threshold is None else threshold / scale,
         v_reset=quantised.v_reset / scale,
         compare=quantised.compare,
     )
-
-
-def _decay(factor: Array, network: QuantizedNetwork) -> Array:
-    """A decay factor as a real number: floats are that already."""
-    if factor.dtype.kind == "f":
-        return factor.astype(np.float64)
-    return np.asarray(factor / float(1 << network.numerics.decay_bits))
 
 
 def _float_projection(projection: Projection, quantised: QuantizedPopulation) -> Projection:
@@ -169,11 +163,10 @@ def _layer(
     name = quantised.name
     population = graph.population(name)
     error, clipped = _weight_error(graph, network, quantised)
-    decay = np.abs(_decay(quantised.alpha, network) - population.alpha).max(initial=0.0)
-    if quantised.beta is not None and population.beta is not None:
-        decay = max(
-            decay, np.abs(_decay(quantised.beta, network) - population.beta).max(initial=0.0)
-        )
+    alpha, beta = quantised.decays(network.numerics)
+    decay = np.abs(alpha - population.alpha).max(initial=0.0)
+    if beta is not None and population.beta is not None:
+        decay = max(decay, np.abs(beta - population.beta).max(initial=0.0))
     fired, fires = _per_neuron(float_trace, name), _per_neuron(trace, name)
     steps = trace.spikes[name].steps * trace.spikes[name].batch if name in trace.spikes else -1
     threshold = quantised.threshold
@@ -204,10 +197,11 @@ def _weight_error(
     most = network.numerics.weight_max
     pairs = zip(graph.into(quantised.name), network.into(quantised.name), strict=True)
     for real, integer in pairs:
-        back = _float_projection(integer, quantised).synapses
+        back = scale_targets(integer.synapses, quantised.weight_volts)
+        assert back is not None
         error += float(np.sum((back.weight - real.synapses.weight) ** 2))
         power += float(np.sum(real.synapses.weight**2))
-        scale = _per_weight(real.synapses, quantised.scale / 2.0**quantised.shift)
+        scale = _per_weight(real.synapses, 1.0 / quantised.weight_volts)
         clipped += int(np.count_nonzero(np.abs(real.synapses.weight * scale) > most + 0.5))
         count += real.synapses.weight.size
     return float(np.sqrt(error / power)) if power else 0.0, clipped / max(count, 1)

@@ -16,7 +16,7 @@ def step(n: Names, x: E) -> Next:
     states = {}
     if n.current:
         i = states["i"] = _held(
-            _decayed(n, n.i, n.beta) + gained(i, n.gain_in), n.current_max, n.current_overflow
+            _decayed(n, n.i, n.beta, n.beta_bits) + gained(i, n.gain_in), n.current_max, n.current_overflow
         )
     late = _above(n, n.v) if n.fires and n.reset_time != "now" else lift(0)
     v = _integrated(n, i, late)
@@ -39,9 +39,9 @@ def step(n: Names, x: E) -> Next:
     return Next({**states, "v": v if keeps else where(fired, after, v)}, fired)
 
 
-def _decayed(n: Names, value: E, factor: E) -> E:
+def _decayed(n: Names, value: E, factor: E, bits: int) -> E:
     rounded = decay if n.rounding == "floor" else shrunk
-    return rounded(value, factor, n.decay_bits)
+    return rounded(value, factor, bits)
 
 
 def _held(value: E, limit: E, overflow: str) -> E:
@@ -62,7 +62,7 @@ def _integrated(n: Names, i: E, late: E) -> E:
     time = n.reset_time if n.fires and n.reset != "none" and n.reset_time in times else "now"
     taken = where(late, n.threshold, 0)
     before = where(late, n.v_reset, n.v) if n.reset == "set" and time == "next" else n.v
-    v = _decayed(n, before, n.alpha) + gained(i, n.gain) + n.leak
+    v = _decayed(n, before, n.alpha, n.alpha_bits) + gained(i, n.gain) + n.leak
     if time == "next_all":
         v = where(late, n.v_reset, v)
     if n.reset == "subtract" and time == "next":
@@ -96,7 +96,8 @@ CUBA_LIF = Model(
         "reset": "set",
         "reset_time": "now",
         "compare": "gt",
-        "decay_bits": 16,
+        "alpha_bits": 16,
+        "beta_bits": 16,
         "rounding": "floor",
         "overflow": "saturate",
         "current_overflow": "saturate",
