@@ -7,7 +7,10 @@ from dataclasses import replace
 from snnstack.errors import TargetError, fail
 from snnstack.quant.numerics import INT32, Numerics
 
-NUMERICS = INT32
+WIDE_WEIGHT = 2**22 - 1
+"""Single weights up to this magnitude are kept in lists of 16 or 32 bits: half of what a step's
+input may be stays free for the state's fraction bits."""
+NUMERICS = replace(INT32, wide_weight=WIDE_WEIGHT)
 """Weights are symmetric, so that 258 of them always fit a 16-bit accumulator."""
 WEIGHT_BITS = (8, 4, 2, 1)
 

@@ -34,7 +34,10 @@ class DenseTable:
 
 @node
 class SparseTable:
-    """Row of source s: `target[indptr[s]:indptr[s+1]]` (memory order) with `weight` int8."""
+    """Row of source s: `target[indptr[s]:indptr[s+1]]` (memory order) with `weight` int8.
+
+    With `bits` 16 or 32, int16 or int32: single weights that are too large for the others' table.
+    """
 
     indptr: Array
     target: Array

@@ -117,6 +117,8 @@ def route_plan(
 
 def _listed(name: str, weight: Array, bits: int) -> Constant:
     """A flat list of weights."""
+    if bits > 8:
+        return Constant(name, f"int{bits}_t", np.ascontiguousarray(weight, dtype=f"int{bits}"))
     if bits == 8:
         return Constant(name, "int8_t", np.ascontiguousarray(weight, dtype=np.int8))
     return Constant(name, "uint8_t", pack_list(weight, bits))

@@ -13,7 +13,7 @@ from snnstack.backends.mcu.rules import NETWORK_RULES, PROGRAM_RULES
 from snnstack.board import Board
 from snnstack.compilers.mcu.forms import chosen
 from snnstack.compilers.mcu.order import orders, permutation, plain
-from snnstack.compilers.mcu.tables import route
+from snnstack.compilers.mcu.tables import routes
 from snnstack.compilers.mcu.widths import histories, widths
 from snnstack.errors import CapacityError, ModelError, raise_if_any
 from snnstack.foreign_text import identifier
@@ -84,8 +84,9 @@ def _layer(
         shape=population.shape,
         order=order[population.name],
         routes=tuple(
-            route(p, shapes, order, network.numerics.weight_bits)
+            r
             for p in network.into(population.name)
+            for r in routes(p, shapes, order, network.numerics)
         ),
         alpha=decay(population.alpha, alpha_bits),  # type: ignore[arg-type]
         beta=decay(population.beta, beta_bits),

@@ -15,11 +15,33 @@ from snnstack.backends.mcu.program import (
     Table,
 )
 from snnstack.compilers.mcu.order import permutation
+from snnstack.ir.matrix import from_matrix, matrix
 from snnstack.ir.nodes import Array, Shape
-from snnstack.ir.step import Conv, Dense, Projection, Sparse
+from snnstack.ir.step import Conv, Dense, Projection, Sparse, size
+from snnstack.quant.numerics import Numerics
 
 SPARSE_BELOW = 0.4
 """A dense layer this empty is smaller and faster as sparse rows."""
+
+
+def routes(
+    projection: Projection, shapes: dict[str, Shape], orders: dict[str, Order], numerics: Numerics
+) -> list[Route]:
+    """The routes of one projection: one for its ordinary weights, one for those that are wide."""
+    synapses, bits, n = projection.synapses, numerics.weight_bits, size(shapes[projection.target])
+    weight, wide = synapses.weight, np.abs(synapses.weight) > numerics.weight_max
+    if not wide.any():
+        return [route(projection, shapes, orders, bits)]
+    rest = replace(synapses, weight=np.where(wide, 0, weight))
+    if isinstance(rest, Sparse):
+        rest = from_matrix(matrix(rest, n))
+    apart = from_matrix(matrix(replace(synapses, weight=np.where(wide, weight, 0)), n))
+    many = 16 if int(np.abs(weight).max()) < 2**15 else 32
+    parts = [(rest, bits)] if rest.weight.any() else []
+    return [
+        route(replace(projection, synapses=part), shapes, orders, width)
+        for part, width in (*parts, (apart, many))
+    ]
 
 
 def route(
@@ -32,8 +54,15 @@ def route(
     else:
         sources = permutation(projection.pool.out_shape, "hwc")
     targets = permutation(shapes[target], orders[target])
+    if bits > 8:
+        return Route(source, projection.delay, _wide(projection, sources, targets, bits), projection.pool)
     table = _packed(_table(projection, sources, targets), bits)
     return Route(source, projection.delay, table, projection.pool)
+
+
+def _wide(projection: Projection, sources: Array, targets: Array, bits: int) -> SparseTable:
+    assert isinstance(projection.synapses, Sparse)
+    return replace(_sparse(projection.synapses, sources, targets, f"int{bits}"), bits=bits)
 
 
 def _packed(table: Table, bits: int) -> Table:
@@ -61,7 +90,9 @@ def _dense(weight: Array) -> DenseTable | SparseTable:
     )
 
 
-def _sparse(sparse: Sparse, sources: Array, targets: Array) -> SparseTable:
+def _sparse(
+    sparse: Sparse, sources: Array, targets: Array, dtype: str = "int8"
+) -> SparseTable:
     position = np.empty(len(targets), dtype=np.int64)
     position[targets] = np.arange(len(targets))
     memory_row = np.empty(len(sources), dtype=np.int64)
@@ -72,7 +103,7 @@ def _sparse(sparse: Sparse, sources: Array, targets: Array) -> SparseTable:
     return SparseTable(
         _indptr(rows, len(sources)),
         columns[order].astype(np.int32),
-        sparse.weight[order].astype(np.int8),
+        sparse.weight[order].astype(dtype),
     )
 
 

@@ -14,9 +14,10 @@ from snnstack.quant.bounds import input_bounds, low_pass_bound, max_counts
 from snnstack.quant.calibration import Calibration, assumed
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
+from snnstack.quant.outliers import Scales, is_wide, scales_of, with_wide
 from snnstack.quant.reset_now import reset_now
 from snnstack.quant.rounding import round_together
-from snnstack.quant.scales import Granularity, activity_of, flat_weights, groups_of, search
+from snnstack.quant.scales import Granularity, activity_of
 from snnstack.quant.steady import decay_bits, rounded, settled
 
 MOST_SHIFT = 14
@@ -50,12 +51,16 @@ def quantise(
         held = decays.real(numerics)
         population, into, gain = settled(given, graph.into(given.name), *held)
         if like is None:
-            scale = _weight_scale(population, into, numerics, calibration, granularity)
-            integer = tuple(_integer_weights(p, scale, numerics, calibration) for p in into)
+            scales = _weight_scales(population, into, numerics, calibration, granularity, counts)
+            scale = scales.scale
+            integer = tuple(_integer_weights(p, scales, numerics, calibration) for p in into)
         else:
             old = like.population(population.name)
             scale = np.minimum(old.scale / 2.0**old.shift, _largest_scale(population, numerics))
-            integer = tuple(nearest_weights(p, scale, numerics) for p in into)
+            before = like.into(population.name)
+            integer = tuple(
+                nearest_weights(p, scale, numerics, q) for p, q in zip(into, before, strict=True)
+            )
         bound = input_bounds(integer, population.n, counts).magnitude
         shift = _shift(population, scale, bound, numerics, decays)
         result = _population(population, scale, shift, decays, gain)
@@ -114,22 +119,22 @@ def _events(calibration: Calibration) -> dict[str, dict[str, float]]:
     return {"events_per_step": means}
 
 
-def _weight_scale(
+def _weight_scales(
     population: Population,
     into: tuple[Projection, ...],
     numerics: Numerics,
     calibration: Calibration,
     granularity: Granularity,
-) -> Array:
+    counts: dict[str, int],
+) -> Scales:
     """Weight integers per volt of every neuron: float64 [n]."""
-    groups = groups_of(population, into, granularity)
-    count = int(groups.max()) + 1 if len(groups) else 0
-    scale = search(flat_weights(into, groups, calibration), count, numerics)
-    each: Array = scale[groups]
+    most = numerics.input_max / 4 / max(counts.values(), default=1)
+    found = scales_of(population, into, numerics, calibration, granularity, most)
+    each = found.scale
     unused = np.isnan(each)
     if unused.any():
         each[unused] = numerics.weight_max / _unit(population)[unused]
-    return np.minimum(each, _largest_scale(population, numerics))
+    return replace(found, scale=np.minimum(each, _largest_scale(population, numerics)))
 
 
 def _unit(population: Population) -> Array:
@@ -150,33 +155,44 @@ def _largest_scale(population: Population, numerics: Numerics) -> Array:
         return np.where(largest > 0, limit / largest, np.inf)
 
 
-def nearest_weights(projection: Projection, scale: Array, numerics: Numerics) -> Projection:
-    """Every weight as the integer nearest to it."""
+def nearest_weights(
+    projection: Projection, scale: Array, numerics: Numerics, like: Projection
+) -> Projection:
+    """Every weight as the integer nearest to it; wide are those that are so in `like`."""
     synapses = projection.synapses
     if isinstance(synapses, Sparse):
         each = scale[synapses.target]
     else:
         rows = scale.reshape(len(synapses.weight), -1)[:, 0]
         each = rows.reshape(-1, *(1,) * (synapses.weight.ndim - 1))
-    integer = numerics.nearest(synapses.weight * each).astype(np.int64)
+    real = synapses.weight * each
+    integer = numerics.nearest(real).astype(np.int64)
+    wide = np.abs(like.synapses.weight) > numerics.weight_max
+    if wide.any():
+        integer = with_wide(real, integer, wide, numerics)
     return replace(projection, synapses=replace(synapses, weight=integer))
 
 
 def _integer_weights(
-    projection: Projection, scale: Array, numerics: Numerics, calibration: Calibration
+    projection: Projection, scales: Scales, numerics: Numerics, calibration: Calibration
 ) -> Projection:
     """Weights in integers; rows of dense and convolutional synapses are rounded together."""
     synapses = projection.synapses
     if isinstance(synapses, Sparse):
-        nearest = numerics.nearest(synapses.weight * scale[synapses.target])
-        integer = nearest.astype(np.int64)
+        real = synapses.weight * scales.scale[synapses.target]
+        nearest = numerics.nearest(real).astype(np.int64)
+        integer = with_wide(real, nearest, scales.wide[synapses.target], numerics)
         return replace(projection, synapses=replace(synapses, weight=integer))
-    rows = scale.reshape(len(synapses.weight), -1)[:, :1]
+    rows, wide = (
+        each.reshape(len(synapses.weight), -1)[:, :1] for each in (scales.scale, scales.wide)
+    )
     real = synapses.weight.reshape(len(rows), -1) * rows
     mean, variance = (part.reshape(real.shape) for part in activity_of(projection, calibration))
-    variance = np.where(real == 0, LOCKED, variance)
+    narrow = np.where(is_wide(real, wide, numerics), 0.0, real)
+    variance = np.where(narrow == 0, LOCKED, variance)
     low, high, step = numerics.weight_min, numerics.weight_max, numerics.weight_step
-    integer = round_together(real, mean, variance, low, high, step).reshape(synapses.weight.shape)
+    integer = round_together(narrow, mean, variance, low, high, step)
+    integer = with_wide(real, integer, wide, numerics).reshape(synapses.weight.shape)
     return replace(projection, synapses=replace(synapses, weight=integer))
 
 
