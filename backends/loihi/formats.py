@@ -2,7 +2,8 @@
 
 A projection with both signs becomes two connections, one excitatory and one inhibitory: each
 then has 8 bits of magnitude and an exponent of its own (255 levels a sign), where one mixed
-connection would have 127, all even.
+connection would have 127, all even. Where weights of one sign need two exponents, there are two
+connections of that sign.
 """
 
 from __future__ import annotations
@@ -71,15 +72,32 @@ def parts(weight: Array) -> list[tuple[Array, Format]] | None:
     empty), else one mixed connection; None if the chip can hold neither.
     """
     split = [
-        (part, exact_format(part, signs))
+        exact_parts(part, signs)
         for part, signs in _signed(weight)
         if part.any() or not weight.any()
     ]
-    found = [(part, format) for part, format in split if format is not None]
-    if len(found) == len(split):
+    found = [connection for connections in split if connections for connection in connections]
+    if all(connections is not None for connections in split):
         return found[:1] if not weight.any() else found
     mixed = exact_format(weight, "mixed")
     return None if mixed is None else [(weight, mixed)]
+
+
+def exact_parts(weight: Array, signs: Signs) -> list[tuple[Array, Format]] | None:
+    """One connection that applies the integers `weight` of one sign, else two, else None.
+
+    Of two, the first has the weights that 8 bits hold in steps of the finest one.
+    """
+    format = exact_format(weight, signs)
+    if format is not None:
+        return [(weight, format)]
+    every = int(np.bitwise_or.reduce(np.abs(weight).ravel()))
+    step = every & -every
+    small = np.abs(weight) <= Format(signs, 0).most * step
+    parts = [np.where(mask, weight, 0) for mask in (small, ~small)]
+    found = [(part, exact_format(part, signs)) for part in parts]
+    exact = [(part, format) for part, format in found if format is not None]
+    return exact if len(exact) == len(parts) else None
 
 
 def _signed(weight: Array) -> tuple[tuple[Array, Signs], ...]:

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.backends.loihi.formats import WIDTHS
+from snnstack.backends.loihi.formats import WIDTHS, Format
 from snnstack.backends.loihi.layer import (
     Layer,
+    decay_register,
     drive_of,
+    held_decays,
     layer_of,
     parts_of,
+    ratios,
     room_for_split,
     spikes_per_step,
 )
@@ -27,7 +30,7 @@ from snnstack.backends.loihi.registers import (
 )
 from snnstack.backends.loihi.report import cost, span
 from snnstack.backends.loihi.rules import GRAPH_RULES
-from snnstack.backends.loihi.scale import UNIT, Scale, choose
+from snnstack.backends.loihi.scale import LEAST_UNITS, UNIT, Scale, choose, step_of, suffers
 from snnstack.backends.loihi.weights import Signs
 from snnstack.board import Board
 from snnstack.errors import ModelError, Problem, TargetError, fail, raise_if_any
@@ -39,9 +42,13 @@ from snnstack.quant.calibration import Calibration, assumed
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.rounding import round_together
 from snnstack.quant.scales import Granularity
+from snnstack.quant.steady import settled
 
 LOCKED = 1e30
 """Importance of a zero weight: it stays zero, so that no synapse is added."""
+
+ENOUGH_UNITS = 4096
+"""Weight units per threshold beyond which a neuron needs no scale of its own."""
 
 STEP_DOWN = 0.95
 """Next scale tried where rounded weights are too large for a proof."""
@@ -73,11 +80,21 @@ def quantise(
     projections: list[Projection] = []
     problems: list[Problem] = []
     registers: dict[str, Any] = {}
-    for population in graph.populations:
-        layer = layer_of(graph, population, known)
+    for given in graph.populations:
+        held = held_decays(given)
+        population, into, gain = settled(given, graph.into(given.name), *held, tolerance=0.0)
+        layer = replace(layer_of(population, into, known), gain=gain)
         old = None if like is None else like.population(population.name)
-        units = None if old is None else round(float((old.scale * layer.unit / UNIT)[0]))
+        units = None
+        if old is not None:
+            each = np.rint(old.scale * layer.unit / UNIT)
+            units = int(each.min(initial=1))
+            layer = replace(layer_of(population, into, known, each / units), gain=gain)
         found = _settled(layer, counts, mixed, bits, units)
+        if units is None and found is not None and _too_coarse(layer, found[0], bits):
+            ratio = ratios(layer, ENOUGH_UNITS / found[0].units)
+            finer = replace(layer_of(population, into, known, ratio), gain=gain)
+            layer, found = finer, _settled(finer, counts, mixed, bits)
         if found is None:
             problems.append(_too_large(layer))
             continue
@@ -128,6 +145,14 @@ def _settled(
     return None
 
 
+def _too_coarse(layer: Layer, scale: Scale, bits: int) -> bool:
+    """Whether one scale for all neurons leaves some of them too few steps for their weights."""
+    if layer.population.threshold is None or scale.units >= LEAST_UNITS:
+        return False
+    parts = [p for i in range(len(layer.into)) for p in parts_of(layer, i, False)]
+    return any(suffers(p, scale.units, Format(p.signs, 0, bits)) for p in parts)
+
+
 def _cannot_wrap(
     population: QuantizedPopulation, integer: list[Projection], counts: dict[str, int]
 ) -> bool:
@@ -166,10 +191,11 @@ def _integer(layer: Layer, number: int, scale: Scale) -> Projection:
 def _steps(weight: Array, number: int, scale: Scale) -> tuple[Array, Array]:
     """For every weight, its format's step and largest level."""
     step, most = np.ones(weight.shape, dtype=np.int64), np.ones(weight.shape, dtype=np.int64)
-    for (projection, signs), format in scale.formats.items():
+    for (projection, signs), formats in scale.formats.items():
         if projection == number:
             chosen = _chosen(weight, signs)
-            step[chosen], most[chosen] = format.step, format.most
+            magnitude = np.abs(weight[chosen]) * scale.units
+            step[chosen], most[chosen] = step_of(magnitude, formats)
     return step, most
 
 
@@ -182,14 +208,14 @@ def _chosen(weight: Array, signs: Signs) -> Array:
 def _population(layer: Layer, scale: Scale) -> QuantizedPopulation:
     p = layer.population
     zeros = np.zeros(p.n, dtype=np.int64)
-    units = scale.units - (p.compare == "ge")
-    threshold = np.full(p.n, max(units, 0) << THRESHOLD_SHIFT, dtype=np.int64)
+    units = np.rint(scale.units * layer.ratio).astype(np.int64) - (p.compare == "ge")
+    threshold = np.maximum(units, 0) << THRESHOLD_SHIFT
     bias, leak = _constants(layer, scale)
     return QuantizedPopulation(
         name=p.name,
         shape=p.shape,
-        alpha=_factor(p.alpha, DECAY_ONE - LARGEST_VOLTAGE_DECAY),
-        beta=None if p.beta is None else _factor(p.beta, 0),
+        alpha=decay_register(p.alpha, DECAY_ONE - LARGEST_VOLTAGE_DECAY),
+        beta=None if p.beta is None else decay_register(p.beta, 0),
         shift=WEIGHT_SHIFT,
         bias=bias,
         leak=leak,
@@ -199,6 +225,7 @@ def _population(layer: Layer, scale: Scale) -> QuantizedPopulation:
         reset=p.reset,
         compare="gt",
         refractory=p.refractory,
+        input_gain=layer.gain,
     )
 
 
@@ -215,19 +242,15 @@ def _constants(layer: Layer, scale: Scale) -> tuple[Array, Array]:
     return whole << WEIGHT_SHIFT, leak
 
 
-def _factor(factor: Array, least: int) -> Array:
-    return np.clip(round_half_up(factor * DECAY_ONE), least, DECAY_ONE)
-
-
 def _report(layer: Layer, scale: Scale, population: QuantizedPopulation) -> dict[str, Any]:
     """What each register got, for the settings: plain values."""
     bias = nearest_bias(population.leak.astype(np.float64))
     threshold, beta = population.threshold, population.beta
     weights: dict[str, list[str]] = {str(p): [] for p in layer.into}
-    for (number, _), format in scale.formats.items():
-        weights[str(layer.into[number])].append(str(format))
+    for (number, _), formats in scale.formats.items():
+        weights[str(layer.into[number])] += map(str, formats)
     return {
-        "vth_mant": None if threshold is None else int(threshold.max()) >> THRESHOLD_SHIFT,
+        "vth_mant": None if threshold is None else _one(span(threshold >> THRESHOLD_SHIFT)),
         "i_decay": span(DECAY_ONE - beta) if beta is not None else [DECAY_ONE],
         "v_decay": span(DECAY_ONE - population.alpha),
         "bias_mant": span(bias.mantissa),
@@ -236,6 +259,10 @@ def _report(layer: Layer, scale: Scale, population: QuantizedPopulation) -> dict
         "current_wraps": scale.wrap,
         "constant_current": span(population.bias >> WEIGHT_SHIFT),
     }
+
+
+def _one(found: list[int]) -> int | list[int]:
+    return found[0] if len(found) == 1 else found
 
 
 def _too_large(layer: Layer) -> Problem:

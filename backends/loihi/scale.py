@@ -6,7 +6,7 @@ below it, one octave is searched for the scale whose steps fit the weights best.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,8 @@ from snnstack.backends.loihi.registers import (
 )
 from snnstack.backends.loihi.weights import Signs
 from snnstack.ir.nodes import Array
+from snnstack.quant.lost import deaf
+from snnstack.quant.scales import Weights
 
 UNIT = 1 << WEIGHT_SHIFT
 """State units in one weight unit."""
@@ -38,6 +40,11 @@ HEADROOM = (16.0, 128.0)
 INTEGRATOR_STEPS = 300.0
 """Steps over which a membrane without leak is taken to drift."""
 
+COARSE = 1 / 16
+"""A row of full width whose weights change by more than this share (root mean square) is coarse."""
+BITS = 8
+"""The full width of a stored weight."""
+
 Wrap = Literal["cannot happen", "not expected"]
 
 
@@ -48,7 +55,8 @@ class Drive:
     `low`, `high`: sums of all negative and positive input if every source sends at once;
     `mean`, `variance`: of the input, expected, constant currents included; `constant`: added
     to the membrane in every step.
-    `alpha`, `beta`: decay factors (beta 0: no synaptic current).
+    `alpha`, `beta`: decay factors (beta 0: no synaptic current). `threshold`: the largest one,
+    where they are not all 1.
     """
 
     low: Array
@@ -58,24 +66,37 @@ class Drive:
     constant: Array
     alpha: Array
     beta: Array
+    threshold: float = 1.0
 
 
 @dataclass(frozen=True)
 class Part:
-    """The weights of one sign mode of one projection: magnitudes in thresholds, importance."""
+    """The weights of one sign mode of one projection: magnitudes in thresholds, importance.
+
+    `drive`: what each brings in a step, expected; `charge`: what a spike brings in all, in
+    thresholds a weight. `row`: which neurons (a channel's) it belongs to. `apart`: whether there
+    is room for a second connection.
+    """
 
     projection: int
     signs: Signs
     magnitude: Array
     importance: Array
+    drive: Array
+    row: Array
+    charge: float = 1.0
+    apart: bool = True
 
 
 @dataclass(frozen=True)
 class Scale:
-    """`units` per threshold; `formats[projection]` by sign mode; whether u can wrap."""
+    """`units` per threshold; `formats[projection]` by sign mode; whether u can wrap.
+
+    Two formats, the finer first: weights that it cannot hold are stored in the other.
+    """
 
     units: int
-    formats: dict[tuple[int, Signs], Format]
+    formats: dict[tuple[int, Signs], tuple[Format, ...]]
     wrap: Wrap
 
 
@@ -100,7 +121,7 @@ def choose(
         wrap, proven = "not expected", expected
     most = int(min(limit, proven, cap))
     if units is not None:
-        given = {(p.projection, p.signs): _best_format(p, units, bits)[1] for p in parts}
+        given = {(p.projection, p.signs): _best_formats(p, units, bits)[1] for p in parts}
         return Scale(units, given, "cannot happen" if units <= proven else "not expected")
     if most < 1:
         return None
@@ -129,9 +150,18 @@ def _membrane(drive: Drive, fires: bool) -> float:
     mean = np.abs(drive.mean * passed + drive.constant) * kept
     spread = np.sqrt(drive.variance) * passed * np.sqrt(kept)
     reach = float((mean + DEVIATIONS * spread).max(initial=0.0))
-    low, high = HEADROOM
+    low, high = (bound * drive.threshold for bound in HEADROOM)
     room = float(np.clip(reach, low, high)) if fires else max(reach, low)
-    return min(STATE_MAX / UNIT / room, float(LARGEST_THRESHOLD_MANTISSA))
+    room = min(room, _proven_reach(drive) + drive.threshold)
+    return min(STATE_MAX / UNIT / room, LARGEST_THRESHOLD_MANTISSA / drive.threshold)
+
+
+def _proven_reach(drive: Drive) -> float:
+    """What the membrane can reach whatever is sent, resets left aside; inf without a leak."""
+    leaving = (1.0 - drive.alpha) * np.maximum(1.0 - drive.beta, 1e-12)
+    most = np.maximum(-drive.low, drive.high) + np.abs(drive.constant) * (1.0 - drive.beta)
+    reach = np.where(leaving > 0, most / np.where(leaving > 0, leaving, 1.0), np.inf)
+    return float(reach.max(initial=0.0))
 
 
 def _current(drive: Drive) -> tuple[float, float]:
@@ -144,17 +174,18 @@ def _current(drive: Drive) -> tuple[float, float]:
     return limit / max(worst, 1e-30), limit / max(usual, 1e-30)
 
 
-def _search(parts: list[Part], most: int, bits: int) -> tuple[int, dict[tuple[int, Signs], Format]]:
+def _search(
+    parts: list[Part], most: int, bits: int
+) -> tuple[int, dict[tuple[int, Signs], tuple[Format, ...]]]:
     """Of the octave below `most`, the scale with the smallest expected error."""
-    sampled = [_sample(part) for part in parts]
+    sampled = [_weighed(_sample(part), most, bits) for part in parts]
     tried = np.unique(np.geomspace(most // 2 + 1, most, CANDIDATES).astype(np.int64))
-    best: tuple[float, int, dict[tuple[int, Signs], Format]] = (np.inf, most, {})
+    best: tuple[float, int, dict[tuple[int, Signs], tuple[Format, ...]]] = (np.inf, most, {})
     for units in tried[::-1].tolist():
         error, formats = 0.0, {}
         for part in sampled:
-            found, format = _best_format(part, units, bits)
+            found, formats[part.projection, part.signs] = _best_formats(part, units, bits)
             error += found
-            formats[part.projection, part.signs] = format
         if error < best[0]:
             best = (error, units, formats)
     return best[1], best[2]
@@ -165,20 +196,61 @@ def _sample(part: Part) -> Part:
         return part
     chosen = np.random.default_rng(0).integers(0, len(part.magnitude), SAMPLE)
     chosen[0] = int(part.magnitude.argmax())
-    return Part(part.projection, part.signs, part.magnitude[chosen], part.importance[chosen])
+    fields = (part.magnitude, part.importance, part.drive, part.row)
+    arrays = (values[chosen] for values in fields)
+    return Part(part.projection, part.signs, *arrays, part.charge, part.apart)
 
 
-def _best_format(part: Part, units: int, bits: int) -> tuple[float, Format]:
-    """The exponent with the least error: the one that holds every weight, or a finer one."""
+def _weighed(part: Part, units: int, bits: int) -> Part:
+    """Where two formats are needed, every row counts by its own size: small ones matter too."""
+    if len(_best_formats(part, units, bits)[1]) == 1:
+        return part
+    power = _row_sums(part, part.importance * part.magnitude**2)
+    return replace(part, importance=part.importance / np.maximum(power, 1e-300)[part.row])
+
+
+def _row_sums(part: Part, values: Array) -> Array:
+    return np.bincount(part.row, values)
+
+
+def _best_formats(part: Part, units: int, bits: int) -> tuple[float, tuple[Format, ...]]:
+    """The exponent with the least error: the one that holds every weight, or a finer one.
+
+    Where that makes weights 0 that neurons live on, the best two of which one holds every weight.
+    """
     holds_all = exponent_for(float(part.magnitude.max(initial=0.0)) * units, part.signs, bits)
-    found = [
-        (_error(part, units, Format(part.signs, e, bits)), Format(part.signs, e, bits))
-        for e in range(max(holds_all - 2, 0), holds_all + 1)
-    ]
-    return min(found, key=lambda pair: pair[0])
+    one = [(Format(part.signs, e, bits),) for e in range(max(holds_all - 2, 0), holds_all + 1)]
+    best = min(((_error(part, units, f), f) for f in one), key=lambda pair: pair[0])
+    if not part.apart or not holds_all or not suffers(part, units, best[1][0]):
+        return best
+    coarse = Format(part.signs, holds_all, bits)
+    two = [(Format(part.signs, e, bits), coarse) for e in range(holds_all)]
+    return min(((_error(part, units, f), f) for f in two), key=lambda pair: pair[0])
 
 
-def _error(part: Part, units: int, format: Format) -> float:
-    step = format.step / units
-    levels = np.minimum(np.rint(part.magnitude / step), format.most)
-    return float(np.sum(part.importance * (levels * step - part.magnitude) ** 2))
+def suffers(part: Part, units: int, format: Format) -> bool:
+    """Whether weights that become 0 are missed (`snnstack.quant.lost`), or a row is too coarse."""
+    if format.bits == BITS:
+        power = _row_sums(part, part.importance * part.magnitude**2)
+        step, most = step_of(part.magnitude * units, (format,))
+        change = np.minimum(np.rint(part.magnitude * units / step), most) * step / units
+        moved = _row_sums(part, part.importance * (change - part.magnitude) ** 2)
+        if np.any(moved > COARSE**2 * power):
+            return True
+    weights = Weights(part.magnitude, part.row, part.drive, part.importance)
+    lost = (part.magnitude > 0) & (part.magnitude * units < 0.5 * format.step)
+    need = np.full(int(part.row.max(initial=-1)) + 1, 1.0 / part.charge)
+    return bool(lost.any() and deaf(weights, lost, need).any())
+
+
+def step_of(magnitude: Array, formats: tuple[Format, ...]) -> tuple[Array, Array]:
+    """For every weight in units, the step and the largest level of the format that holds it."""
+    fine, coarse = formats[0], formats[-1]
+    held = magnitude < (fine.most + 0.5) * fine.step
+    return np.where(held, fine.step, coarse.step), np.where(held, fine.most, coarse.most)
+
+
+def _error(part: Part, units: int, formats: tuple[Format, ...]) -> float:
+    step, most = step_of(part.magnitude * units, formats)
+    levels = np.minimum(np.rint(part.magnitude * units / step), most)
+    return float(np.sum(part.importance * (levels * step / units - part.magnitude) ** 2))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from snnstack.backends.spinnaker2.words import WIDE_WORDS
 from snnstack.quant.numerics import Numerics
 
 NUMERICS = Numerics(
@@ -24,5 +25,7 @@ NUMERICS = Numerics(
 
 
 def with_weights(most: int) -> Numerics:
-    """`NUMERICS` with weights of at most `most` in magnitude."""
-    return replace(NUMERICS, weight_min=-most, weight_max=most)
+    """`NUMERICS` with weights of at most `most` in magnitude, single ones as sums of words."""
+    return replace(
+        NUMERICS, weight_min=-most, weight_max=most, wide_weight=WIDE_WORDS * most
+    )

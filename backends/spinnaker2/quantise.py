@@ -22,14 +22,14 @@ from snnstack.backends.spinnaker2.words import weight_limit
 from snnstack.board import Board
 from snnstack.errors import ModelError, TargetError, fail, raise_if_any
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Population, Projection, Sparse, StepGraph, size
+from snnstack.ir.step import Population, Projection, StepGraph, size
 from snnstack.mapping.retime import retime
 from snnstack.quant.calibration import Calibration, assumed
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
-from snnstack.quant.quantise import nearest_weights
-from snnstack.quant.rounding import round_together
-from snnstack.quant.scales import Granularity, activity_of, flat_weights, groups_of, search
+from snnstack.quant.outliers import scales_of
+from snnstack.quant.quantise import integer_weights, nearest_weights
+from snnstack.quant.scales import Granularity
 
 LEAST_BITS = 2
 FEW = 250
@@ -68,7 +68,11 @@ def quantise(
             if like is not None:
                 scale = like.population(p.name).scale
                 populations.append(_population(p, scale, p.bias, p.compare))
-                projections += [nearest_weights(q, scale, numerics) for q in into]
+                before = like.into(p.name)
+                projections += [
+                    nearest_weights(q, scale, numerics, old)
+                    for q, old in zip(into, before, strict=True)
+                ]
                 continue
             population, integer = _fitted(p, into, numerics, known, granularity)
         populations.append(population)
@@ -157,27 +161,10 @@ def _fitted(
     granularity: Granularity,
 ) -> tuple[QuantizedPopulation, list[Projection]]:
     """Scales with the least expected error; the weights of a row are rounded together."""
-    groups = groups_of(p, into, granularity)
-    count = int(groups.max()) + 1 if len(groups) else 0
-    found = search(flat_weights(into, groups, known), count, numerics)
-    scale = np.where(np.isnan(found), 1.0, found)[groups]
-    integer = [_integer(q, scale, numerics, known) for q in into]
-    return _population(p, scale, p.bias, p.compare), integer
-
-
-def _integer(
-    projection: Projection, scale: Array, numerics: Numerics, known: Calibration
-) -> Projection:
-    synapses, low, high = projection.synapses, numerics.weight_min, numerics.weight_max
-    if isinstance(synapses, Sparse):
-        nearest = np.rint(synapses.weight * scale[synapses.target])
-        integer = np.clip(nearest, low, high).astype(np.int64)
-        return replace(projection, synapses=replace(synapses, weight=integer))
-    rows = scale.reshape(len(synapses.weight), -1)[:, :1]
-    real = synapses.weight.reshape(len(rows), -1) * rows
-    mean, variance = (part.reshape(real.shape) for part in activity_of(projection, known))
-    integer = round_together(real, mean, variance, low, high).reshape(synapses.weight.shape)
-    return replace(projection, synapses=replace(synapses, weight=integer))
+    found = scales_of(p, into, numerics, known, granularity)
+    scales = replace(found, scale=np.where(np.isnan(found.scale), 1.0, found.scale))
+    integer = [integer_weights(q, scales, numerics, known) for q in into]
+    return _population(p, scales.scale, p.bias, p.compare), integer
 
 
 def _population(p: Population, scale: Array, bias: Array, compare: str) -> QuantizedPopulation:

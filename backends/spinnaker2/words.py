@@ -32,6 +32,10 @@ def weight_limit(application: Application) -> int:
     return 15 if has_delays(application) else 127
 
 
+WIDE_WORDS = 16
+"""A single weight may be the sum of so many words; the chip adds them as it adds synapses."""
+
+
 def slots(application: Application) -> int:
     """Steps ahead for which an element keeps sums of arriving weights."""
     return 1 << DELAY_BITS if has_delays(application) else 1

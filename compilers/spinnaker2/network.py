@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from snnstack.backends.spinnaker2.network import (
     Connection,
 )
 from snnstack.backends.spinnaker2.words import weight_limit
+from snnstack.ir.matrix import from_matrix, matrix
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Conv, Projection
+from snnstack.ir.step import Conv, Dense, Projection, Sparse
 from snnstack.mapping.retime import Timing, retime
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 
@@ -33,9 +35,11 @@ def chip_network(network: QuantizedNetwork) -> ChipNetwork:
     port = network.inputs[0]
     names = [p.name for p in network.populations]
     timing = retime([port.name], names, network.projections)
+    limits = network.settings.get("largest_weight")
     connections = tuple(
-        Connection(p.source, p.target, p.synapses, delay, p.pool)
+        c
         for p, delay in zip(network.projections, timing.delay, strict=True)
+        for c in _connections(p, delay, limits[p.target] if isinstance(limits, Mapping) else None)
     )
     fitted = network.settings.get("granularity") != "import"
     populations = tuple(
@@ -54,6 +58,24 @@ def chip_network(network: QuantizedNetwork) -> ChipNetwork:
         lag=timing.lag,
         settings=_late(network.projections, timing),
     )
+
+
+def _connections(p: Projection, delay: int, most: int | None) -> Iterator[Connection]:
+    """One connection, or several whose weights, none above `most`, add up to the projection's."""
+    synapses, wide = p.synapses, weight_limit("lif_no_delay")
+    most = wide if most is None or most > weight_limit("lif") else most
+    while int(np.abs(synapses.weight).max(initial=0)) > most:
+        now = np.clip(synapses.weight, -most, most)
+        yield Connection(p.source, p.target, replace(synapses, weight=now), delay, p.pool)
+        rest = replace(synapses, weight=synapses.weight - now)
+        synapses = rest if isinstance(rest, Conv) else from_matrix(matrix(rest, _targets(rest)))
+    yield Connection(p.source, p.target, synapses, delay, p.pool)
+
+
+def _targets(synapses: Dense | Sparse) -> int:
+    if isinstance(synapses, Dense):
+        return len(synapses.weight)
+    return int(synapses.target.max(initial=-1)) + 1
 
 
 def application(p: QuantizedPopulation, into: Sequence[Connection]) -> Application:

@@ -49,6 +49,8 @@ def scales_of(
     """
     groups = groups_of(population, into, granularity)
     need = need_of(population)
+    if not numerics.weight_zero:  # one step is then all there is: single weights tell nothing
+        need = np.full_like(need, np.inf)
     groups = _apart(population, into, groups, numerics, calibration)
     count = int(groups.max()) + 1 if len(groups) else 0
     weights = flat_weights(into, groups, calibration)
@@ -62,8 +64,9 @@ def scales_of(
 
 
 def _lost(weights: Weights, scale: Array, numerics: Numerics) -> Array:
+    """Weights below half a step, also where there is no 0 and their size alone is lost."""
     each = np.nan_to_num(scale)[weights.group]
-    return np.asarray((weights.value != 0) & (numerics.nearest(weights.value * each) == 0))
+    return np.asarray((weights.value != 0) & (np.abs(weights.value * each) < 0.5))
 
 
 def _apart(

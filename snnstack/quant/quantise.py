@@ -53,7 +53,7 @@ def quantise(
         if like is None:
             scales = _weight_scales(population, into, numerics, calibration, granularity, counts)
             scale = scales.scale
-            integer = tuple(_integer_weights(p, scales, numerics, calibration) for p in into)
+            integer = tuple(integer_weights(p, scales, numerics, calibration) for p in into)
         else:
             old = like.population(population.name)
             scale = np.minimum(old.scale / 2.0**old.shift, _largest_scale(population, numerics))
@@ -173,7 +173,7 @@ def nearest_weights(
     return replace(projection, synapses=replace(synapses, weight=integer))
 
 
-def _integer_weights(
+def integer_weights(
     projection: Projection, scales: Scales, numerics: Numerics, calibration: Calibration
 ) -> Projection:
     """Weights in integers; rows of dense and convolutional synapses are rounded together."""
