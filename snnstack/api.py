@@ -124,13 +124,18 @@ def compile(
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
     quality: Quality = "fast",
+    strict: bool = False,
     trust: bool = False,
 ) -> Program:
     """The program of a model file or graph on a board (by name or as data).
 
-    `trust` as in `load`.
+    `strict`: what quantisation loses beyond stated shares is a ModelError; else it is in
+    `program.settings["losses"]` (`snnstack.quant.losses`). `trust` as in `load`.
     """
-    return build(model, board, calibrate, options, granularity, weight_bits, quality).program
+    built = build(
+        model, board, calibrate, options, granularity, weight_bits, quality, strict=strict
+    )
+    return built.program
 
 
 @vouching
@@ -144,6 +149,7 @@ def bench(
     granularity: Granularity = "neuron",
     weight_bits: int | None = None,
     quality: Quality = "fast",
+    strict: bool = False,
     samples: int | None = None,
     verify_samples: int = VERIFY_SAMPLES,
     period_s: float | None = None,
@@ -163,6 +169,7 @@ def bench(
     samples themselves. `seeds`: chips of an analogue target to draw besides the exact machine.
     `ann`: also measure a network of the same shape without spikes, where the target has one:
     see `Ann`; True: only its cost.
+    `strict`: a board that quantisation loses too much for is refused, as one that is too small.
     `keep` is given what was built for each board. `trust` as in `load`.
 
     Raises one error with the problems of all boards that cannot take the network, before
@@ -188,7 +195,17 @@ def bench(
     rest = [board for board, one in zip(chosen, found, strict=True) if one is None]
     fitted = test if calibrate is None else calibrate
     quantised = iter(
-        build_each(graph, steps, rest, fitted, granularity, weight_bits, quality, progress=progress)
+        build_each(
+            graph,
+            steps,
+            rest,
+            fitted,
+            granularity,
+            weight_bits,
+            quality,
+            strict=strict,
+            progress=progress,
+        )
         if rest and graph is not None and steps is not None
         else ()
     )

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar, cast, get_args
 
 from snnstack.board import Board, board_of
 from snnstack.door import one_of, whole
-from snnstack.errors import SnnstackError, TargetError, fail, raise_if_any
+from snnstack.errors import ModelError, SnnstackError, TargetError, fail, raise_if_any
 from snnstack.frontends.data import Data
 from snnstack.frontends.in_memory import given
 from snnstack.integers import for_target, quantise_for
@@ -20,7 +20,8 @@ from snnstack.loading import discretised, load, loaded
 from snnstack.native import native_program
 from snnstack.passes.options import Options
 from snnstack.program import Program
-from snnstack.quant.calibration import measured
+from snnstack.quant.calibration import Calibration, assumed, measured
+from snnstack.quant.losses import as_settings, losses, warnings_of
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.scales import Granularity
 from snnstack.refine import Quantise, refined
@@ -83,9 +84,13 @@ def build(
     weight_bits: int | None = None,
     quality: Quality = "fast",
     *,
+    strict: bool = False,
     progress: Told | None = None,
 ) -> Build:
-    """The program of `model` on `board`; with `calibrate`, scales fitted to it and a report."""
+    """The program of `model` on `board`; with `calibrate`, scales fitted to it and a report.
+
+    `strict`: what quantisation loses beyond stated shares (`snnstack.quant.losses`) is an error.
+    """
     board = board_of(board)
     check_choices(granularity, weight_bits, quality)
     calibrate = None if calibrate is None else given(calibrate)
@@ -96,7 +101,7 @@ def build(
     graph = load(model, options, calibrate=calibrate)
     return build_steps(
         graph, discretised(graph), board, calibrate, granularity, weight_bits, quality,
-        progress=progress,
+        strict=strict, progress=progress,
     )  # fmt: skip
 
 
@@ -109,6 +114,7 @@ def build_steps(
     weight_bits: int | None = None,
     quality: Quality = "fast",
     *,
+    strict: bool = False,
     progress: Told | None = None,
 ) -> Build:
     """`build` from a graph that is loaded and discretised already.
@@ -117,8 +123,9 @@ def build_steps(
     from taking the network.
     """
     (found,) = build_each(
-        graph, steps, [board], calibrate, granularity, weight_bits, quality, progress=progress
-    )
+        graph, steps, [board], calibrate, granularity, weight_bits, quality,
+        strict=strict, progress=progress,
+    )  # fmt: skip
     if isinstance(found, Refused):
         raise found.error
     return found
@@ -141,6 +148,7 @@ def build_each(
     weight_bits: int | None = None,
     quality: Quality = "fast",
     *,
+    strict: bool = False,
     progress: Told | None = None,
 ) -> list[Build | Refused]:
     """`build_steps` for several boards: those with the same numbers are quantised and explained
@@ -164,11 +172,16 @@ def build_each(
 
             given = for_target(source, board.target)
             networks[key] = _or_error(
-                lambda: _chosen(given, board, run, quality, quantised, progress)
+                lambda: with_losses(
+                    _chosen(given, board, run, quality, quantised, progress),
+                    for_target(steps, board.target),
+                    activity,
+                )
             )
         network = networks[key]
         if isinstance(network, SnnstackError):
             raise network
+        raise_if_any(ModelError, warnings_of(network.settings) if strict else ())
         program = calibrated(steps, compiler(board.target).compile(network, board), run)
         return Build(graph, for_target(steps, board.target), network, program, None)
 
@@ -182,6 +195,14 @@ def build_each(
 
     found = [_or_error(lambda board=board: one(board)) for board in boards]  # type: ignore[misc]
     return [explained(built, board) for built, board in zip(found, boards, strict=True)]
+
+
+def with_losses(
+    network: QuantizedNetwork, steps: StepGraph, activity: Calibration | None
+) -> QuantizedNetwork:
+    """`network` with what quantisation took from its float `steps`, in its settings."""
+    found = losses(steps, network, activity or assumed(steps))
+    return network.with_(settings={**network.settings, "losses": as_settings(found)})
 
 
 def _or_error(make: Callable[[], _Made]) -> _Made | SnnstackError:

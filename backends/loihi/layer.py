@@ -12,13 +12,21 @@ from snnstack.backends.loihi.registers import DECAY_ONE, LARGEST_VOLTAGE_DECAY
 from snnstack.backends.loihi.scale import Drive, Part
 from snnstack.backends.loihi.weights import Signs
 from snnstack.board import Board
+from snnstack.ir.matrix import scale_targets
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Conv, Dense, Population, Projection, Sparse, StepGraph, StepInput, Synapses
-from snnstack.passes.compose import scale_targets
+from snnstack.ir.step import (
+    Conv,
+    Dense,
+    Population,
+    Projection,
+    Sparse,
+    StepGraph,
+    StepInput,
+    Synapses,
+)
 from snnstack.quant.calibration import Calibration
 from snnstack.quant.scales import activity_of
 from snnstack.quant.steady import rounded
-
 
 APART = 16.0
 """Neurons of one population have scales that differ by powers of this, where they must."""
@@ -129,9 +137,15 @@ def parts_of(layer: Layer, number: int, mixed: bool) -> list[Part]:
     modes: list[tuple[Signs, Array]] = [("excitatory", positive), ("inhibitory", negative)]
     return [
         Part(
-            number, signs, np.abs(weight[chosen]), importance[chosen], mean[chosen], row[chosen],
-            charge, apart=not mixed,
-        )  # fmt: skip
+            number,
+            signs,
+            np.abs(weight[chosen]),
+            importance[chosen],
+            mean[chosen],
+            row[chosen],
+            charge,
+            apart=not mixed,
+        )
         for signs, chosen in modes
         if chosen.any()
     ]

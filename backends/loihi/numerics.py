@@ -18,5 +18,6 @@ NUMERICS = Numerics(
     state_max=2**23 - 1,
     overflow="saturate",
     current_overflow="wrap",
+    threshold_shift=6,
 )
 """Weights in the integer network are what the chip applies, after the exponent."""

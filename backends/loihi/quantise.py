@@ -80,6 +80,7 @@ def quantise(
     projections: list[Projection] = []
     problems: list[Problem] = []
     registers: dict[str, Any] = {}
+    apart: dict[str, int] = {}
     for given in graph.populations:
         held = held_decays(given)
         population, into, gain = settled(given, graph.into(given.name), *held, tolerance=0.0)
@@ -101,6 +102,7 @@ def quantise(
         scale, result, integer = found
         populations.append(result)
         projections += integer
+        apart[population.name] = _apart(layer, scale)
         registers[population.name] = {
             **_report(layer, scale, result),
             "cost": cost(layer, scale.units, result, integer),
@@ -113,6 +115,7 @@ def quantise(
         "calibrated_on": known.samples,
         "input_counts": counts,
         "registers": registers,
+        "stored_apart": apart,
     }
     return QuantizedNetwork(
         inputs=graph.inputs,
@@ -259,6 +262,17 @@ def _report(layer: Layer, scale: Scale, population: QuantizedPopulation) -> dict
         "current_wraps": scale.wrap,
         "constant_current": span(population.bias >> WEIGHT_SHIFT),
     }
+
+
+def _apart(layer: Layer, scale: Scale) -> int:
+    """Weights in the coarser of two connections of one sign."""
+    found = 0
+    for (number, signs), formats in scale.formats.items():
+        weight = layer.into[number].synapses.weight
+        if len(formats) > 1:
+            magnitude = np.abs(weight[_chosen(weight, signs)]) * scale.units
+            found += int(np.count_nonzero(step_of(magnitude, formats)[0] > formats[0].step))
+    return found
 
 
 def _one(found: list[int]) -> int | list[int]:

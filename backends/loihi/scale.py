@@ -196,9 +196,13 @@ def _sample(part: Part) -> Part:
         return part
     chosen = np.random.default_rng(0).integers(0, len(part.magnitude), SAMPLE)
     chosen[0] = int(part.magnitude.argmax())
-    fields = (part.magnitude, part.importance, part.drive, part.row)
-    arrays = (values[chosen] for values in fields)
-    return Part(part.projection, part.signs, *arrays, part.charge, part.apart)
+    return replace(
+        part,
+        magnitude=part.magnitude[chosen],
+        importance=part.importance[chosen],
+        drive=part.drive[chosen],
+        row=part.row[chosen],
+    )
 
 
 def _weighed(part: Part, units: int, bits: int) -> Part:

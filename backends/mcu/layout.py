@@ -270,7 +270,11 @@ def _idle(layer: Layer) -> bool:
 
     Without decay, leak, bias, current and refractory counters such a neuron stays as it is.
     """
-    still = bool(np.all(layer.alpha == 1 << layer.alpha_bits)) and layer.beta is None and layer.refractory == 0
+    still = (
+        bool(np.all(layer.alpha == 1 << layer.alpha_bits))
+        and layer.beta is None
+        and layer.refractory == 0
+    )
     if not still or np.any(layer.bias) or np.any(layer.leak):
         return False
     if layer.threshold is None:

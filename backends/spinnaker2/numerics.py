@@ -26,6 +26,4 @@ NUMERICS = Numerics(
 
 def with_weights(most: int) -> Numerics:
     """`NUMERICS` with weights of at most `most` in magnitude, single ones as sums of words."""
-    return replace(
-        NUMERICS, weight_min=-most, weight_max=most, wide_weight=WIDE_WORDS * most
-    )
+    return replace(NUMERICS, weight_min=-most, weight_max=most, wide_weight=WIDE_WORDS * most)

@@ -30,6 +30,7 @@ from snnstack.quant.numerics import Numerics
 from snnstack.quant.outliers import scales_of
 from snnstack.quant.quantise import integer_weights, nearest_weights
 from snnstack.quant.scales import Granularity
+from snnstack.quant.steady import settled
 
 LEAST_BITS = 2
 FEW = 250
@@ -65,9 +66,11 @@ def quantise(
             population, integer = _imported(p, into)
         else:
             numerics = with_weights(limits[p.name])
+            p, into, gain = settled(p, into, _single(p.alpha), _optional(p.beta))
             if like is not None:
                 scale = like.population(p.name).scale
-                populations.append(_population(p, scale, p.bias, p.compare))
+                population = _population(p, scale, p.bias, p.compare)
+                populations.append(replace(population, input_gain=gain))
                 before = like.into(p.name)
                 projections += [
                     nearest_weights(q, scale, numerics, old)
@@ -75,6 +78,7 @@ def quantise(
                 ]
                 continue
             population, integer = _fitted(p, into, numerics, known, granularity)
+            population = replace(population, input_gain=gain)
         populations.append(population)
         projections += integer
     return QuantizedNetwork(
@@ -135,6 +139,15 @@ def weight_limits(graph: StepGraph) -> dict[str, int]:
         relayed = cost <= max(FEW, total // 4) and not counts & set(found)
         limits[p.name] = weight_limit("lif_no_delay" if relayed or not found else "lif")
     return limits
+
+
+def _single(factor: Array) -> Array:
+    """Decay factors as the chip holds them: float32."""
+    return factor.astype(np.float32).astype(np.float64)
+
+
+def _optional(factor: Array | None) -> Array | None:
+    return None if factor is None else _single(factor)
 
 
 def _imported(

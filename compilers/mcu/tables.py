@@ -55,7 +55,9 @@ def route(
         sources = permutation(projection.pool.out_shape, "hwc")
     targets = permutation(shapes[target], orders[target])
     if bits > 8:
-        return Route(source, projection.delay, _wide(projection, sources, targets, bits), projection.pool)
+        return Route(
+            source, projection.delay, _wide(projection, sources, targets, bits), projection.pool
+        )
     table = _packed(_table(projection, sources, targets), bits)
     return Route(source, projection.delay, table, projection.pool)
 
@@ -90,9 +92,7 @@ def _dense(weight: Array) -> DenseTable | SparseTable:
     )
 
 
-def _sparse(
-    sparse: Sparse, sources: Array, targets: Array, dtype: str = "int8"
-) -> SparseTable:
+def _sparse(sparse: Sparse, sources: Array, targets: Array, dtype: str = "int8") -> SparseTable:
     position = np.empty(len(targets), dtype=np.int64)
     position[targets] = np.arange(len(targets))
     memory_row = np.empty(len(sources), dtype=np.int64)

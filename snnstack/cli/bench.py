@@ -21,11 +21,12 @@ from snnstack.cli.options import (
     options,
     quality_option,
     set_option,
+    strict_option,
     weight_bits_option,
     with_figures,
 )
 from snnstack.cli.program import is_new
-from snnstack.cli.show import print_json, progress, say, say_lines
+from snnstack.cli.show import print_json, progress, say, say_lines, say_losses
 from snnstack.cli.verb import OutputDirectory, OutputFile, Verb
 from snnstack.foreign_text import visible
 
@@ -65,6 +66,7 @@ DEMO_PAGE = "report.html"
 @granularity_option
 @weight_bits_option
 @quality_option
+@strict_option
 @model_options
 @json_option
 @click.option("--csv", "csv_file", type=OutputFile(".csv"), metavar="FILE",
@@ -76,7 +78,7 @@ def bench(
     written: list[str], /, model: Path, boards: tuple[str, ...], data: str,
     calibrate: str | None, samples: int | None, verify_samples: int, period: float | None,
     seeds: int, keep_going: bool, figures: tuple[str, ...], granularity: Any,
-    weight_bits: int | None, quality: Any, as_json: bool, csv_file: Path | None,
+    weight_bits: int | None, quality: Any, strict: bool, as_json: bool, csv_file: Path | None,
     html_file: Path | None, **choices: Any,
 ) -> int:  # fmt: skip
     """Measure MODEL on boards: accuracy, agreement, latency, energy, memory per inference.
@@ -93,7 +95,7 @@ def bench(
         rows = api.bench(
             model, [with_figures(board, figures) for board in boards], data,
             calibrate=calibrate, options=options(choices), granularity=granularity,
-            weight_bits=weight_bits, quality=quality, samples=samples,
+            weight_bits=weight_bits, quality=quality, strict=strict, samples=samples,
             verify_samples=verify_samples,
             period_s=period, seeds=seeds, ann=ann,
             progress=update,
@@ -110,6 +112,8 @@ def bench(
             say(f"written: {name}")
         if calibrate is None:
             say("scales fitted to the samples themselves: --calibrate names others")
+    for row in rows:
+        say_losses(row.settings, row.board)
     _say_refused(refused)
     return 0 if _all_equal(rows) and not refused else 1
 

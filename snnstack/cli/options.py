@@ -57,6 +57,13 @@ quality_option = click.option(
 )  # fmt: skip
 
 
+strict_option = click.option(
+    "--strict", is_flag=True,
+    help="Refuse what loses more in quantisation than docs/quantisation.md states, instead of "
+    "warning.",
+)  # fmt: skip
+
+
 set_option = click.option(
     "--set", "figures", multiple=True, metavar="NAME=VALUE",
     help="Another figure for every board: hardware.adc_bits=6, capacity.rows=64, "

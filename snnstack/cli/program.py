@@ -22,11 +22,22 @@ from snnstack.cli.options import (
     quality_option,
     sample_option,
     set_option,
+    strict_option,
     weight_bits_option,
     with_figures,
 )
 from snnstack.cli.registers import show_registers
-from snnstack.cli.show import percent, print_json, progress, say, settings_line, size, table
+from snnstack.cli.show import (
+    losses_line,
+    percent,
+    print_json,
+    progress,
+    say,
+    say_losses,
+    settings_line,
+    size,
+    table,
+)
 from snnstack.cli.verb import OutputFile, Verb
 
 if TYPE_CHECKING:
@@ -55,6 +66,7 @@ REFERENCE_SAMPLES = 2
 @granularity_option
 @weight_bits_option
 @quality_option
+@strict_option
 @sample_option
 @model_options
 @json_option
@@ -62,7 +74,7 @@ REFERENCE_SAMPLES = 2
 def compile_(
     written: list[str], /, model: Path, board: str, calibrate: str | None, output: Path,
     figures: tuple[str, ...], granularity: Any, weight_bits: int | None, quality: Any,
-    sample: str | None, as_json: bool, **choices: Any,
+    sample: str | None, strict: bool, as_json: bool, **choices: Any,
 ) -> None:  # fmt: skip
     """Compile MODEL for a board into the new directory DIR."""
     from snnstack.api import build, load, save
@@ -74,8 +86,9 @@ def compile_(
     given = model if sample is None else load(model, sample, said)
     with progress("compiling") as update:
         built = build(
-            given, chosen, calibrate, said, granularity, weight_bits, quality, progress=update
-        )
+            given, chosen, calibrate, said, granularity, weight_bits, quality,
+            strict=strict, progress=update,
+        )  # fmt: skip
     built = with_measured_memory(built)
     save(built, output)
     written.append(str(output))
@@ -83,6 +96,7 @@ def compile_(
         print_json(build_dict(built, output))
     else:
         show_build(built, output)
+    say_losses(built.program.settings)
 
 
 def is_new(output: Path) -> None:
@@ -122,6 +136,8 @@ def show_build(built: Build, output: Path) -> None:
         say(f"  {name}: {show(used)} of {show(available)} ({share:.1f} %)")
     if basis := getattr(program, "memory_basis", ""):
         say(f"  memory of the self-test as {basis} links it")
+    if line := losses_line(program.settings):
+        say(f"  {line}")
     if "registers" in program.settings:
         say()
         show_registers(program.settings["registers"])
@@ -146,6 +162,9 @@ def show_conversion(found: Conversion) -> None:
             str(layer.neurons),
             percent(layer.weight_error),
             percent(layer.clipped),
+            "-" if layer.losses is None else f"{layer.losses.weights_lost:,}",
+            "-" if layer.losses is None else percent(layer.losses.drive_lost),
+            "-" if layer.losses is None else str(layer.losses.unreachable),
             "-" if layer.threshold_units is None else str(layer.threshold_units),
             f"{layer.spikes_float} -> {layer.spikes}",
             f"{layer.silenced}, {layer.saturated}",
@@ -153,7 +172,8 @@ def show_conversion(found: Conversion) -> None:
         ]
         for layer in found.layers
     ]
-    header = ["layer", "neurons", "weight error", "clipped", "threshold", "spikes",
+    header = ["layer", "neurons", "weight error", "clipped", "lost", "of drive", "cannot fire",
+              "threshold", "spikes",
               "silent, stuck", "accuracy so far"]  # fmt: skip
     title = f"conversion, {found.samples} samples: accuracy {percent(found.accuracy_float)}"
     table(f"{title} -> {percent(found.accuracy)}", header, rows)

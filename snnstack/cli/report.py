@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from snnstack.cli.options import POSITIVE, ann_choice, ann_options
-from snnstack.cli.show import say
+from snnstack.cli.show import say, say_losses
 from snnstack.cli.verb import OutputFile, Verb
 
 
@@ -54,4 +54,6 @@ def report(
     else:
         rows = read_rows(source)
     write_file(render(rows, title).encode(), output)
+    for one in rows:
+        say_losses(getattr(one, "settings", {}), one.board)
     say(f"written: {output}")

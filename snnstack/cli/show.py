@@ -117,6 +117,28 @@ def size(count: int) -> str:
     return f"{count / 2**20:.2f}".rstrip("0").rstrip(".") + " MiB"
 
 
+def say_losses(settings: Mapping[str, Any], board: str = "") -> None:
+    """What quantisation took that a user must know, on standard error: a line for each."""
+    from snnstack.quant.losses import warnings_of
+
+    for problem in warnings_of(settings):
+        say(f"warning: {board}{': ' if board else ''}{problem}", err=True)
+
+
+def losses_line(settings: Mapping[str, Any]) -> str:
+    """How many weights became 0, over all populations; "" where nothing was quantised."""
+    from snnstack.quant.losses import from_settings
+
+    found = from_settings(settings)
+    if not found:
+        return ""
+    lost, of = (sum(getattr(layer, key) for layer in found) for key in ("weights_lost", "weights"))
+    apart = sum(layer.apart for layer in found)
+    worst = max(layer.drive_lost for layer in found)
+    line = f"weights rounded to 0: {lost:,} of {of:,}, at most {percent(worst)} of a layer's drive"
+    return f"{line}; {apart:,} stored apart with more bits" if apart else line
+
+
 def settings_line(settings: Mapping[str, Any]) -> str:
     """How the model was read, each choice with where it comes from."""
     origin = settings.get("origin", {})

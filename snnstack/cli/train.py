@@ -17,11 +17,12 @@ from snnstack.cli.options import (
     options,
     program_option,
     set_option,
+    strict_option,
     weight_bits_option,
     with_figures,
 )
 from snnstack.cli.program import build_dict, is_new, show_build
-from snnstack.cli.show import print_json, progress
+from snnstack.cli.show import print_json, progress, say_losses
 from snnstack.cli.verb import Verb
 
 
@@ -37,6 +38,7 @@ from snnstack.cli.verb import Verb
 @click.option("--rate", type=click.FloatRange(0, min_open=True), default=3e-3, show_default=True,
               help="Learning rate of the first update.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Of order and variation.")
+@strict_option
 @set_option
 @model_options
 @json_option
@@ -44,7 +46,7 @@ from snnstack.cli.verb import Verb
 def train(
     written: list[str], /, model: Path, board: str, data: str, output: Path,
     weight_bits: int | None, granularity: Any, epochs: int, rate: float, seed: int,
-    figures: tuple[str, ...], as_json: bool, **choices: Any,
+    strict: bool, figures: tuple[str, ...], as_json: bool, **choices: Any,
 ) -> None:  # fmt: skip
     """Train MODEL on DATA for what a board computes, and write the program to the new directory
     DIR. The float network is the teacher, so labels are not needed. Needs torch.
@@ -67,7 +69,7 @@ def train(
             progress=partial(told, "integers"),
         )
         recipe = Recipe(epochs=epochs, rate=rate, seed=seed)
-        built = fit(module, data, recipe, partial(told, "epochs"))
+        built = fit(module, data, recipe, partial(told, "epochs"), strict=strict)
     built = with_measured_memory(built)
     save(built, output)
     written.append(str(output))
@@ -75,3 +77,4 @@ def train(
         print_json(build_dict(built, output))
     else:
         show_build(built, output)
+    say_losses(built.program.settings)

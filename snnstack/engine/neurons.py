@@ -94,7 +94,9 @@ def update_integer(
     above, after = parameters[ABOVE, start:stop], parameters[AFTER, start:stop]
     fine_alpha, fine_beta = row[FINE_ALPHA] != 0, row[FINE_BETA] != 0
     for j in range(stop - start):
-        x = np.int32(shrunk_by(i[j], beta[j], fine_beta) + np.int32(np.int32(total[j]) * scale) + bias[j])
+        x = np.int32(
+            shrunk_by(i[j], beta[j], fine_beta) + np.int32(np.int32(total[j]) * scale) + bias[j]
+        )
         x = min(max(x, weakest), strongest)
         i[j] = x
         u = np.int32(shrunk_by(v[j], alpha[j], fine_alpha) + x + leak[j])
@@ -119,7 +121,9 @@ def update_integer_late(row: Any, parameters: Any, total: Any, v: Any, i: Any, f
     above, after = parameters[ABOVE, start:stop], parameters[AFTER, start:stop]
     fine_alpha, fine_beta = row[FINE_ALPHA] != 0, row[FINE_BETA] != 0
     for j in range(stop - start):
-        x = np.int32(shrunk_by(i[j], beta[j], fine_beta) + np.int32(np.int32(total[j]) * scale) + bias[j])
+        x = np.int32(
+            shrunk_by(i[j], beta[j], fine_beta) + np.int32(np.int32(total[j]) * scale) + bias[j]
+        )
         x = min(max(x, weakest), strongest)
         i[j] = x
         back = after[j] if v[j] > above[j] else np.int32(0)

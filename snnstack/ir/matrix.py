@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,3 +94,30 @@ def diagonal(values: Array) -> Sparse:
     """One-to-one synapses with these weights (zeros kept: one synapse each)."""
     n = len(values)
     return Sparse(np.arange(n + 1, dtype=np.int64), np.arange(n, dtype=np.int32), values)
+
+
+def scale_targets(synapses: Synapses, factor: Array, strict: bool = True) -> Synapses | None:
+    """Synapses with every weight multiplied by the factor [targets] of its target.
+
+    A convolution keeps its form when the factor is one per output channel; otherwise it
+    becomes `Sparse` (`strict`), or None is returned.
+    """
+    match synapses:
+        case Dense():
+            return Dense(synapses.weight * factor[:, None])
+        case Sparse():
+            return replace(synapses, weight=synapses.weight * factor[synapses.target])
+        case Conv():
+            channels = factor.reshape(synapses.out_shape[0], -1)
+            if np.all(channels == channels[:, :1]):
+                weight = synapses.weight * channels[:, 0, None, None, None]
+                return replace(synapses, weight=weight)
+            return (
+                from_matrix(_mask_scale(matrix(synapses, len(factor)), factor)) if strict else None
+            )
+
+
+def _mask_scale(weights: Any, factor: Array) -> Any:
+    import scipy.sparse as sp
+
+    return sp.diags(factor) @ weights

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.ir.matrix import diagonal, from_matrix, matrix, pool_matrix
+from snnstack.ir.matrix import diagonal, from_matrix, matrix, pool_matrix, scale_targets
 from snnstack.ir.nodes import (
     Affine,
     Array,
@@ -195,30 +195,3 @@ def _is_diagonal(synapses: Sparse, n: int) -> bool:
     return len(synapses.weight) == n == len(synapses.indptr) - 1 and np.array_equal(
         synapses.target, np.arange(n)
     )
-
-
-def scale_targets(synapses: Synapses, factor: Array, strict: bool = True) -> Synapses | None:
-    """Synapses with every weight multiplied by the factor [targets] of its target.
-
-    A convolution keeps its form when the factor is one per output channel; otherwise it
-    becomes `Sparse` (`strict`), or None is returned.
-    """
-    match synapses:
-        case Dense():
-            return Dense(synapses.weight * factor[:, None])
-        case Sparse():
-            return replace(synapses, weight=synapses.weight * factor[synapses.target])
-        case Conv():
-            channels = factor.reshape(synapses.out_shape[0], -1)
-            if np.all(channels == channels[:, :1]):
-                weight = synapses.weight * channels[:, 0, None, None, None]
-                return replace(synapses, weight=weight)
-            return (
-                from_matrix(_mask_scale(matrix(synapses, len(factor)), factor)) if strict else None
-            )
-
-
-def _mask_scale(weights: Any, factor: Array) -> Any:
-    import scipy.sparse as sp
-
-    return sp.diags(factor) @ weights

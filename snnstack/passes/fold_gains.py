@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from snnstack.ir.matrix import scale_targets
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, StepGraph
-from snnstack.passes.compose import scale_targets
 
 
 def fold_gains(graph: StepGraph) -> StepGraph:

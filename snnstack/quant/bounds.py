@@ -12,7 +12,7 @@ from snnstack.ir.step import Conv, Dense, Projection, Sparse, StepInput
 
 @dataclass(frozen=True)
 class Bounds:
-    """Per target neuron, the sums of all negative and of all positive input: int64 [n].
+    """Per target neuron, the sums of all negative and of all positive input: int64 (float64) [n].
 
     Whatever the order of the additions, every partial sum lies between the two.
     """
@@ -34,11 +34,12 @@ def max_counts(inputs: tuple[StepInput, ...]) -> dict[str, int]:
 
 
 def input_bounds(projections: tuple[Projection, ...], n: int, counts: dict[str, int]) -> Bounds:
-    """Bounds over all integer `projections` into one population of `n` neurons.
+    """Bounds over all `projections` into one population of `n` neurons.
 
     An element of a pooled map can receive one event per window position.
     """
-    low, high = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    kind = np.result_type(np.int64, *(p.synapses.weight.dtype for p in projections))
+    low, high = np.zeros(n, dtype=kind), np.zeros(n, dtype=kind)
     for projection in projections:
         most = counts.get(projection.source, 1)
         if projection.pool is not None:
@@ -56,7 +57,7 @@ def _sums(projection: Projection, n: int) -> tuple[Array, Array]:
         case Dense():
             return negative.sum(axis=1), positive.sum(axis=1)
         case Sparse():
-            low, high = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+            low, high = np.zeros(n, dtype=negative.dtype), np.zeros(n, dtype=positive.dtype)
             np.add.at(low, synapses.target, negative)
             np.add.at(high, synapses.target, positive)
             return low, high

@@ -39,7 +39,7 @@ def drive_of(weights: Weights, groups: int) -> Array:
     median = np.full(groups, np.inf)
     some = count > 0
     median[some] = drive[order][(first + (count - 1) // 2)[some]]
-    return np.minimum(drive, OUTLIER * median[weights.group])
+    return np.asarray(np.minimum(drive, OUTLIER * median[weights.group]))
 
 
 def lost_share(weights: Weights, lost: Array, groups: int) -> Array:

@@ -74,7 +74,7 @@ class QuantizedPopulation:
         return np.asarray(2.0**self.shift / self.scale / gain)
 
     def decays(self, numerics: Numerics) -> tuple[Array, Array | None]:
-        """alpha and beta as real numbers; parameters that are floats are that already."""
+        """Alpha and beta as real numbers; parameters that are floats are that already."""
         alpha = _real(self.alpha, self.alpha_bits or numerics.decay_bits)
         if self.beta is None:
             return alpha, None
@@ -82,8 +82,8 @@ class QuantizedPopulation:
 
 
 def _real(factor: Array, bits: int) -> Array:
-    if factor.dtype.kind == "f":
-        return factor.astype(np.float64)
+    if factor.dtype.kind == "f":  # a machine that keeps them as IEEE float32
+        return factor.astype(np.float32).astype(np.float64)
     return np.asarray(factor / float(1 << bits))
 
 

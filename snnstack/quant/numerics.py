@@ -25,7 +25,8 @@ class Numerics:
     a synapse weighs -1 or 1; a weight that is exactly 0 means that there is none, and stays.
     `fine_decay_bits`: fraction bits that slow populations can have instead, None: there is no
     other width. `wide_weight`: magnitude up to which single weights of a row can be stored apart
-    from the others; None: nowhere.
+    from the others; None: nowhere. `threshold_shift`: bits that a threshold register stands above
+    the state's.
     """
 
     weight_bits: int
@@ -41,6 +42,7 @@ class Numerics:
     weight_zero: bool = True
     fine_decay_bits: int | None = None
     wide_weight: int | None = None
+    threshold_shift: int = 0
 
     @property
     def weight_step(self) -> int:

@@ -47,6 +47,11 @@ def groups_of(
     """
     if granularity == "population" or population.threshold is None:
         return np.zeros(population.n, dtype=np.int64)
+    return rows_of(population, projections)
+
+
+def rows_of(population: Population, projections: tuple[Projection, ...]) -> Array:
+    """For each neuron the number of its row of weights: itself, or its channel: int64 [n]."""
     if any(isinstance(p.synapses, Conv) for p in projections):
         channels = population.shape[0]
         return np.repeat(np.arange(channels), population.n // channels)

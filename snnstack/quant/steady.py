@@ -15,9 +15,9 @@ from dataclasses import replace
 import numpy as np
 
 from snnstack.fixedpoint import round_half_up
+from snnstack.ir.matrix import scale_targets
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection
-from snnstack.passes.compose import scale_targets
 from snnstack.quant.numerics import Numerics
 
 TOLERANCE = 2.0**-10
@@ -71,11 +71,11 @@ def settled(
         gain = membrane * shift_of(population.beta, beta)
     if not len(gain) or np.abs(gain - 1.0).max() <= tolerance:
         return population, into, None
-    scaled = [scale_targets(p.synapses, gain, strict=False) for p in into]
-    if any(synapses is None for synapses in scaled):
-        return population, into, None
-    corrected = tuple(
-        replace(p, synapses=synapses) for p, synapses in zip(into, scaled, strict=True)
-    )
+    corrected = []
+    for projection in into:
+        synapses = scale_targets(projection.synapses, gain, strict=False)
+        if synapses is None:
+            return population, into, None
+        corrected.append(replace(projection, synapses=synapses))
     changed = replace(population, bias=population.bias * gain, leak=population.leak * membrane)
-    return changed, corrected, gain
+    return changed, tuple(corrected), gain

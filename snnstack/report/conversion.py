@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from snnstack.frontends.data import Data
+from snnstack.ir.matrix import scale_targets
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, Population, Projection, StepGraph, Synapses
-from snnstack.passes.compose import scale_targets
+from snnstack.quant.losses import LayerLosses, from_settings
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.report.readout import accuracy, classes, output_probes
 from snnstack.trace import Spikes, Trace
@@ -30,7 +31,8 @@ class LayerConversion:
     threshold in membrane units. `decay_error`: largest difference of a decay factor.
     `silenced`: neurons that fired in float and never do now; `saturated`: neurons that fire in
     every step now and did not in float. `accuracy`: with this layer and all before it
-    quantised, the rest float (None without labels).
+    quantised, the rest float (None without labels). `losses`: the network's own record, where
+    it has one.
     """
 
     name: str
@@ -44,6 +46,7 @@ class LayerConversion:
     silenced: int
     saturated: int
     accuracy: float | None = None
+    losses: LayerLosses | None = None
 
     @property
     def spike_change(self) -> float:
@@ -82,7 +85,11 @@ def conversion(
     `float_trace`, `trace`: the runs of both on all of `data`, with the membranes of outputs
     that do not fire. `run` runs a float graph.
     """
-    layers = [_layer(graph, network, p, float_trace, trace) for p in network.populations]
+    known = {layer.name: layer for layer in from_settings(network.settings)}
+    layers = [
+        replace(_layer(graph, network, p, float_trace, trace), losses=known.get(p.name))
+        for p in network.populations
+    ]
     before = accuracy(classes(float_trace, graph.outputs), data.labels)
     after = accuracy(classes(trace, graph.outputs), data.labels)
     first = None

@@ -7,6 +7,15 @@ from typing import Annotated
 import msgspec
 
 
+class Losses(msgspec.Struct, frozen=True):
+    """Of `snnstack.quant.losses.LayerLosses`, what a table shows."""
+
+    weights: int
+    weights_lost: int
+    drive_lost: float
+    unreachable: int
+
+
 class Layer(msgspec.Struct, frozen=True):
     """What quantising one population cost."""
 
@@ -19,6 +28,7 @@ class Layer(msgspec.Struct, frozen=True):
     silenced: int
     saturated: int
     accuracy: float | None = None
+    losses: Losses | None = None
 
 
 class Conversion(msgspec.Struct, frozen=True):

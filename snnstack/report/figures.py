@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from snnstack.quant.losses import warnings_of
 from snnstack.report import charts
 from snnstack.report.document import Row
 from snnstack.report.document_figures import (
@@ -28,6 +29,7 @@ def board_figures(row: Row) -> dict[str, Any]:
     """Everything the board's section draws, as positions."""
     views = row.figures.views
     return {
+        "warnings": tuple(str(problem) for problem in warnings_of(row.settings)),
         "example": None if row.figures.example is None else _example(row.figures.example),
         "conversion": None
         if row.figures.conversion is None

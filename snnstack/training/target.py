@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snnstack.board import Board, all_boards, load_board
-from snnstack.building import Build, check_choices
-from snnstack.errors import TargetError, ToolError, fail
+from snnstack.building import Build, check_choices, with_losses
+from snnstack.errors import ModelError, TargetError, ToolError, fail, raise_if_any
 from snnstack.frontends.data import Data
 from snnstack.frontends.in_memory import given
 from snnstack.frontends.torch_door import eager, is_module
@@ -23,6 +23,7 @@ from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
 from snnstack.program import Program
 from snnstack.quant.calibration import Calibration, measured
+from snnstack.quant.losses import warnings_of
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.regrid import held
 from snnstack.quant.scales import Granularity
@@ -88,7 +89,7 @@ def qat(
 def trained(module: StepModule) -> Build:
     """The program of a module made by `qat`: what its last forward pass would compute now."""
     steps = module.step_graph()
-    network, program = _machine(module).compiled(steps)
+    network, program = _machine(module).compiled(steps, told=True)
     return Build(None, steps, network, program, None)
 
 
@@ -97,18 +98,23 @@ def fit(
     data: Samples,
     recipe: Recipe | None = None,
     progress: Progress | None = None,
+    *,
+    strict: bool = False,
 ) -> Build:
     """The best program that training `module` (of `qat`) on `data` leads to.
 
     Every batch is varied, given to the float network and to the target's, and the latter moved
     towards the labels, where there are any, and towards what the float network does. Judged, on
     `data` after every epoch, and returned is the running mean of the parameters; `module` ends
-    with those of the returned program. `progress` is told epochs done, and in all.
+    with those of the returned program. `progress` is told epochs done, and in all. `strict`: what
+    its quantisation loses beyond stated shares (`snnstack.quant.losses`) is a ModelError.
     """
     from snnstack.training.loop import fitted
 
     data = _as_spikes(_machine(module).graph, module.graph, data)
-    return fitted(module, data, recipe or Recipe(), progress)
+    built = fitted(module, data, recipe or Recipe(), progress)
+    raise_if_any(ModelError, warnings_of(built.program.settings) if strict else ())
+    return built
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +131,13 @@ class OnTarget:
     first: QuantizedNetwork
     graph: Graph | None = None
 
-    def compiled(self, steps: StepGraph) -> tuple[QuantizedNetwork, Program]:
-        """The integers for the present weights, and their program."""
+    def compiled(self, steps: StepGraph, told: bool = False) -> tuple[QuantizedNetwork, Program]:
+        """The integers for the present weights, and their program; `told`: with their losses."""
         network = quantise_for(
             steps, self.board, self.calibration, self.granularity, self.weight_bits, self.first
         )
+        if told:
+            network = with_losses(network, steps, self.calibration)
         return network, compiler(self.board.target).compile(network, self.board)
 
     def __call__(self, steps: StepGraph, spikes: Spikes) -> Observed:
