@@ -16,7 +16,9 @@ def step(n: Names, x: E) -> Next:
     states = {}
     if n.current:
         i = states["i"] = _held(
-            _decayed(n, n.i, n.beta, n.beta_bits) + gained(i, n.gain_in), n.current_max, n.current_overflow
+            _decayed(n, n.i, n.beta, n.beta_bits) + gained(i, n.gain_in),
+            n.current_max,
+            n.current_overflow,
         )
     late = _above(n, n.v) if n.fires and n.reset_time != "now" else lift(0)
     v = _integrated(n, i, late)
