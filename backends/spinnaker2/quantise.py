@@ -18,11 +18,11 @@ import numpy as np
 
 from snnstack.backends.spinnaker2.numerics import NUMERICS, with_weights
 from snnstack.backends.spinnaker2.rules import GRAPH_RULES
-from snnstack.backends.spinnaker2.words import weight_limit
+from snnstack.backends.spinnaker2.words import WIDE_KERNELS, weight_limit
 from snnstack.board import Board
 from snnstack.errors import ModelError, TargetError, fail, raise_if_any
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Population, Projection, StepGraph, size
+from snnstack.ir.step import Conv, Population, Projection, StepGraph, size
 from snnstack.mapping.retime import retime
 from snnstack.quant.calibration import Calibration, assumed
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
@@ -66,6 +66,8 @@ def quantise(
             population, integer = _imported(p, into)
         else:
             numerics = with_weights(limits[p.name])
+            if any(isinstance(q.synapses, Conv) for q in into):
+                numerics = replace(numerics, wide_weight=WIDE_KERNELS * limits[p.name])
             p, into, gain = settled(p, into, _single(p.alpha), _optional(p.beta))
             if like is not None:
                 scale = like.population(p.name).scale

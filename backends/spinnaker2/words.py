@@ -32,8 +32,10 @@ def weight_limit(application: Application) -> int:
     return 15 if has_delays(application) else 127
 
 
-WIDE_WORDS = 16
+WIDE_WORDS = 64
 """A single weight may be the sum of so many words; the chip adds them as it adds synapses."""
+WIDE_KERNELS = 4
+"""So many kernels, of which every event takes all, may add up to one."""
 
 
 def slots(application: Application) -> int:

@@ -15,16 +15,25 @@ import numpy as np
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection
 from snnstack.quant.calibration import Calibration
-from snnstack.quant.lost import deaf, least_of_groups, need_of
+from snnstack.quant.lost import (
+    LOST_WEIGHT,
+    deaf,
+    largest_lost,
+    least_of_groups,
+    lost_share,
+    need_of,
+)
 from snnstack.quant.numerics import Numerics
 from snnstack.quant.scales import Granularity, Weights, flat_weights, groups_of, search
 
 MOST_APART = 0.125
 """Share of a row's weights that may be stored apart."""
-FEW_APART = 4
+FEW_APART = 1
 """So many may always be."""
-FACTORS = 2.0 ** np.arange(0.5, 16.5, 0.5)
-"""How much finer a row's scale may get."""
+FACTORS = 2.0 ** np.arange(2.0, 16.5, 0.5)
+"""How much finer a row's scale may get; less would not be worth lists of their own."""
+PAYS = 0.5
+"""Of what was lost, the share that may still be lost with weights apart."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ def scales_of(
     return Scales(scale[groups], wide[groups])
 
 
-def _lost(weights: Weights, scale: Array, numerics: Numerics) -> Array:
+def _lost(weights: Weights, scale: Array) -> Array:
     """Weights below half a step, also where there is no 0 and their size alone is lost."""
     each = np.nan_to_num(scale)[weights.group]
     return np.asarray((weights.value != 0) & (np.abs(weights.value * each) < 0.5))
@@ -89,7 +98,7 @@ def _apart(
     shared = np.full(count, np.nan)
     shared[own] = scale[groups]
     need = least_of_groups(need_of(population), own, count)
-    alone = deaf(weights, _lost(weights, shared, numerics), need)[own]
+    alone = deaf(weights, _lost(weights, shared), need)[own]
     fresh = np.where(alone, int(groups.max()) + 1 + own, groups)
     return np.unique(fresh, return_inverse=True)[1].reshape(-1)
 
@@ -97,23 +106,36 @@ def _apart(
 def _finer(
     weights: Weights, scale: Array, need: Array, numerics: Numerics, most_input: float
 ) -> Array:
-    """By how much the scale of every group gets finer: 1 where nothing is lost or won."""
-    count, assert_wide = len(scale), numerics.wide_weight or numerics.weight_max
-    before = deaf(weights, _lost(weights, scale, numerics), need)
-    best = np.ones(count)
+    """By how much the scale of every group gets finer: 1 where nothing is lost or won.
+
+    As much as the fewest weights apart that pay allow.
+    """
+    count, widest = len(scale), numerics.wide_weight or numerics.weight_max
+    lost, best = _lost(weights, scale), np.ones(count)
+    before = deaf(weights, lost, need)
     if not before.any():
         return best
+    share, largest_before = lost_share(weights, lost, count), largest_lost(weights, lost, need)
     size = np.bincount(weights.group, weights.value != 0, minlength=count)
     allowed = np.maximum(np.floor(MOST_APART * size), FEW_APART)
     total = np.bincount(weights.group, np.abs(weights.value), minlength=count) * scale
     largest = np.zeros(count)
     np.maximum.at(largest, weights.group, np.abs(weights.value))
-    most = np.minimum(assert_wide / (largest * scale), most_input / total)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        most = np.minimum(widest / (largest * scale), most_input / total)
+    fewest = allowed
     for factor in FACTORS:
         each = np.nan_to_num(scale * factor)[weights.group]
         over = np.abs(weights.value) * each > numerics.weight_max + 0.5
         apart = np.bincount(weights.group, over, minlength=count)
-        best[before & (apart <= allowed) & (factor <= most)] = factor
+        able = before & (apart <= fewest) & (factor <= most)
+        if not able.any():
+            continue
+        lost = _lost(weights, scale * factor)
+        pays = lost_share(weights, lost, count) <= PAYS * share
+        pays &= largest_lost(weights, lost, need) <= np.maximum(PAYS * largest_before, LOST_WEIGHT)
+        best[able & pays] = factor
+        fewest = np.where(able & pays, apart, fewest)
     return best
 
 
