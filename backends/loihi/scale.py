@@ -23,6 +23,7 @@ from snnstack.backends.loihi.registers import (
 from snnstack.backends.loihi.weights import Signs
 from snnstack.ir.nodes import Array
 from snnstack.quant.lost import deaf
+from snnstack.quant.outliers import FEW_APART, MOST_APART
 from snnstack.quant.scales import Weights
 
 UNIT = 1 << WEIGHT_SHIFT
@@ -229,7 +230,18 @@ def _best_formats(part: Part, units: int, bits: int) -> tuple[float, tuple[Forma
         return best
     coarse = Format(part.signs, holds_all, bits)
     two = [(Format(part.signs, e, bits), coarse) for e in range(holds_all)]
-    return min(((_error(part, units, f), f) for f in two), key=lambda pair: pair[0])
+    if bits < BITS:
+        two = [f for f in two if _few(part, units, f)]
+    found = [(_error(part, units, f), f) for f in two]
+    return min(found, key=lambda pair: pair[0]) if found else best
+
+
+def _few(part: Part, units: int, formats: tuple[Format, ...]) -> bool:
+    """Whether few weights are huge: all others being coarse is what fewer bits mean."""
+    fine, coarse = formats
+    over = np.count_nonzero(part.magnitude * units >= (fine.most + 0.5) * fine.step)
+    allowed = max(MOST_APART * len(part.magnitude), FEW_APART)
+    return over <= allowed and coarse.exponent - fine.exponent >= 2
 
 
 def suffers(part: Part, units: int, format: Format) -> bool:
