@@ -284,6 +284,8 @@ def _too_large(layer: Layer) -> Problem:
         (float(np.abs(p.synapses.weight).max(initial=0.0)) for p in layer.into), default=0
     )
     constant = float(np.abs([layer.into_current, layer.into_membrane]).max(initial=0.0))
+    corrected = 1.0 if layer.gain is None else float(layer.gain.max(initial=1e-9))
+    largest, constant = largest / corrected, constant / corrected  # as the user wrote them
     what = (
         f"weights up to {largest:g} and constant input up to {constant:g} times the threshold "
         "leave less than one weight unit for the threshold"

@@ -43,6 +43,8 @@ INTEGRATOR_STEPS = 300.0
 
 COARSE = 1 / 16
 """A row of full width whose weights change by more than this share (root mean square) is coarse."""
+LEAST_GAP = 4
+"""Between the exponents of two connections with fewer bits than that."""
 BITS = 8
 """The full width of a stored weight."""
 
@@ -241,7 +243,7 @@ def _few(part: Part, units: int, formats: tuple[Format, ...]) -> bool:
     fine, coarse = formats
     over = np.count_nonzero(part.magnitude * units >= (fine.most + 0.5) * fine.step)
     allowed = max(MOST_APART * len(part.magnitude), FEW_APART)
-    return over <= allowed and coarse.exponent - fine.exponent >= 2
+    return over <= allowed and coarse.exponent - fine.exponent >= LEAST_GAP
 
 
 def suffers(part: Part, units: int, format: Format) -> bool:
