@@ -243,7 +243,7 @@ def _few(part: Part, units: int, formats: tuple[Format, ...]) -> bool:
     fine, coarse = formats
     over = np.count_nonzero(part.magnitude * units >= (fine.most + 0.5) * fine.step)
     allowed = max(MOST_APART * len(part.magnitude), FEW_APART)
-    return over <= allowed and coarse.exponent - fine.exponent >= LEAST_GAP
+    return bool(over <= allowed) and coarse.exponent - fine.exponent >= LEAST_GAP
 
 
 def suffers(part: Part, units: int, format: Format) -> bool:
