@@ -100,6 +100,9 @@ def plan_flash(
         commands = [("pyocd", "flash", "--no-wait", "--target", runner.target, hex_)]
     elif runner.tool == "openocd":
         files = [part for name in runner.config for part in ("-f", name)]
+        if set(hex_) & set("{}\\\n"):
+            hint = "OpenOCD takes braces, backslashes and line ends as commands: use another folder"
+            raise fail(TargetError, hex_, "is no path for OpenOCD", hint)
         commands = [("openocd", *files, "-c", f"program {{{hex_}}} verify reset exit")]
     elif runner.tool == "esptool":
         commands = _esptool(runner, image, port)

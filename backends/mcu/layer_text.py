@@ -43,7 +43,7 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         "idle": plan.idle,
         "loud": plan.loud,
         "quiet": plan.quiet,
-        "zeroed": _zeroed(plan) and not layout.kept_clear,
+        "zeroed": _zeroed(plan, layout.counted) and not layout.kept_clear,
         "routes": routes,
         "x": _x(plan),
         "i": _i(plan),
@@ -60,9 +60,13 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
     }
 
 
-def _zeroed(plan: LayerPlan) -> bool:
+def _zeroed(plan: LayerPlan, counted: bool) -> bool:
     """Whether the first route adds to the accumulators instead of filling them."""
-    return not plan.routes or plan.routes[0].kind != "dense" or plan.routes[0].pool is not None
+    if not plan.routes:
+        return True
+    first = plan.routes[0]
+    in_parts = first.pool is not None or (counted and first.source == "input")
+    return first.kind != "dense" or in_parts
 
 
 def _left(plan: LayerPlan, words: int) -> tuple[int, int]:

@@ -97,6 +97,23 @@ class Layout:
         return any(r.pool is not None for layer in self.layers for r in layer.routes)
 
     @property
+    def counted(self) -> bool:
+        """Whether the input's ring holds how often each element came, instead of its events.
+
+        That takes a fraction of the bytes where an element may come often; events are then
+        listed again, a few at a time, by whoever reads them.
+        """
+        routes = [r for layer in self.layers for r in layer.routes if r.source == "input"]
+        many = self.program.input.max_count > self.count_bits // 8
+        return self.input_slots > 1 and many and all(r.pool is None for r in routes)
+
+    @property
+    def count_bits(self) -> int:
+        """Bits that hold how often an element of the input comes in a step."""
+        most = self.program.input.max_count
+        return 8 if most < 2**8 else 16 if most < 2**16 else 32
+
+    @property
     def kept_clear(self) -> bool:
         """Whether every layer leaves the accumulators 0, so that none must clear them before."""
         return any(layer.quiet for layer in self.layers)
@@ -146,11 +163,18 @@ class Layout:
         for width, count in (field for layer in self.layers for field in _fields(layer, event)):
             size = -(-size // width) * width + width * count
         if self.input_slots > 1:
-            ring = event * self.input_slots * self.input_capacity
+            each = event * self.input_capacity
+            if self.counted:
+                each = self.count_bits // 8 * int(np.prod(self.program.input.shape))
+            ring = self.input_slots * each
             size = -(-(-(-size // 4) * 4 + 4 * (self.input_slots + 1) + ring) // 4) * 4
         else:
             size = -(-size // 4) * 4 + 12
-        size += self.scratch_bytes + (event * CHUNK if self.pools else 0) + 4 * sum(self.full)
+        size += (
+            self.scratch_bytes
+            + (event * CHUNK if self.pools or self.counted else 0)
+            + 4 * sum(self.full)
+        )
         return -(-size // 4) * 4
 
     @property

@@ -27,6 +27,7 @@ def route_view(layout: Layout, plan: LayerPlan, index: int) -> dict[str, Any]:
     slot = ring_slot(route.source, route.slots, route.delay)
     alone = route.source == "input" and route.slots == 1
     events = "s->events_input" if alone else f"s->events_{route.source}[{slot}]"
+    counted = layout.counted and route.source == "input"
     source = comment(plan.layer.routes[index].source)
     late = f", {route.delay} steps ago" if route.delay else ""
     return {
@@ -37,7 +38,10 @@ def route_view(layout: Layout, plan: LayerPlan, index: int) -> dict[str, Any]:
         "pool": _pool(route),
         "full": _full(route),
         "runs": alone,
-        "call": _call(route, plan.layer.accumulator_bits, first=index == 0, runs=alone),
+        "counted": f"s->ring_input[{slot}]" if counted else None,
+        "call": _call(
+            route, plan.layer.accumulator_bits, first=index == 0 and not counted, runs=alone
+        ),
     }
 
 

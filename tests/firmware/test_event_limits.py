@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from snnstack.backends.mcu.door import counter_bits, most_events, safe_events
 from snnstack.backends.mcu.emit import emit
+from snnstack.backends.mcu.layout import plan
 from snnstack.backends.mcu.program import DenseTable, Program, Route
 from snnstack.files import write_directory
 from tests.firmware.firmware_model import layer, needs_gcc, port, program, sparse, weights
@@ -20,7 +22,7 @@ from tests.firmware.test_firmware import CASES, M4, M55, everything
 SANE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g")
 KINDS = (
     "dense", "dense with narrow sums", "sparse", "convolution, padding", "overlapping pool",
-    "delays", "recurrent", "counts",
+    "delays", "delayed counts", "recurrent", "counts",
 )  # fmt: skip
 
 
@@ -58,11 +60,21 @@ def allowed(net: Program, events: list[int]) -> list[int]:
     """What the header says a step looks at."""
     inputs = int(np.prod(net.input.shape))
     kept = events[: most_events(net)]
+    if plan(net).counted:  # its ring holds counts: the exact rule
+        seen = Counter[int]()
+        seen_before = [_count(seen, e) for e in kept]
+        most = net.input.max_count
+        return [e for e, k in zip(kept, seen_before, strict=True) if e < inputs and k <= most]
     inside = np.array([e for e in kept if e < inputs], dtype=np.int64)
     crowded = np.bincount(inside, minlength=1).max() > net.input.max_count
     if counter_bits(net) and len(kept) > safe_events(net) and crowded:
         kept = kept[: safe_events(net)]
     return [e for e in kept if e < inputs]
+
+
+def _count(seen: Counter[int], event: int) -> int:
+    seen[event] += 1
+    return seen[event]
 
 
 def abuses(net: Program) -> list[list[int]]:
@@ -147,6 +159,17 @@ def test_lists_that_are_allowed_are_whole_in_any_order(tmp_path: Path) -> None:
     three = [int(e) for e in rng.permutation(np.repeat(np.arange(700), 3))]
     rows = run(tmp_path, net, [three, sorted(three), [*three[:-1], three[0]]])
     assert [row[0] for row in rows[:2]] == [0, 0] and rows[2][0] > 0
+
+
+def test_a_ring_of_counts_has_a_byte_for_each_element_and_step() -> None:
+    """Six inputs with up to 255 spikes, delays up to 40 steps: 41 * 6 bytes, not 125,460."""
+    read = tuple(Route("in", d, DenseTable(weights(6, 5))) for d in (0, 1, 2, 5, 9, 40))
+    net = program(
+        M4, (layer("out", (5,), *read),), port((6,), name="in", history=41, max_count=255)
+    )
+    assert plan(net).counted
+    assert b"uint8_t ring_input[41][6];" in emit(net)["include/net.h"]
+    assert plan(net).state_bytes < 700
 
 
 def test_a_checked_build_traps(tmp_path: Path) -> None:

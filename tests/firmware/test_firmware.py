@@ -193,6 +193,13 @@ CASES = {
          layer("out", (8,), Route("hidden", 3, dense(N, 8)), Route("hidden", 0, sparse(N, 8)))),
         port((20,), history=4, max_count=2),
     ),
+    "delayed counts": (
+        (lif(Route("input", 6, dense(80, N)), Route("input", 2, sparse(80, N)), shift=0),
+         layer("map", (4, 3, 2), Route("input", 4, conv(5, 4, (4, 4), (2, 3))), order="hwc",
+               shift=0),
+         layer("out", (8,), Route("hidden", 0, dense(N, 8)), Route("map", 0, dense(24, 8)))),
+        port((5, 4, 4), order="hwc", history=7, max_count=300),
+    ),
     "31 delays": (
         (lif(*(Route("input", d, sparse(20, N, 0.06, seed=d)) for d in range(31)),
              Route("hidden", 30, dense(N, N)), history=31, threshold=1500),),
