@@ -1,10 +1,11 @@
 # `make demo` and `make test` work in a fresh clone: scripts/setup.sh installs what they need.
 
 PYTEST_ARGS ?= -n 2 --dist loadfile
+FUZZ_N ?= 3500
 DEMO := build/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs wheel clean
+.PHONY: help demo test fuzz check bench docs wheel clean
 
 help:    ## show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1	/p; s/^\([a-z]*\):  *## /  make \1	/p' $(MAKEFILE_LIST)
@@ -17,6 +18,10 @@ demo:    ## compile the digits network for boards of every target, verify, measu
 test:    ## run all tests; PYTEST_ARGS="-k name" for some
 	@scripts/setup.sh test
 	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+fuzz:    ## damaged inputs of every kind; FUZZ_N=3500 for more or fewer of each
+	@scripts/setup.sh test
+	@.venv/bin/python -m tests.fuzz -n $(FUZZ_N)
 
 check:   ## format, lint, types, import order
 	@scripts/setup.sh check

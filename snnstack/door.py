@@ -57,13 +57,17 @@ def instance(value: Any, wanted: type[_T], where: str, hint: str) -> _T:
     return value
 
 
+MOST = 2**63 - 1
+"""No count, number of a chip or width is larger."""
+
+
 def whole(value: Any, where: str, least: int) -> int | None:
     """A whole number from `least`, or None where nothing is said; True and 1.0 are none."""
     try:
         found = None if value is None else operator.index(value)
     except TypeError:
         found = least - 1
-    if found is not None and (found < least or isinstance(value, bool)):
+    if found is not None and (not least <= found <= MOST or isinstance(value, bool)):
         what = f"is {shown(value)}"
         raise fail(TargetError, where, what, f"a whole number, {least} or more")
     return found

@@ -92,7 +92,16 @@ def unlike_emitted(program: Program, path: str | Path) -> list[str]:
 def saved_conversion(path: str | PathLike[str]) -> dict[str, Any] | None:
     """The conversion report in a program's directory, as plain data; None if there is none."""
     content = read_directory(door.path(path, "program")).get(CONVERSION)
-    return None if content is None else dict(json.loads(content))
+    if content is None:
+        return None
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        found = error
+    if not isinstance(found, dict):
+        where = str(Path(path) / CONVERSION)
+        raise fail(TargetError, where, "is not a conversion report", "compile the model again")
+    return found
 
 
 def _manifest(content: bytes, where: str) -> tuple[str, dict[str, str]]:
@@ -101,7 +110,7 @@ def _manifest(content: bytes, where: str) -> tuple[str, dict[str, str]]:
     try:
         manifest = json.loads(content)
         target, digests = str(manifest["target"]), dict(manifest["files"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise fail(TargetError, where, "is not a program's manifest", again) from error
     if target not in target_names():
         hint = f"installed: {', '.join(target_names())}"

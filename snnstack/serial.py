@@ -18,6 +18,7 @@ from snnstack.board import Board
 from snnstack.errors import TargetError, fail
 from snnstack.ir.nodes import Array
 from snnstack.npz import read_npz
+from snnstack.typed_fields import check_fields
 
 KIND, ARRAY, TUPLE = "$kind", "$array", "$tuple"
 DAMAGED = (
@@ -101,4 +102,8 @@ def _decode(tree: Any, arrays: Mapping[str, Array], kinds: Mapping[str, type[Any
     if tree.get(KIND) == "Board":
         return msgspec.convert(tree["board"], Board)
     parts = {k: _decode(v, arrays, kinds) for k, v in tree.items() if k != KIND}
-    return kinds[tree[KIND]](**parts) if KIND in tree else parts
+    if KIND not in tree:
+        return parts
+    kind = kinds[tree[KIND]]
+    check_fields(kind, parts)
+    return kind(**parts)

@@ -110,7 +110,11 @@ def read_netx(
     if input_shape is not None:
         reader.input = ChipInput("input", tuple(input_shape), graded_input)
         reader.shape = tuple(input_shape)
-    for index, layer in enumerate(wanted):
+    stored: list[Any] = list(wanted)
+    for index, layer in enumerate(stored):
+        if not isinstance(layer, dict):
+            problems.append(Problem(f"{path.name}: layer {index}", "it is a value, not a group"))
+            break
         if index < skip_layers:
             _skip(reader, layer)
         else:

@@ -58,7 +58,11 @@ def shape_of(where: str, layer: Layer, problems: list[Problem]) -> Shape:
     if value is None:
         problems.append(Problem(where, "it has no 'shape'"))
         return (1,)
-    shape = tuple(int(s) for s in np.ravel(value))
+    numbers = np.ravel(value)
+    if numbers.dtype.kind not in "iuf" or not np.isfinite(numbers).all():
+        problems.append(Problem(where, "its shape holds no numbers"))
+        return (1,)
+    shape = tuple(int(s) for s in numbers)
     if not shape or min(shape) < 1:
         problems.append(Problem(where, f"its shape is {list(shape)}"))
         return (1,)

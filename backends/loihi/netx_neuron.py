@@ -74,8 +74,12 @@ def _cuba(
     def value(key: str, of: str) -> Array:
         return register(where, of, per_neuron(group[key], shape), shape, problems)
 
-    wait = int(np.max(group.get("refDelay", 1)))
-    if np.min(group.get("refDelay", 1)) != wait:
+    delays = np.asarray(group.get("refDelay", 1))
+    if delays.dtype.kind not in "iuf" or not delays.size or not np.isfinite(delays).all():
+        problems.append(Problem(where, "refDelay holds no numbers"))
+        return None
+    wait = int(np.max(delays))
+    if np.min(delays) != wait:
         problems.append(Problem(where, "refDelay differs between the neurons of a layer"))
     register(where, "refractory", wait, (1,), problems)
     return Cuba(

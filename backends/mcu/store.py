@@ -18,6 +18,7 @@ from snnstack.backends.mcu.program import (
     Route,
     SparseTable,
 )
+from snnstack.errors import TargetError, fail
 from snnstack.ir.step import Pool
 from snnstack.program import with_manifest
 from snnstack.serial import from_files, to_files
@@ -37,6 +38,10 @@ def emit(program: Program) -> dict[str, bytes]:
 def load(files: Mapping[str, bytes]) -> Program:
     """The program in the files that `emit` made."""
     program: Program = from_files(files, STEM, KINDS)
+    golden = program.golden
+    if golden is not None and any(events.ndim != 1 for events in golden.events):
+        what = "golden: events of a step are no list"
+        raise fail(TargetError, f"{STEM}.json", what, "compile the model again")
     return program
 
 

@@ -53,6 +53,8 @@ def is_ragged_of(path: str) -> bool:
 def ragged_labels(path: Path) -> tuple[int, NDArray[np.int64] | None]:
     """(number of recordings, labels) of a Heidelberg file."""
     count, labels = hdf5_file(path).read(ragged_labels_of)
+    if labels is not None and (np.ndim(labels) != 1 or np.asarray(labels).dtype.kind not in "iu"):
+        raise fail(DataError, str(path), "labels are no list of class numbers")
     labels = None if labels is None else labels.astype(np.int64)
     if labels is not None and len(labels) != count:
         what = f"has {count} recordings but {len(labels)} labels"

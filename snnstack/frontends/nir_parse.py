@@ -72,6 +72,13 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 SETTINGS = ("dt", "integrator", "reset", "reset_time", "compare", "events")
 
 
+def _table(content: Any) -> Mapping[str, Any]:
+    """Metadata as it is stored; an empty group is none. ValueError for a value in its place."""
+    if content is None or isinstance(content, Mapping):
+        return content or {}
+    raise ValueError("is a value, not a dictionary")
+
+
 @dataclass(frozen=True)
 class Parser:
     """Collects in `problems` what is wrong, and in `said` what the file settles."""
@@ -178,7 +185,7 @@ class Parser:
         """User metadata, and apart from it what stands under `snnstack`."""
         found: Any = {}
         try:
-            found = values.metadata(tree.get("metadata") or {})
+            found = values.metadata(_table(tree.get("metadata")))
         except ValueError as error:
             self._report(where, f"metadata {error}", "remove it")
         if not isinstance(found.get("snnstack", {}), dict):

@@ -173,6 +173,9 @@ def _ranged(encoding: Encoding, arrays: Arrays) -> Encoding:
     """The range of integers is that of their type; of real numbers, that of the data."""
     if arrays.dtype.kind in "ui":
         return replace(encoding, low=0.0, high=float(np.iinfo(arrays.dtype).max))
+    if arrays.dtype.kind not in "bf" or 0 in arrays.shape or not arrays.shape:
+        what = f"x is {arrays.dtype} of shape {list(arrays.shape)}"
+        raise fail(DataError, arrays.name, what, "give real samples [sample, ...]")
     least, most = 0.0, 0.0
     for part in arrays.rows(BATCH):
         least, most = min(least, float(part.min())), max(most, float(part.max()))
@@ -216,9 +219,18 @@ def _run(running: Any, names: list[str], feeds: dict[str, Any]) -> list[NDArray[
     for start in range(0, len(x), size):
         part = x[start : start + size]
         filled = np.concatenate([part, np.zeros((size - len(part), *x.shape[1:]), x.dtype)])
-        results = running.run(names, {key: filled})
+        results = _results(running, names, {key: filled})
         parts.append([np.asarray(r)[: len(part)] for r in results])
     return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+
+
+def _results(running: Any, names: list[str], feeds: dict[str, Any]) -> Any:
+    """What onnxruntime computes; ModelError where the file's parts do not fit together."""
+    try:
+        return running.run(names, feeds)
+    except Exception as error:  # onnxruntime's own have no common class
+        what = f"onnxruntime cannot run it: {str(error).strip().splitlines()[0]}"
+        raise fail(ModelError, "model", what, "export it again") from error
 
 
 def convert(ann: Ann, data: AnnData, percentile: float = PERCENTILE) -> Graph:

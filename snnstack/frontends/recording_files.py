@@ -151,7 +151,11 @@ def _gestures(path: Path) -> Path:
 
 def _cut(path: Path) -> list[Recording]:
     table = _gestures(path)
-    rows = [line.split(",") for line in table.read_text().splitlines()[1:] if line.strip()]
+    rows = [
+        line.split(",")
+        for line in table.read_text(errors="replace").splitlines()[1:]
+        if line.strip()
+    ]
     try:
         cuts = [(int(kind), int(start), int(end)) for kind, start, end in rows]
     except ValueError as error:

@@ -1,0 +1,87 @@
+"""Run the inputs of a kind in processes that may hang or die, and count what became of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.fuzz.worker import SECONDS
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 8 * SECONDS
+"""Seconds without a line after which a process is killed: the input hangs in foreign code."""
+OUTCOMES = ("accepted", "refused", "foreign", "hang", "memory", "warning")
+COLUMNS = ("inputs", "accepted", "refused", "foreign", "hangs", "over 2 GB", "warnings", "seconds")
+
+
+@dataclass
+class Tally:
+    """Counts by outcome; `failures`: seed and what happened, for all but the first two."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, line: dict[str, Any]) -> None:
+        """One input."""
+        self.counts[line["outcome"]] += 1
+        self.seconds += line.get("seconds", 0.0)
+        if line["outcome"] not in ("accepted", "refused"):
+            self.failures.append(f"{line['seed']}: {line['outcome']}: {line.get('what')}")
+
+    def __add__(self, other: Tally) -> Tally:
+        sums = self.counts + other.counts
+        return Tally(sums, self.failures + other.failures, self.seconds + other.seconds)
+
+    def row(self) -> tuple[str, ...]:
+        """The numbers of `COLUMNS`."""
+        parts = [str(self.counts[name]) for name in OUTCOMES]
+        return (str(sum(self.counts.values())), *parts, f"{self.seconds:.0f}")
+
+
+def shown(name: str, columns: tuple[str, ...]) -> str:
+    """One line of the table."""
+    return f"{name:20}" + "".join(f"{text:>11}" for text in columns)
+
+
+def tallied(kind: str, first: int, count: int) -> Tally:
+    """Inputs of a kind; a process that hangs or dies is one failure, and is replaced."""
+    found, at, last = Tally(), first, first + count
+    while at < last:
+        for line in _lines(kind, at, last):
+            found.add(line)
+            at = line["seed"] + 1
+    return found
+
+
+def _lines(kind: str, first: int, last: int) -> Iterator[dict[str, Any]]:
+    argv = [sys.executable, "-m", "tests.fuzz.worker", kind, str(first), str(last)]
+    pipe = subprocess.PIPE
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    with subprocess.Popen(argv, stdout=pipe, stderr=pipe, cwd=ROOT, env=environment) as process:
+        seed = first
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            while select.select([process.stdout], [], [], PATIENCE)[0]:
+                text = process.stdout.readline()
+                if not text:
+                    break
+                line = json.loads(text)
+                seed = line["seed"] + 1
+                yield line
+            else:
+                yield {"seed": seed, "outcome": "hang", "what": "only a kill ended it"}
+                return
+            if seed < last:
+                said = process.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
+                yield {"seed": seed, "outcome": "foreign", "what": f"the process died: {said}"}
+        finally:
+            process.kill()
