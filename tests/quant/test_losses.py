@@ -171,7 +171,7 @@ def test_firmware_computes_fine_decays_and_wide_weights(tmp_path: Path, board: s
     weight[2, 5], weight[7, 1] = 4e3, -2e5
     tau, syn = np.geomspace(0.05, 20.0, 9), np.geomspace(2.0, 0.02, 9)
     kinds = {"tau": tau, "tau_syn": syn, "w_in": np.full(9, 3.0)}
-    file = write(tmp_path / "n.nir", weight, **kinds)
+    file = write(tmp_path / "layer.nir", weight, **kinds)
     program = snnstack.compile(file, board, options=Options(dt=DT))
     (layer,) = from_settings(program.settings)
     assert layer.apart == 2 and program.layers[0].alpha_bits == 32
