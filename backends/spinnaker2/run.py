@@ -18,7 +18,7 @@ from snnstack.backends.spinnaker2.element_route import Router
 from snnstack.backends.spinnaker2.firmware import DATA_BASE
 from snnstack.backends.spinnaker2.image import image, kind_of, neuron_words
 from snnstack.backends.spinnaker2.program import INDEX_BITS, Element, Program
-from snnstack.errors import TargetError, fail
+from snnstack.errors import TargetError, ToolError, fail
 from snnstack.ir.nodes import Array
 from snnstack.trace import Spikes, Trace
 
@@ -28,9 +28,13 @@ NOTHING = np.zeros(0, dtype=np.uint32)
 
 
 def describe(program: Program) -> str:
-    """What `run` executes on."""
-    import unicorn
-
+    """What `run` executes on; ToolError without the processor emulator."""
+    try:
+        import unicorn
+    except ImportError as error:
+        hint = "pip install 'snnstack[spinnaker2]'"
+        what = "is not installed: it executes the elements' code"
+        raise fail(ToolError, "unicorn", what, hint) from error
     count = len(program.elements)
     text = f"{count} emulated Cortex-M4F processing elements"
     return f"{text} (unicorn {unicorn.__version__}, {firmware.version()})"

@@ -75,6 +75,29 @@ def test_the_rows_are_measured(model: Path, data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_sweep_that_is_ended_leaves_no_worker(
+    model: Path, data: Path, tmp_path: Path, number: int
+) -> None:
+    """The signal goes to the sweep alone, as from a scheduler; its group is empty soon after."""
+    folder = tmp_path / "ended"
+    process = subprocess.Popen(
+        command(model, data, folder), start_new_session=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    limit = time.monotonic() + LONG
+    while finished(folder) < 3 and process.poll() is None:
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    os.kill(process.pid, number)
+    process.wait(timeout=LONG)
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < limit:
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+
+
+@pytest.mark.slow
 def test_two_hundred_points_killed_and_resumed(model: Path, data: Path, tmp_path: Path) -> None:
     """SIGKILL to the whole group at a random moment, twice; then the same command once more."""
     folder, chance = tmp_path / "killed", random.Random()

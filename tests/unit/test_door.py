@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 import snnstack
-from snnstack.errors import DataError, ModelError, SnnstackError, TargetError
+from snnstack.errors import DataError, ModelError, SnnstackError, TargetError, ToolError
 from snnstack.frontends.nir import to_nir, write
 from snnstack.passes.options import Options
 from snnstack.program import Program
@@ -287,6 +288,19 @@ def test_programs_graphs_and_traces_travel(program: Program) -> None:
     assert same(
         snnstack.emulate(snnstack.compile(graph, program.board, {"x": X}), X), trace
     )  # fmt: skip
+
+
+def test_verify_without_the_processor_emulator_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = snnstack.compile(small(), "spinnaker2-chip")
+    monkeypatch.setitem(sys.modules, "unicorn", None)
+    with pytest.raises(ToolError) as error:
+        snnstack.verify(made, X)
+    assert str(error.value) == (
+        "unicorn: is not installed: it executes the elements' code "
+        "(pip install 'snnstack[spinnaker2]')"
+    )
 
 
 def test_rows_become_a_table() -> None:
