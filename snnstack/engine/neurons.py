@@ -80,10 +80,10 @@ def update_fast(row: Any, parameters: Any, total: Any, v: Any, flags: Any) -> No
 
 
 @compiled
-def update_integer(
+def update_integer_fine(
     row: Any, parameters: Any, total: Any, v: Any, i: Any, wait: Any, flags: Any
 ) -> None:
-    """Integer update, all features; equations in `snnstack.quant.network`."""
+    """`update_integer` with decays of 32 bits; apart, so that the other is vectorised."""
     start, stop, scale = row[OFFSET], row[OFFSET] + row[N], np.int32(1 << row[SHIFT])
     highest, lowest = np.int32(row[STATE_MAX]), np.int32(-row[STATE_MAX])
     bound = row[CURRENT_MAX] if row[HAS_CURRENT] else 2**31 - 1
@@ -110,8 +110,40 @@ def update_integer(
 
 
 @compiled
-def update_integer_late(row: Any, parameters: Any, total: Any, v: Any, i: Any, flags: Any) -> None:
-    """Integer update with a subtraction in the next step, or rechecked; never refractory."""
+def update_integer(
+    row: Any, parameters: Any, total: Any, v: Any, i: Any, wait: Any, flags: Any
+) -> None:
+    """Integer update, all features; equations in `snnstack.quant.network`."""
+    if row[FINE_ALPHA] or row[FINE_BETA]:
+        update_integer_fine(row, parameters, total, v, i, wait, flags)
+        return
+    start, stop, scale = row[OFFSET], row[OFFSET] + row[N], np.int32(1 << row[SHIFT])
+    highest, lowest = np.int32(row[STATE_MAX]), np.int32(-row[STATE_MAX])
+    bound = row[CURRENT_MAX] if row[HAS_CURRENT] else 2**31 - 1
+    strongest, weakest = np.int32(bound), np.int32(-bound)
+    keep, pause = np.int32(-row[SUBTRACT]), np.int32(row[REFRACTORY])
+    alpha, beta = parameters[ALPHA, start:stop], parameters[BETA, start:stop]
+    bias, leak = parameters[BIAS, start:stop], parameters[LEAK, start:stop]
+    above, after = parameters[ABOVE, start:stop], parameters[AFTER, start:stop]
+    for j in range(stop - start):
+        x = np.int32(decayed(i[j], beta[j]) + np.int32(np.int32(total[j]) * scale) + bias[j])
+        x = min(max(x, weakest), strongest)
+        i[j] = x
+        u = np.int32(decayed(v[j], alpha[j]) + x + leak[j])
+        u = min(max(u, lowest), highest)
+        waiting = wait[j] > 0
+        u = v[j] if waiting else u
+        fired = (u > above[j]) & (not waiting)
+        flags[j] = fired
+        v[j] = np.int32((u & keep) + after[j]) if fired else u
+        wait[j] = pause if fired else max(np.int32(wait[j] - 1), np.int32(0))
+
+
+@compiled
+def update_integer_late_fine(
+    row: Any, parameters: Any, total: Any, v: Any, i: Any, flags: Any
+) -> None:
+    """`update_integer_late` with decays of 32 bits; apart, so that the other is vectorised."""
     start, stop, scale = row[OFFSET], row[OFFSET] + row[N], np.int32(1 << row[SHIFT])
     highest, lowest = np.int32(row[STATE_MAX]), np.int32(-row[STATE_MAX])
     bound = row[CURRENT_MAX] if row[HAS_CURRENT] else 2**31 - 1
@@ -129,6 +161,32 @@ def update_integer_late(row: Any, parameters: Any, total: Any, v: Any, i: Any, f
         back = after[j] if v[j] > above[j] else np.int32(0)
         at_once = np.int32(0) if recheck else back
         u = np.int32(np.int32(shrunk_by(v[j], alpha[j], fine_alpha) + at_once) + x + leak[j])
+        u = min(max(u, lowest), highest)
+        fired = (np.int32(u + back) if recheck else u) > above[j]
+        flags[j] = fired
+        v[j] = np.int32(u + after[j]) if recheck and fired else u
+
+
+@compiled
+def update_integer_late(row: Any, parameters: Any, total: Any, v: Any, i: Any, flags: Any) -> None:
+    """Integer update with a subtraction in the next step, or rechecked; never refractory."""
+    if row[FINE_ALPHA] or row[FINE_BETA]:
+        update_integer_late_fine(row, parameters, total, v, i, flags)
+        return
+    start, stop, scale = row[OFFSET], row[OFFSET] + row[N], np.int32(1 << row[SHIFT])
+    highest, lowest = np.int32(row[STATE_MAX]), np.int32(-row[STATE_MAX])
+    bound = row[CURRENT_MAX] if row[HAS_CURRENT] else 2**31 - 1
+    strongest, weakest, recheck = np.int32(bound), np.int32(-bound), row[LATE] == RECHECK
+    alpha, beta = parameters[ALPHA, start:stop], parameters[BETA, start:stop]
+    bias, leak = parameters[BIAS, start:stop], parameters[LEAK, start:stop]
+    above, after = parameters[ABOVE, start:stop], parameters[AFTER, start:stop]
+    for j in range(stop - start):
+        x = np.int32(decayed(i[j], beta[j]) + np.int32(np.int32(total[j]) * scale) + bias[j])
+        x = min(max(x, weakest), strongest)
+        i[j] = x
+        back = after[j] if v[j] > above[j] else np.int32(0)
+        at_once = np.int32(0) if recheck else back
+        u = np.int32(np.int32(decayed(v[j], alpha[j]) + at_once) + x + leak[j])
         u = min(max(u, lowest), highest)
         fired = (np.int32(u + back) if recheck else u) > above[j]
         flags[j] = fired
