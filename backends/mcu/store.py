@@ -38,6 +38,10 @@ def emit(program: Program) -> dict[str, bytes]:
 def load(files: Mapping[str, bytes]) -> Program:
     """The program in the files that `emit` made."""
     program: Program = from_files(files, STEM, KINDS)
+    layers = {layer.name for layer in program.layers}
+    if not program.outputs or not layers.issuperset(program.outputs):
+        what = "outputs: no layers of this program"
+        raise fail(TargetError, f"{STEM}.json", what, "compile the model again")
     golden = program.golden
     if golden is not None and any(events.ndim != 1 for events in golden.events):
         what = "golden: events of a step are no list"

@@ -24,6 +24,8 @@ TEXT = (".csv", ".txt")
 """Lie beside recordings for other reasons too: read from a folder only if nothing else is there."""
 NMNIST = Sensor(34, 34, 2)
 GESTURES = Sensor(128, 128, 2)
+LAST = 2**62
+"""Microseconds: no recording is as long."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ def _cut(path: Path) -> list[Recording]:
 def _part(path: Path, start: int, end: int) -> Events:
     """The events from `start` on and before `end`, microseconds from `start`."""
     found = read_aedat(path)
+    start, end = max(start, -LAST), min(end, LAST)
     keep = (found.t >= start) & (found.t < end)
     y, p = (None if c is None else c[keep] for c in (found.y, found.p))
     return replace(found, t=found.t[keep] - start, x=found.x[keep], y=y, p=p)

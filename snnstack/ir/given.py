@@ -13,6 +13,9 @@ from snnstack.ir.step import Conv, Dense, Pool, Sparse, Synapses
 
 Pair = tuple[int, int]
 
+LARGEST = 2.0**62
+"""No register, count or size is larger; an int64 holds it."""
+
 
 def integers(where: str, name: str, value: Any, problems: list[Problem]) -> Array:
     """`value` as int64; what is not a whole number is reported and becomes 0."""
@@ -20,7 +23,8 @@ def integers(where: str, name: str, value: Any, problems: list[Problem]) -> Arra
     if array.dtype.kind not in "biuf":
         problems.append(Problem(where, f"{name} is {array.dtype}, not a number"))
         return np.zeros(array.shape, dtype=np.int64)
-    whole = np.isfinite(array) & (np.floor(np.where(np.isfinite(array), array, 0)) == array)
+    within = np.isfinite(array) & (np.abs(np.where(np.isfinite(array), array, 0)) < LARGEST)
+    whole = within & (np.floor(np.where(within, array, 0)) == array)
     if not whole.all():
         odd = array[~whole].flat[0]
         problems.append(Problem(where, f"{name} is {odd:g}, not a whole number"))
