@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +53,10 @@ def layer_type(layer: Layer) -> str:
     return str(kind[0] if isinstance(kind, tuple) and kind else kind)
 
 
+LARGEST = 2**31
+"""Neurons of a layer: more than any system of chips has."""
+
+
 def shape_of(where: str, layer: Layer, problems: list[Problem]) -> Shape:
     """[C, H, W] or [n], as it is stored."""
     value = layer.get("shape")
@@ -63,7 +68,7 @@ def shape_of(where: str, layer: Layer, problems: list[Problem]) -> Shape:
         problems.append(Problem(where, "its shape holds no numbers"))
         return (1,)
     shape = tuple(int(s) for s in numbers)
-    if not shape or min(shape) < 1:
+    if not shape or min(shape) < 1 or math.prod(shape) > LARGEST:
         problems.append(Problem(where, f"its shape is {list(shape)}"))
         return (1,)
     return shape

@@ -144,7 +144,8 @@ class Parser:
         return (*unlisted, *(edge for edge in stated if (edge.source, edge.target) in known))
 
     def _node(self, name: str, content: Any) -> Leaf | Graph | None:
-        kind = values.text(content.get("type", "")) if isinstance(content, Mapping) else ""
+        stored = values.text(content.get("type", "")) if isinstance(content, Mapping) else ""
+        kind = stored if isinstance(stored, str) else ""
         if kind == "NIRGraph":
             return self.graph(content, f"{name}: ")
         if kind not in KINDS:

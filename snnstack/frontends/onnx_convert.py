@@ -205,6 +205,9 @@ def thresholds_of(ann: Ann, data: AnnData, percentile: float = PERCENTILE) -> di
 
 
 def _balanced(name: str, active: NDArray[Any], percentile: float) -> float:
+    if not np.isfinite(active).all():
+        what = "is not finite on the calibration data"
+        raise fail(ModelError, name, what, "weights of the file are too large, or NaN")
     if not len(active):
         return 1.0  # never active: whatever the threshold, it stays silent
     return float(np.percentile(active.astype(np.float64), percentile))

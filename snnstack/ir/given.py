@@ -23,6 +23,7 @@ def integers(where: str, name: str, value: Any, problems: list[Problem]) -> Arra
     if array.dtype.kind not in "biuf":
         problems.append(Problem(where, f"{name} is {array.dtype}, not a number"))
         return np.zeros(array.shape, dtype=np.int64)
+    array = array.astype(np.float64) if array.dtype.kind == "f" else array
     within = np.isfinite(array) & (np.abs(np.where(np.isfinite(array), array, 0)) < LARGEST)
     whole = within & (np.floor(np.where(within, array, 0)) == array)
     if not whole.all():
