@@ -182,7 +182,9 @@ def _search(
 ) -> tuple[int, dict[tuple[int, Signs], tuple[Format, ...]]]:
     """Of the octave below `most`, the scale with the smallest expected error."""
     sampled = [_weighed(_sample(part), most, bits) for part in parts]
-    tried = np.unique(np.geomspace(most // 2 + 1, most, CANDIDATES).astype(np.int64))
+    spread = np.geomspace(most // 2 + 1, most, CANDIDATES).astype(np.int64)
+    whole = 1 << (most.bit_length() - 1)  # holds weights that are binary fractions exactly
+    tried = np.unique([*spread, whole])
     best: tuple[float, int, dict[tuple[int, Signs], tuple[Format, ...]]] = (np.inf, most, {})
     for units in tried[::-1].tolist():
         error, formats = 0.0, {}
