@@ -11,7 +11,7 @@ import pytest
 from tests.fuzz.kinds import KINDS, inputs
 from tests.fuzz.tally import tallied
 
-INPUTS = int(os.environ.get("FUZZ_N", "2000"))
+INPUTS = int(os.environ.get("FUZZ_N", "300"))
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ def damaged_hdf5(path: Path, rng: Rng) -> None:
             file.visit(names.append)
             if not names:
                 return
-            _change(file, names[int(rng.integers(len(names)))], names, rng)
+            with contextlib.suppress(OSError, ValueError, KeyError):  # a name that is taken
+                _change(file, names[int(rng.integers(len(names)))], names, rng)
 
 
 def _change(file: Any, name: str, names: list[str], rng: Rng) -> None:
