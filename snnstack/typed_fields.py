@@ -19,7 +19,7 @@ LARGEST = 2**64
 def check_fields(kind: type[Any], parts: Mapping[str, Any]) -> None:
     """ValueError, naming the field, for a value that is not what `kind` says it holds.
 
-    Arrays are checked to be arrays of numbers or text, not for their shapes.
+    Arrays are checked to be arrays of numbers, not for their shapes.
     """
     known = _hints(kind)  # type: ignore[arg-type]
     for name, value in parts.items():
@@ -43,7 +43,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is Literal:
         return isinstance(value, str | int) and value in inner
     if origin is np.ndarray:
-        return isinstance(value, np.ndarray) and value.dtype.kind in "biufUS"
+        return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
     if origin is tuple:
         return isinstance(value, tuple) and _all_fit(value, inner)
     if isinstance(origin, type) and issubclass(origin, Mapping):
