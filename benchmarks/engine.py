@@ -20,8 +20,11 @@ from typing import Any
 import numba
 import numpy as np
 
+from snnstack.dynamics.model import Neurons
+from snnstack.dynamics.neurons.cuba_lif import CUBA_LIF
 from snnstack.engine import run
-from snnstack.engine.plan import DenseRows, Edge, IntegerNeurons, LayerPlan, NetworkPlan
+from snnstack.engine.plan import DenseRows, Edge, LayerPlan, NetworkPlan
+from snnstack.quant.numerics import INT32
 from snnstack.trace import Spikes
 
 N = 1024
@@ -72,10 +75,9 @@ def row(rate: float, samples: int, steps: int) -> Iterable[str]:
 
 def network(weight: Any) -> NetworkPlan:
     """One layer of integrate-and-fire neurons with leak."""
-    one, zero = np.ones(N, dtype=np.int32), np.zeros(N, dtype=np.int32)
-    neurons = IntegerNeurons(
-        ALPHA * one, None, SHIFT, zero, zero, (THRESHOLD << SHIFT) * one, zero, True, False, 0
-    )
+    values = {"alpha": ALPHA, "shift": SHIFT, "threshold": THRESHOLD << SHIFT}
+    values |= {"state_max": INT32.state_max}
+    neurons = Neurons(CUBA_LIF, N, "int32", values, {"reset": "subtract"})
     return NetworkPlan((N,), (LayerPlan("layer", N, (Edge(0, 0, DenseRows(weight)),), neurons),))
 
 

@@ -17,11 +17,13 @@ from snnstack.emulators.crossbar.chip import drawn_chip, ideal_chip
 from snnstack.emulators.crossbar.flat import Flat, Room, flatten, ordered_tiles, room
 from snnstack.emulators.crossbar.reads import NUMBERS, Physics, Reads
 from snnstack.emulators.crossbar.sample import Counted, Elements, Events, States
-from snnstack.engine.check import plan_problems, port_problems
-from snnstack.engine.plan import LayerPlan, NetworkPlan, integer_neurons
+from snnstack.engine.check import port_problems
+from snnstack.engine.flat import Flat as EngineFlat
+from snnstack.engine.plan import LayerPlan, NetworkPlan
 from snnstack.errors import DataError, ModelError, Problem, TargetError, raise_if_any
 from snnstack.process import processors
 from snnstack.quant.network import QuantizedPopulation
+from snnstack.quant.neurons import integer_neurons
 from snnstack.trace import Counts, Spikes, Trace
 
 PICO = 1e12
@@ -70,8 +72,9 @@ class _Job(NamedTuple):
     flat: Flat
     chip: Physics
     room: Room
-    layers: NDArray[np.int64]
-    parameters: NDArray[np.int32]
+    digital: EngineFlat
+    watch: NDArray[np.int64]
+    recorded: int
     most: NDArray[np.int64]
     spikes: Spikes
     probes: tuple[tuple[str, str], ...]
@@ -95,19 +98,20 @@ def run_chip(
     threads: int | None = None,
 ) -> Trace:
     """All samples on one chip; the result does not depend on `threads`."""
-    from snnstack.engine.flat import flatten as engine_flatten
+    from snnstack.engine.job import prepared
+    from snnstack.engine.work import watched
 
     layers = [LayerPlan(p.name, p.n, (), integer_neurons(p, NUMERICS)) for p in program.populations]
-    plan = NetworkPlan((1,), tuple(layers))
-    raise_if_any(TargetError, plan_problems(plan))
-    digital = engine_flatten(plan)
+    plan, wanted = NetworkPlan((1,), tuple(layers)), tuple(dict.fromkeys(probes))
+    digital, updates, _ = prepared(plan, wanted)
+    watch, recorded = watched(plan, digital, updates, wanted, spikes.steps)
     most = [
         (NUMERICS.input_max - int(np.abs(p.bias).max(initial=0))) >> p.shift
         for p in program.populations
     ]
     job = _Job(
-        program, flat, chip, room(flat), digital.layers, digital.parameters,
-        np.array(most, dtype=np.int64), spikes, tuple(dict.fromkeys(probes)),
+        program, flat, chip, room(flat), digital, watch, recorded,
+        np.array(most, dtype=np.int64), spikes, wanted,
     )  # fmt: skip
     workers = processors() if threads is None else max(threads, 1)
     with ThreadPoolExecutor(workers) as pool:
@@ -133,7 +137,7 @@ def _run_sample(job: _Job, sample: int) -> _Part:
         np.zeros(len(program.populations), dtype=np.int64),
     )
     key = np.uint64(mixed(job.chip.seed, _fingerprint(job.spikes, sample)))
-    run(job.flat, job.chip, job.layers, job.parameters, key, steps, events, states,
+    run(job.flat, job.chip, job.digital.layers, job.digital.parameters, key, steps, events, states,
         _reads(job), elements, counted)  # fmt: skip
     starts = [events.ends[1 + k] for k in range(len(program.populations))]
     found = [events.number[ends[0] : ends[-1]].copy() for ends in starts]
@@ -162,24 +166,15 @@ def _events(job: _Job, sample: int) -> Events:
 
 
 def _states(job: _Job) -> States:
-    sizes, steps = [p.n for p in job.program.populations], job.spikes.steps
-    widest, total = max(sizes, default=0), sum(sizes)
-    names = [p.name for p in job.program.populations]
-    watch, length = np.full((len(names), 2), -1, dtype=np.int64), 0
-    for name, variable in job.probes:
-        k = names.index(name)
-        watch[k, "vi".index(variable)] = length
-        length += steps * sizes[k]
+    widest = max((p.n for p in job.program.populations), default=0)
     return States(
-        np.zeros(total, dtype=np.int32),
-        np.zeros(total, dtype=np.int32),
-        np.zeros(total, dtype=np.int32),
+        job.digital.initial.copy(),
         np.zeros(widest, dtype=np.int64),
         np.zeros(widest, dtype=np.int32),
         np.zeros(widest + 8, dtype=np.uint8),
         job.most,
-        watch,
-        np.zeros(length, dtype=np.int32),
+        job.watch,
+        np.zeros(job.recorded, dtype=np.uint8),
     )
 
 
@@ -199,12 +194,9 @@ def _reads(job: _Job) -> Reads:
 
 
 def _records(job: _Job, states: States) -> Iterator[NDArray[np.int32]]:
-    at = 0
-    sizes = {p.name: p.n for p in job.program.populations}
-    for name, _ in job.probes:
-        length = job.spikes.steps * sizes[name]
-        yield states.record[at : at + length].reshape(job.spikes.steps, -1)
-        at += length
+    for _, _, start, size in job.watch:
+        steps = job.spikes.steps
+        yield states.record[start : start + steps * size].view(np.int32).reshape(steps, -1)
 
 
 def _joined(job: _Job, parts: list[_Part]) -> Trace:

@@ -20,8 +20,8 @@ from snnstack.emulators.crossbar.flat import (
 )
 from snnstack.emulators.crossbar.noise import mixed
 from snnstack.emulators.crossbar.reads import Physics, Reads, close, drive
-from snnstack.engine.flat import LATE, NOW, OFFSET, N
-from snnstack.engine.neurons import update_integer, update_integer_late
+from snnstack.engine.call import call_update
+from snnstack.engine.flat import CODE, PARAMETERS, STATES, N
 
 
 class Events(NamedTuple):
@@ -36,21 +36,19 @@ class Events(NamedTuple):
 
 
 class States(NamedTuple):
-    """Of all neurons: `v`, `i`, `wait`; and of one population: input, its int32 form, flags.
+    """Of all neurons: `states`, bytes; and of one population: input, its int32 form, flags.
 
-    `most`: by population, what its input is limited to. `watch` [population, v or i]: where its
-    record in `record` begins, or -1.
+    `most`: by population, what its input is limited to. `watch`, `record`: as in the engine's
+    `kernels.Work`.
     """
 
-    v: NDArray[np.int32]
-    i: NDArray[np.int32]
-    wait: NDArray[np.int32]
+    states: NDArray[np.uint8]
     total: NDArray[np.int64]
     input: NDArray[np.int32]
     flags: NDArray[np.uint8]
     most: NDArray[np.int64]
     watch: NDArray[np.int64]
-    record: NDArray[np.int32]
+    record: NDArray[np.uint8]
 
 
 class Counted(NamedTuple):
@@ -94,7 +92,7 @@ def run(
                         flat, cells, route, t, drawn, events, states, reads, elements, counted
                     )
                     counted.synops[p] += synops
-            update(layers[p], parameters, p, t, steps, events, states)
+            update(layers[p], parameters, p, t, events, states)
 
 
 @compiled
@@ -195,19 +193,15 @@ def read(
 
 
 @compiled
-def update(
-    row: Any, parameters: Any, p: Any, t: Any, steps: Any, events: Events, states: States
-) -> None:
+def update(row: Any, parameters: Any, p: Any, t: Any, events: Events, states: States) -> None:
     """The digital neurons of population p in step t, and the events they send."""
-    start, n, most = row[OFFSET], row[N], states.most[p]
-    stop = start + n
+    n, most = row[N], states.most[p]
     for j in range(n):
         states.input[j] = min(max(states.total[j], -most), most)
-    v, i, wait = states.v[start:stop], states.i[start:stop], states.wait[start:stop]
-    if row[LATE] != NOW:
-        update_integer_late(row, parameters, states.input, v, i, states.flags)
-    else:
-        update_integer(row, parameters, states.input, v, i, wait, states.flags)
+    own = parameters.ctypes.data + row[PARAMETERS]
+    held = states.states.ctypes.data + row[STATES]
+    sums, flags = states.input.ctypes.data, states.flags.ctypes.data
+    call_update(row[CODE], n, sums, own, held, flags, flags, flags)
     at = events.ends[1 + p, t]
     for j in range(n):
         if states.flags[j]:
@@ -215,7 +209,8 @@ def update(
             events.amount[at] = 1
             at += 1
     events.ends[1 + p, t + 1] = at
-    for variable in range(2):
-        if states.watch[p, variable] >= 0:
-            first = states.watch[p, variable] + t * n
-            states.record[first : first + n] = v if variable == 0 else i
+    for probe in range(len(states.watch)):
+        if states.watch[probe, 0] == p:
+            seen, length = states.watch[probe, 1], states.watch[probe, 3]
+            to = states.watch[probe, 2] + t * length
+            states.record[to : to + length] = states.states[seen : seen + length]

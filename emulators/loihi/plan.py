@@ -8,14 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.backends.loihi.network import (
-    ChipNetwork,
-    ChipPopulation,
-    Connection,
-    Cuba,
-    same_place,
-)
-from snnstack.backends.loihi.reference import DECAY_BITS, REFRACTORY_SHIFT, WEIGHT_SHIFT
+from snnstack.backends.loihi.network import ChipNetwork, Connection, same_place
+from snnstack.backends.loihi.reference import chip_neurons
 from snnstack.engine import plan as engine
 from snnstack.engine.order import Index
 from snnstack.engine.tables import Memory, edge, memory_order, unrolled
@@ -51,7 +45,7 @@ def planned(network: ChipNetwork, graded: bool, parts: Mapping[str, Array]) -> P
                 for projection in joined
                 if projection.target == p.name
             ),
-            _neurons(p, memory[p.name]),
+            chip_neurons(p).at(_back(memory[p.name])),
             None if p.name not in parts else parts[p.name][_back(memory[p.name])],
         )
         for p in network.populations
@@ -85,28 +79,3 @@ def _narrowest(projection: Projection) -> Any:
 def _back(index: Index | None) -> Any:
     """What takes an array in C order to memory order."""
     return slice(None) if index is None else np.argsort(index)
-
-
-def _neurons(p: ChipPopulation, index: Index | None) -> engine.Neurons:
-    at = _back(index)
-    if not isinstance(p, Cuba):
-        return engine.DeltaNeurons(
-            shift=0,
-            payload_shift=p.exponent,
-            bias=p.bias[at],
-            threshold=p.threshold[at],
-            rectify=p.activation == "relu",
-        )
-    return engine.CubaNeurons(
-        alpha=(1 << DECAY_BITS) - p.v_decay[at],
-        beta=(1 << DECAY_BITS) - p.i_decay[at],
-        shift=WEIGHT_SHIFT,
-        bias=p.bias[at],
-        threshold=None if p.threshold is None else p.threshold[at],
-        subtract=p.reset == "subtract",
-        refractory=p.refractory,
-        reads=p.refractory << REFRACTORY_SHIFT if p.reset == "zero" else None,
-        v_init=None if p.v_init is None else p.v_init[at],
-        reset_interval=p.reset_interval,
-        reset_offset=p.reset_offset,
-    )

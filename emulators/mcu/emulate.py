@@ -11,6 +11,7 @@ from snnstack.engine.check import port_problems
 from snnstack.engine.order import Index, channel_last, in_c_order, pool_map, renumbered
 from snnstack.errors import DataError, raise_if_any
 from snnstack.ir.step import size
+from snnstack.quant.neurons import integer_neurons
 from snnstack.trace import Spikes, Trace
 
 
@@ -51,7 +52,7 @@ def plan(program: Program) -> engine.NetworkPlan:
             layer.name,
             layer.n,
             tuple(_edge(r, numbers) for r in layer.routes),
-            engine.integer_neurons(layer, NUMERICS),
+            integer_neurons(layer, NUMERICS),
         )
         for layer in program.layers
     )

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from snnstack.backends.spinnaker2.network import ChipNetwork, ChipPopulation, Connection
-from snnstack.engine.order import Index, inverse
-from snnstack.engine.plan import Float32Neurons, LayerPlan, NetworkPlan, packed
+from snnstack.backends.spinnaker2.reference import chip_neurons
+from snnstack.engine.order import inverse
+from snnstack.engine.plan import LayerPlan, NetworkPlan, packed
 from snnstack.engine.tables import Memory, edge, memory_order, unrolled
 from snnstack.errors import ModelError, fail
 from snnstack.ir.matrix import from_matrix
@@ -48,8 +49,9 @@ def plan(network: ChipNetwork, max_count: int = 1) -> tuple[NetworkPlan, Memory]
         entering = arriving[p.name]
         dtype = _smallest(entering)
         edges = tuple(edge(c, numbers[c.source], memory, dtype) for c in entering)
-        neurons = _neurons(p, bits[p.name], memory[p.name])
-        layers.append(LayerPlan(p.name, p.n, edges, neurons))
+        index = memory[p.name]
+        neurons = chip_neurons(p).at(slice(None) if index is None else inverse(index))
+        layers.append(LayerPlan(p.name, p.n, edges, neurons, sum_bits=bits[p.name]))
     return NetworkPlan((size(network.input.shape),), tuple(layers)), memory
 
 
@@ -112,22 +114,3 @@ def _smallest(entering: Sequence[Projection]) -> type[np.signedinteger]:
         if np.iinfo(kind).min <= lowest and highest <= np.iinfo(kind).max:
             return kind
     return np.int64
-
-
-def _neurons(p: ChipPopulation, sum_bits: int, index: Index | None) -> Float32Neurons:
-    order = slice(None) if index is None else inverse(index)
-
-    def at(values: Array | None) -> Array | None:
-        return None if values is None else values[order]
-
-    return Float32Neurons(
-        alpha=p.alpha[order],
-        exc_decay=at(p.exc_decay),
-        inh_decay=at(p.inh_decay),
-        bias=p.i_offset[order],
-        threshold=at(p.threshold),
-        v_reset=p.v_reset[order],
-        subtract=p.reset == "subtract",
-        sum_bits=sum_bits,
-        v_init=at(p.v_init),
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -23,6 +23,8 @@ Values = Mapping[str, Array | int | float]
 class Field:
     """A parameter: its name, what quantisation does with it, and its value where none is given.
 
+    `one`: what a factor of 1 is in fixed point.
+
     A "volt" is scaled with the membrane, a "factor" becomes fixed point, a "gain" goes into the
     scale; a "shift" and a "limit" exist in integers only; "steps" and "raw" stay as they are.
     """
@@ -30,6 +32,7 @@ class Field:
     name: str
     unit: Unit = "raw"
     default: float | None = None
+    one: int = 2**16
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,11 @@ class Neurons:
     initial: Values = field(default_factory=lambda: MappingProxyType({}))
 
     @property
+    def fires(self) -> bool:
+        """Whether spikes, or values, are ever sent."""
+        return self.model.sends != "nothing" and bool(self.options.get("fires", True))
+
+    @property
     def integer(self) -> bool:
         """Whether states are integers."""
         return self.number in ("int32", "int64")
@@ -104,6 +112,14 @@ class Neurons:
         if name in self.values:
             return self.values[name]
         return next(f.default for f in self.model.parameters if f.name == name)
+
+    def at(self, place: Any) -> Neurons:
+        """The same neurons in another order: neuron k is the one that was at `place[k]`."""
+
+        def moved(values: Values) -> Values:
+            return {k: v if np.ndim(v) == 0 else np.asarray(v)[place] for k, v in values.items()}
+
+        return replace(self, values=moved(self.values), initial=moved(self.initial))
 
     def start(self, state: str) -> Array:
         """What a state begins with: [n] in the layer's numbers."""

@@ -27,8 +27,9 @@ class Op:
     `exact(*args)`: numpy on int64 arrays or Python integers, truth values as bool.
     `real(xp, *args)`: on real arrays of the namespace `xp` (numpy, torch). `span(*spans)`: the
     interval of the integer result from those of the arguments. `text`: by language, a format
-    string whose fields are the arguments' texts. `cost`: machine operations by kind. `truth`:
-    the result is a truth value. `simpler(args, one)`: an argument or constant that is the same,
+    string whose fields are the arguments' texts (see below). `cost`: machine operations by
+    kind. `truth`: the result is a truth value. `simpler(args, one)`: an argument or constant that
+    is the same,
     or None; `one` is what a factor of 1 is in the numbers at hand.
     """
 
@@ -47,21 +48,34 @@ class Op:
         return self.text.get("shown", f"{self.name}({', '.join(args)})").format(*args)
 
 
-# In "numba", {T} is the type of the number at hand: np.int32, np.int64, np.float64, np.float32.
+# "llvm" is for integers, "llvm_real" for real numbers, "llvm_truth" where the first argument is a
+# truth value, "llvm_int64" and such for one type only. {T} is the type, {S} its suffix, {a} to {k}
+# are names for steps in between; the last of the instructions, which "; " divides, is the result;
+# "=0" is the first argument. "shown" is for people.
 
 
-def _infix(sign: str) -> dict[str, str]:
-    plain = f"({{0}} {sign} {{1}})"
-    return {"numba": f"{{T}}({{0}} {sign} {{1}})", "c": plain, "python": plain, "shown": plain}
+def _infix(sign: str, name: str) -> dict[str, str]:
+    return {
+        "llvm": f"{name} {{T}} {{0}}, {{1}}",
+        "llvm_real": f"f{name} {{T}} {{0}}, {{1}}",
+        "shown": f"({{0}} {sign} {{1}})",
+    }
 
 
-def _test(sign: str) -> dict[str, str]:
-    plain = f"({{0}} {sign} {{1}})"
-    return {"numba": plain, "c": plain, "python": plain, "shown": plain}
+def _test(sign: str, name: str) -> dict[str, str]:
+    return {
+        "llvm": f"icmp s{name} {{T}} {{0}}, {{1}}",
+        "llvm_real": f"fcmp o{name} {{T}} {{0}}, {{1}}",
+        "shown": f"({{0}} {sign} {{1}})",
+    }
 
 
-def _floor_decay(x: Any, factor: Any, bits: Any) -> Any:
-    return (x * factor) >> bits
+def _extreme(name: str, real: str) -> dict[str, str]:
+    return {
+        "llvm": f"call {{T}} @llvm.{name}.{{S}}({{T}} {{0}}, {{T}} {{1}})",
+        "llvm_real": f"{{a}} = fcmp {real} {{T}} {{0}}, {{1}}; "
+        "select i1 {a}, {T} {0}, {T} {1}",
+    }
 
 
 def _toward_zero(x: Any, factor: Any, bits: Any) -> Any:
@@ -73,6 +87,27 @@ def _looked_up(table: Table, index: Any) -> Any:
     return entries[np.clip(index, 0, len(entries) - 1)]
 
 
+SHIFTED_UP = {"llvm": "shl {T} {0}, {1}", "llvm_real": "=0"}
+# bits `k`.. of a product of 32 x 32 bits: below bit 32 + k a logical shift gives the same
+PRODUCT_DOWN = (
+    "{a} = sext i32 {0} to i64; {b} = sext i32 {1} to i64; {c} = mul nsw i64 {a}, {b}; "
+    "{d} = zext i32 {2} to i64; {e} = lshr i64 {c}, {d}; trunc i64 {e} to i32"
+)
+PRODUCT_DOWN_64 = "{a} = mul i64 {0}, {1}; ashr i64 {a}, {2}"
+# as above, after adding 2**k - 1 to a product that is negative
+PRODUCT_TO_ZERO = (
+    "{a} = sext i32 {0} to i64; {b} = sext i32 {1} to i64; {c} = mul nsw i64 {a}, {b}; "
+    "{d} = zext i32 {2} to i64; {f} = shl i32 1, {2}; {g} = sub i32 {f}, 1; "
+    "{h} = ashr i32 {0}, 31; {i} = and i32 {h}, {g}; {j} = zext i32 {i} to i64; "
+    "{k} = add i64 {c}, {j}; {e} = lshr i64 {k}, {d}; trunc i64 {e} to i32"
+)
+# a factor of 32 bits is kept in 32 as what is missing to 1, which is 0 or negative
+FINE_PRODUCT = (
+    "{a} = sext i32 {0} to i64; {b} = sext i32 {1} to i64; {c} = mul nsw i64 {a}, {b}; "
+    "{d} = lshr i64 {c}, 32; {e} = trunc i64 {d} to i32; add i32 {0}, {e}"
+)
+PRODUCT = {"llvm_real": "fmul {T} {0}, {1}"}
+
 _ROWS = (
     Op(
         "add",
@@ -80,7 +115,7 @@ _ROWS = (
         lambda a, b: a + b,
         lambda xp, a, b: a + b,
         lambda a, b: (a[0] + b[0], a[1] + b[1]),
-        _infix("+"),
+        _infix("+", "add"),
         simpler=simpler.zero_either,
     ),
     Op(
@@ -89,7 +124,7 @@ _ROWS = (
         lambda a, b: a - b,
         lambda xp, a, b: a - b,
         lambda a, b: (a[0] - b[1], a[1] - b[0]),
-        _infix("-"),
+        _infix("-", "sub"),
         simpler=simpler.zero_right,
     ),
     Op(
@@ -98,7 +133,7 @@ _ROWS = (
         lambda a, b: a * b,
         lambda xp, a, b: a * b,
         spans.corners(lambda x, y: x * y),
-        _infix("*"),
+        _infix("*", "mul"),
         {"mul": 1},
         simpler=simpler.factor,
     ),
@@ -108,12 +143,7 @@ _ROWS = (
         lambda a, b, k: (a * b) >> k,
         lambda xp, a, b, k: a * b,
         spans.scaled_down,
-        {
-            "numba": "{T}((np.int64({0}) * {1}) >> {2.bare})",
-            "numba_real": "{T}({0} * {1})",
-            "c": "(int32_t)(((int64_t){0} * {1}) >> {2})",
-            "python": "(({0} * {1}) >> {2})",
-        },
+        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, **PRODUCT},
         {"mul": 2, "alu": 2},
     ),
     Op(
@@ -122,12 +152,7 @@ _ROWS = (
         lambda a, k: a << k,
         lambda xp, a, k: a * 2.0**k,
         spans.corners(spans.shifted),
-        {
-            "numba": "{T}({0} << {1.bare})",
-            "numba_real": "{T}({0} * 2.0**{1.bare})",
-            "c": "(int32_t)((uint32_t){0} << {1})",
-            "python": "({0} << {1})",
-        },
+        {"llvm": "shl {T} {0}, {1}"},
         simpler=simpler.zero_right,
     ),
     Op(
@@ -136,12 +161,7 @@ _ROWS = (
         lambda a, k: a >> k,
         lambda xp, a, k: a / 2.0**k,
         lambda a, k: (spans.down(a[0], k[0]), spans.down(a[1], k[0])),
-        {
-            "numba": "{T}({0} >> {1.bare})",
-            "numba_real": "{T}({0} / 2.0**{1.bare})",
-            "c": "({0} >> {1})",
-            "python": "({0} >> {1})",
-        },
+        {"llvm": "ashr {T} {0}, {1}"},
         simpler=simpler.zero_right,
     ),
     Op(
@@ -150,12 +170,7 @@ _ROWS = (
         lambda a, k: a << k,
         lambda xp, a, k: a,
         spans.corners(spans.shifted),
-        {
-            "numba": "{T}({0} << {1.bare})",
-            "numba_real": "{0}",
-            "c": "(int32_t)((uint32_t){0} << {1})",
-            "python": "({0} << {1})",
-        },
+        SHIFTED_UP,
         simpler=simpler.zero_right,
     ),
     Op(
@@ -164,22 +179,27 @@ _ROWS = (
         lambda a, g: a,
         lambda xp, a, g: a * g,
         lambda a, g: a,
-        _infix("*"),
+        {"llvm": "=0", **PRODUCT},
         {"mul": 1},
         simpler=simpler.gain,
     ),
     Op(
         "decay",
         3,
-        _floor_decay,
+        lambda x, factor, bits: (x * factor) >> bits,
         lambda xp, x, f, bits: x * f,
         spans.scaled_down,
-        {
-            "numba": "decayed({0}, {1}, {2.bare})",
-            "numba_real": "{T}({0} * {1})",
-            "c": "snn_decay({0}, {1})",
-            "python": "(({0} * {1}) >> {2})",
-        },
+        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, **PRODUCT},
+        {"mul": 2, "alu": 3},
+        simpler=simpler.factor,
+    ),
+    Op(
+        "fine_decay",
+        3,
+        lambda x, factor, bits: (x * factor) >> bits,
+        lambda xp, x, f, bits: x * f,
+        spans.scaled_down,
+        {"llvm": FINE_PRODUCT, **PRODUCT},
         {"mul": 2, "alu": 3},
         simpler=simpler.factor,
     ),
@@ -189,11 +209,7 @@ _ROWS = (
         _toward_zero,
         lambda xp, x, f, bits: x * f,
         lambda a, f, k: (min(a[0], 0), max(a[1], 0)),
-        {
-            "numba": "shrunk({0}, {1}, {2.bare})",
-            "numba_real": "{T}({0} * {1})",
-            "python": "(np.sign({0}) * ((np.abs({0}) * {1}) >> {2}))",
-        },
+        {"llvm": PRODUCT_TO_ZERO, **PRODUCT},
         {"mul": 2, "alu": 5},
         simpler=simpler.factor,
     ),
@@ -204,10 +220,10 @@ _ROWS = (
         lambda xp, a, limit: a,
         spans.saturated,
         {
-            "numba": "min(max({0}, {T}(-{1})), {1})",
-            "numba_real": "{0}",
-            "c": "snn_clip({0}, {1})",
-            "python": "np.clip({0}, -{1}, {1})",
+            "llvm": "{a} = sub {T} 0, {1}; "
+            "{b} = call {T} @llvm.smax.{S}({T} {0}, {T} {a}); "
+            "call {T} @llvm.smin.{S}({T} {b}, {T} {1})",
+            "llvm_real": "=0",
         },
         {"alu": 4},
     ),
@@ -218,11 +234,9 @@ _ROWS = (
         lambda xp, a, bits: a,
         spans.wrapped,
         {
-            "numba": "{T}({T}({0} << (32 - {1.bare})) >> (32 - {1.bare}))",
-            "numba_int64": "(({0} << (64 - {1.bare})) >> (64 - {1.bare}))",
-            "numba_real": "{0}",
-            "c": "((int32_t)((uint32_t){0} << (32 - {1})) >> (32 - {1}))",
-            "python": "((({0} + (1 << ({1} - 1))) & ((1 << {1}) - 1)) - (1 << ({1} - 1)))",
+            "llvm": "{a} = sub i32 32, {1}; {b} = shl i32 {0}, {a}; ashr i32 {b}, {a}",
+            "llvm_int64": "{a} = sub i64 64, {1}; {b} = shl i64 {0}, {a}; ashr i64 {b}, {a}",
+            "llvm_real": "=0",
         },
         {"alu": 2},
     ),
@@ -232,7 +246,7 @@ _ROWS = (
         np.minimum,
         lambda xp, a, b: xp.minimum(a, b),
         lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
-        {"numba": "min({0}, {1})", "c": "snn_min({0}, {1})", "python": "np.minimum({0}, {1})"},
+        _extreme("smin", "olt"),
         {"alu": 2},
     ),
     Op(
@@ -241,7 +255,7 @@ _ROWS = (
         np.maximum,
         lambda xp, a, b: xp.maximum(a, b),
         lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
-        {"numba": "max({0}, {1})", "c": "snn_max({0}, {1})", "python": "np.maximum({0}, {1})"},
+        _extreme("smax", "ogt"),
         {"alu": 2},
     ),
     Op(
@@ -250,19 +264,51 @@ _ROWS = (
         np.abs,
         lambda xp, a: abs(a),
         spans.magnitude,
-        {"numba": "abs({0})", "c": "snn_abs({0})", "python": "np.abs({0})"},
+        {
+            "llvm": "call {T} @llvm.abs.{S}({T} {0}, i1 false)",
+            "llvm_real": "call {T} @llvm.fabs.{S}({T} {0})",
+        },
         {"alu": 2},
     ),
-    Op("gt", 2, lambda a, b: a > b, lambda xp, a, b: a > b, spans.truth, _test(">"), truth=True),
-    Op("ge", 2, lambda a, b: a >= b, lambda xp, a, b: a >= b, spans.truth, _test(">="), truth=True),
-    Op("eq", 2, lambda a, b: a == b, lambda xp, a, b: a == b, spans.truth, _test("=="), truth=True),
+    Op(
+        "gt",
+        2,
+        lambda a, b: a > b,
+        lambda xp, a, b: a > b,
+        spans.truth,
+        _test(">", "gt"),
+        truth=True,
+    ),
+    Op(
+        "ge",
+        2,
+        lambda a, b: a >= b,
+        lambda xp, a, b: a >= b,
+        spans.truth,
+        _test(">=", "ge"),
+        truth=True,
+    ),
+    Op(
+        "eq",
+        2,
+        lambda a, b: a == b,
+        lambda xp, a, b: a == b,
+        spans.truth,
+        {
+            "llvm": "icmp eq {T} {0}, {1}",
+            "llvm_real": "fcmp oeq {T} {0}, {1}",
+            "llvm_truth": "icmp eq i1 {0}, {1}",
+            "shown": "({0} == {1})",
+        },
+        truth=True,
+    ),
     Op(
         "and",
         2,
         np.logical_and,
         lambda xp, a, b: xp.logical_and(a, b),
         spans.truth,
-        _test("&"),
+        {"llvm_truth": "and i1 {0}, {1}", "shown": "({0} & {1})"},
         truth=True,
         simpler=simpler.both,
     ),
@@ -272,7 +318,7 @@ _ROWS = (
         np.logical_or,
         lambda xp, a, b: xp.logical_or(a, b),
         spans.truth,
-        _test("|"),
+        {"llvm_truth": "or i1 {0}, {1}", "shown": "({0} | {1})"},
         truth=True,
         simpler=simpler.either,
     ),
@@ -282,12 +328,7 @@ _ROWS = (
         np.logical_not,
         lambda xp, a: xp.logical_not(a),
         spans.truth,
-        {
-            "numba": "(not {0})",
-            "c": "(!{0})",
-            "python": "np.logical_not({0})",
-            "shown": "(not {0})",
-        },
+        {"llvm_truth": "xor i1 {0}, true", "shown": "(not {0})"},
         truth=True,
     ),
     Op(
@@ -296,11 +337,7 @@ _ROWS = (
         np.where,
         lambda xp, c, a, b: xp.where(c, a, b),
         lambda c, a, b: (min(a[0], b[0]), max(a[1], b[1])),
-        {
-            "numba": "({1} if {0} else {2})",
-            "c": "({0} ? {1} : {2})",
-            "python": "np.where({0}, {1}, {2})",
-        },
+        {"llvm_truth": "select i1 {0}, {T} {1}, {T} {2}"},
         {"alu": 2},
         simpler=simpler.chosen,
     ),
@@ -311,9 +348,10 @@ _ROWS = (
         lambda xp, index: index,
         lambda index: index,
         {
-            "numba": "{table}[min(max({0}, 0), {last})]",
-            "c": "{table}[snn_min(snn_max({0}, 0), {last})]",
-            "python": "{table}[np.clip({0}, 0, {last})]",
+            "llvm": "{a} = call {T} @llvm.smax.{S}({T} {0}, {T} 0); "
+            "{b} = call {T} @llvm.smin.{S}({T} {a}, {T} {last}); "
+            "{c} = getelementptr [{length} x i32], ptr {table}, {T} 0, {T} {b}; "
+            "load i32, ptr {c}",
         },
         {"load": 1, "alu": 4},
     ),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from snnstack.dynamics.expr import E, Operand, Table, lift
 
+FINE_BITS = 32
+
 
 def decay(x: Operand, factor: Operand, bits: int = 16) -> E:
-    """`x` times `factor` / 2**bits, rounded down; factor 0..2**bits."""
-    return E("decay", (lift(x), lift(factor), lift(bits)))
+    """`x` times `factor` / 2**bits, rounded down; factor 0..2**bits, with 32 bits from a half on."""
+    return E("decay" if bits < FINE_BITS else "fine_decay", (lift(x), lift(factor), lift(bits)))
 
 
 def shrunk(x: Operand, factor: Operand, bits: int = 12) -> E:

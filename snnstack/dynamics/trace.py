@@ -88,7 +88,9 @@ def _parameter(f: Field, neurons: Neurons, constants: bool) -> E:
     if not _uniform(array) or not array.size:
         return E("param", value=f.name)
     number = array.flat[0].item()
-    structural = number == 0 or (f.unit in ("factor", "gain") and number in (1, 2**12, 2**16))
+    structural = number == 0 or (
+        f.unit in ("factor", "gain") and number in (1, 2**12, 2**16, 2**32)
+    )
     if constants or structural or f.unit in ("shift", "limit"):
         return lift(number)
     return E("param", value=f.name)

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 import numpy as np
 from numpy.typing import NDArray
 
-from snnstack.engine import float32, kernels
+from snnstack.engine import kernels
 from snnstack.engine.check import input_problems
 from snnstack.engine.graded import GradedEvents
 from snnstack.engine.job import Events, Job, Probes, expanded, prepared
@@ -36,24 +36,24 @@ def run(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Trace:
-    """The network on a batch; every neuron starts at rest (v = i = 0).
+    """The network on a batch; every sample starts from the neurons' initial states.
 
     `inputs`: one `Spikes` per input (`GradedEvents` where it carries values), elements numbered
     as the plan's tables number them; an event with a count stands for that many events.
-    `probes`: (layer name, "v" or "i"); of delta neurons "s", what they send, or "v", act.
+    `probes`: (layer name, state of its model), such as "v" or "i".
     `threads` None: one per available processor. `progress` is told, in the calling thread, the
     number of samples just finished. The result does not depend on `threads`.
 
     The trace holds spikes of layers that fire (shape (n,), ascending within a step; without
     the values), states [batch, steps, n] (int32; float64 or float32 of a float network) and
-    counts of every layer. Cuba and delta neurons also count `other["active"]`, int64 [batch,
-    part]: neuron updates in which a state, or the input, is not 0. Raises `ModelError` for a
+    counts of every layer. Models that say so also count `other["active"]`, int64 [batch,
+    part]: neuron updates with something to do. Raises `ModelError` for a
     plan or probe, and `DataError` for input, that does not fit, or that drives a value to be
     sent out of int32.
     """
-    flat, groups = prepared(plan)
+    flat, updates, groups = prepared(plan, probes)
     raise_if_any(DataError, input_problems(plan, inputs))
-    job = Job(plan, flat, groups, [expanded(spikes) for spikes in inputs], probes)
+    job = Job(plan, flat, updates, groups, [expanded(spikes) for spikes in inputs], probes)
     parts = list(_parts(job, processors() if threads is None else max(threads, 1), progress))
     raise_if_any(DataError, overflows(job, parts))
     return joined(job, parts)
@@ -111,19 +111,11 @@ def _run_samples(
             buffer[1, bases[k] : bases[k + 1]] = spikes.values
         ends[k] = spikes.indptr + bases[k]
     work = work_for(job, buffer, ends, samples)
-    kernel = _kernel(plan)
+    values = buffer[1] if job.graded else None
     for group in job.groups:
-        kernel(job.flat, work, group, samples, steps)
+        kernels.run_group(job.flat, work, values, group, samples, steps)
     layers = range(len(inputs), len(room))
     events = [buffer[0, ends[k, 0] : ends[k, -1]].copy() for k in layers]
     starts, recorded = [ends[k] - ends[k, 0] for k in layers], list(records(job, work, samples))
     part = Part(samples, events, starts, work.synops, work.busy, work.overflow, recorded)
     return part, buffer
-
-
-def _kernel(plan: NetworkPlan) -> Callable[..., None]:
-    if plan.wraps:
-        return kernels.run_cuba
-    if plan.single:
-        return float32.run_single
-    return kernels.run_integer if plan.integer else kernels.run_float

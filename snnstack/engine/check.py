@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.dynamics.model import Field, Neurons
 from snnstack.engine.graded import GradedEvents
 from snnstack.engine.plan import (
     ConvTaps,
-    CubaNeurons,
-    DeltaNeurons,
     DenseRows,
     Edge,
     EventMap,
-    Float32Neurons,
-    FloatNeurons,
-    IntegerNeurons,
     LayerPlan,
     NetworkPlan,
     SparseRows,
@@ -29,20 +25,14 @@ from snnstack.errors import Problem
 from snnstack.trace import Spikes
 
 LARGEST = 2**31 - 1
-FEW_BITS = 16
-"""Fraction bits of an ordinary decay; a fine one has 32 and is at least a half."""
-PARAMETERS = (
-    *("alpha", "beta", "bias", "leak", "threshold", "v_reset", "gain", "gain_in"),
-    *("exc_decay", "inh_decay", "v_init"),
-)
 
 
 def plan_problems(plan: NetworkPlan) -> Iterator[Problem]:
     """Everything in `plan` that would make the kernels read or write outside an array."""
-    kinds = {_kind(layer) for layer in plan.layers}
-    if len(kinds) > 1:
+    kinds = {layer.neurons.number for layer in plan.layers}
+    if "float64" in kinds and len(kinds) > 1:
         yield Problem("network", f"mixes {', '.join(sorted(kinds))} layers")
-    if plan.graded and kinds - {"wrapping"}:
+    if plan.graded and kinds - {"int32", "int64"}:
         yield Problem("network", "has inputs with values for layers that take none")
     sizes = plan.source_sizes()
     for k, layer in enumerate(plan.layers):
@@ -55,14 +45,6 @@ def plan_problems(plan: NetworkPlan) -> Iterator[Problem]:
                 yield Problem(where, "reads a later layer in the same step", "give it a delay")
             else:
                 yield from _edge_problems(where, edge, sizes[edge.source], layer.n)
-
-
-def _kind(layer: LayerPlan) -> str:
-    if isinstance(layer.neurons, CubaNeurons | DeltaNeurons):
-        return "wrapping"
-    if isinstance(layer.neurons, Float32Neurons):
-        return "float32"
-    return "integer" if isinstance(layer.neurons, IntegerNeurons) else "float"
 
 
 def input_problems(plan: NetworkPlan, inputs: Sequence[Spikes | GradedEvents]) -> Iterator[Problem]:
@@ -108,42 +90,33 @@ def port_problems(
 
 def _neuron_problems(layer: LayerPlan) -> Iterator[Problem]:
     neurons = layer.neurons
-    for name in PARAMETERS:
-        values = getattr(neurons, name, None)
-        if values is None:
-            continue
-        if np.shape(values) != (layer.n,):
-            yield Problem(layer.name, f"{name} has shape {np.shape(values)}, not ({layer.n},)")
-        elif not isinstance(neurons, FloatNeurons | Float32Neurons):
-            low, high = _limits(neurons, name)
-            if layer.n and not low <= values.min() <= values.max() <= high:
-                yield Problem(layer.name, f"{name} is not within {low}..{high}")
-    yield from _reset_problems(layer)
+    if neurons.n != layer.n:
+        yield Problem(layer.name, f"has {neurons.n} neurons, not {layer.n}")
+    for field in neurons.model.parameters:
+        value = neurons.value(field.name)
+        if value is not None:
+            yield from _parameter_problems(layer, field, np.asarray(value))
     part = layer.part
     if part is not None and (part.shape != (layer.n,) or part.min(initial=0) < 0):
         yield Problem(layer.name, f"part needs a number from 0 for each of {layer.n} neurons")
-    shifts = [getattr(neurons, name, 0) for name in ("shift", "payload_shift")]
-    if not all(0 <= shift <= 31 for shift in shifts):
-        yield Problem(layer.name, f"shifts by {shifts}, not 0..31")
 
 
-def _reset_problems(layer: LayerPlan) -> Iterator[Problem]:
-    neurons = layer.neurons
-    if not isinstance(neurons, IntegerNeurons) or neurons.reset_time == "now":
-        return
-    if not neurons.subtract or neurons.reset_time == "next_all" or neurons.refractory:
-        yield Problem(layer.name, f"has a reset {neurons.reset_time!r} that is no subtraction")
+def _parameter_problems(layer: LayerPlan, field: Field, value: NDArray[Any]) -> Iterator[Problem]:
+    if value.ndim and value.shape != (layer.n,):
+        yield Problem(layer.name, f"{field.name} has shape {value.shape}, not ({layer.n},)")
+    elif value.size and layer.neurons.integer:
+        low, high = _limits(layer.neurons, field)
+        if not low <= value.min() <= value.max() <= high:
+            yield Problem(layer.name, f"{field.name} is not within {low}..{high}")
 
 
-def _limits(neurons: IntegerNeurons | CubaNeurons | DeltaNeurons, name: str) -> tuple[int, int]:
-    """Lowest and highest value of a parameter."""
-    decays = name in ("alpha", "beta")
-    if isinstance(neurons, CubaNeurons):
-        return (0, 1 << 12) if decays else (-(2**29), 2**29)
-    if not decays:
-        return -LARGEST, LARGEST
-    bits = getattr(neurons, f"{name}_bits", FEW_BITS)
-    return (0, 1 << FEW_BITS) if bits == FEW_BITS else (1 << (bits - 1), 1 << bits)
+def _limits(neurons: Neurons, field: Field) -> tuple[int, int]:
+    """Lowest and highest value of an integer parameter."""
+    if field.unit != "factor":
+        return (0, 31) if field.unit == "shift" else (-LARGEST, LARGEST)
+    bits = neurons.options.get(f"{field.name}_bits")
+    one = field.one if bits is None else 1 << int(bits)
+    return (0, one) if one <= LARGEST else (one // 2, one)  # a fine decay is at least a half
 
 
 def _edge_problems(where: str, edge: Edge, source: int, n: int) -> Iterator[Problem]:

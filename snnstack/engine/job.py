@@ -11,36 +11,34 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.dynamics.trace import traced
 from snnstack.engine.check import plan_problems
 from snnstack.engine.components import components
-from snnstack.engine.flat import Flat, flatten, narrow_type
+from snnstack.engine.flat import Flat, Update, flatten, narrow_type
 from snnstack.engine.graded import GradedEvents
-from snnstack.engine.plan import DeltaNeurons, Float32Neurons, LayerPlan, NetworkPlan
+from snnstack.engine.plan import LayerPlan, NetworkPlan
+from snnstack.engine.updates import updates_of
 from snnstack.errors import ModelError, fail, raise_if_any
 from snnstack.trace import Spikes
 
 Events = Spikes | GradedEvents
 Probes = Sequence[tuple[str, str]]
 
-_KEPT: WeakKeyDictionary[NetworkPlan, tuple[Flat, list[NDArray[np.int64]]]] = WeakKeyDictionary()
+Prepared = tuple[Flat, list[Update], list[NDArray[np.int64]]]
+
+_KEPT: WeakKeyDictionary[NetworkPlan, dict[frozenset[str], Prepared]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One run; ModelError for a probe of a state that is not there. `inputs`: one event a spike."""
+    """One run. `inputs`: one event a spike."""
 
     plan: NetworkPlan
     flat: Flat
+    updates: list[Update]
     groups: list[NDArray[np.int64]]
     inputs: list[Events]
     probes: Probes
-
-    def __post_init__(self) -> None:
-        layers = {layer.name: layer for layer in self.plan.layers}
-        for name, variable in self.probes:
-            if name not in layers or variable not in variables(layers[name]):
-                hint = 'probes are (layer, "v") and, with a synaptic current, (layer, "i")'
-                raise fail(ModelError, name, f"has no state {variable!r} to record", hint)
 
     @cached_property
     def narrow(self) -> Any:
@@ -60,22 +58,33 @@ class Job:
 
 
 def variables(layer: LayerPlan) -> tuple[str, ...]:
-    """What can be recorded; the position is the column of `Work.watch`."""
-    neurons = layer.neurons
-    if isinstance(neurons, DeltaNeurons):
-        return ("s", "v")
-    if isinstance(neurons, Float32Neurons):
-        return ("v",) if neurons.exc_decay is None else ("v", "ie", "ii")
-    return ("v",) if neurons.beta is None else ("v", "i")
+    """What can be recorded of a layer: the states of its model that it has."""
+    return tuple(traced(layer.neurons).of("state"))
 
 
-def prepared(plan: NetworkPlan) -> tuple[Flat, list[NDArray[np.int64]]]:
-    """What a checked plan becomes, kept for as long as the plan lives."""
+def prepared(plan: NetworkPlan, probes: Probes) -> Prepared:
+    """What a checked plan becomes, kept for as long as the plan lives.
+
+    ModelError for a plan that is not one, and for a probe of a state that is not there.
+    """
     found = _KEPT.get(plan)
     if found is None:
         raise_if_any(ModelError, plan_problems(plan))
-        found = _KEPT[plan] = flatten(plan), _groups(plan)
-    return found
+        found = _KEPT[plan] = {}
+    _check_probes(plan, probes)
+    probed = frozenset(name for name, _ in probes)
+    if probed not in found:
+        updates = updates_of(plan, probed)
+        found[probed] = flatten(plan, updates), updates, _groups(plan)
+    return found[probed]
+
+
+def _check_probes(plan: NetworkPlan, probes: Probes) -> None:
+    layers = {layer.name: layer for layer in plan.layers}
+    for name, variable in probes:
+        if name not in layers or variable not in variables(layers[name]):
+            hint = 'probes are (layer, "v") and, with a synaptic current, (layer, "i")'
+            raise fail(ModelError, name, f"has no state {variable!r} to record", hint)
 
 
 def _groups(plan: NetworkPlan) -> list[NDArray[np.int64]]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnstack.engine.flat import state_type
 from snnstack.engine.job import Job
+from snnstack.engine.plan import LayerPlan
 from snnstack.errors import Problem
 from snnstack.trace import Counts, Spikes, Trace
 
@@ -31,12 +31,11 @@ class Part:
 def joined(job: Job, parts: list[Part]) -> Trace:
     """The trace of all samples; its spikes and states have the shape (n,)."""
     (batch, steps), layers = job.shape, job.plan.layers
-    number = state_type(job.plan)
-    sizes = {layer.name: layer.n for layer in layers}
+    by_name = {layer.name: layer for layer in layers}
     states = {
         (name, variable): np.concatenate(
-            [np.zeros((0, steps, sizes[name]), dtype=number)] + [p.records[k] for p in parts]
-        )
+            [_nothing(by_name[name], steps)] + [p.records[k] for p in parts]
+        ).astype(_recorded(by_name[name]), copy=False)
         for k, (name, variable) in enumerate(job.probes)
     }
     synops = [np.zeros((len(layers), 0), dtype=np.int64)] + [p.synops for p in parts]
@@ -48,12 +47,22 @@ def joined(job: Job, parts: list[Part]) -> Trace:
         fired = _joined_spikes([(p.events[k], p.ends[k]) for p in parts], layer.n, batch, steps)
         sent = np.diff(fired.indptr[np.arange(batch + 1) * steps])
         updates = np.full(batch, steps * layer.n, dtype=np.int64)
-        other = {"active": active[:, first : first + layer.parts]} if job.plan.wraps else {}
+        counted = job.updates[k].counts_active
+        other = {"active": active[:, first : first + layer.parts]} if counted else {}
         counts[layer.name] = Counts(reached[k], updates, sent, other)
         first += layer.parts
-        if layer.neurons.threshold is not None:
+        if layer.neurons.fires:
             spikes[layer.name] = fired
     return Trace(spikes, states, counts)
+
+
+def _recorded(layer: LayerPlan) -> Any:
+    """What states are recorded as; int64 states that a run ends well with fit int32."""
+    return np.int32 if layer.neurons.integer else np.dtype(layer.neurons.number)
+
+
+def _nothing(layer: LayerPlan, steps: int) -> NDArray[Any]:
+    return np.zeros((0, steps, layer.n), dtype=layer.neurons.number)
 
 
 def overflows(job: Job, parts: list[Part]) -> Iterator[Problem]:

@@ -8,12 +8,13 @@ import numpy as np
 
 from snnstack.engine.batch import Progress, run
 from snnstack.engine.check import spikes_problems
-from snnstack.engine.order import Index, in_c_order, renumbered
-from snnstack.engine.plan import FloatNeurons, LayerPlan, NetworkPlan
+from snnstack.engine.order import in_c_order, renumbered
+from snnstack.engine.plan import LayerPlan, NetworkPlan
 from snnstack.engine.tables import Memory, edge, memory_order, unrolled
 from snnstack.errors import DataError, ModelError, Problem, raise_if_any
-from snnstack.ir.nodes import Array, Shape
-from snnstack.ir.step import Population, StepGraph, size
+from snnstack.ir.neurons import float_neurons
+from snnstack.ir.nodes import Shape
+from snnstack.ir.step import StepGraph, size
 from snnstack.trace import Spikes, Trace
 
 
@@ -68,28 +69,8 @@ def _plan(graph: StepGraph, shapes: dict[str, Shape], memory: Memory) -> Network
             edge(projection, numbers[projection.source], memory, np.float64)
             for projection in graph.into(p.name)
         )
-        layers.append(LayerPlan(p.name, p.n, edges, _neurons(p, memory[p.name])))
+        index = memory[p.name]
+        neurons = float_neurons(p)
+        neurons = neurons if index is None else neurons.at(np.argsort(index))
+        layers.append(LayerPlan(p.name, p.n, edges, neurons))
     return NetworkPlan(tuple(size(port.shape) for port in graph.inputs), tuple(layers))
-
-
-def _neurons(p: Population, index: Index | None) -> FloatNeurons:
-    place = slice(None) if index is None else np.argsort(index)
-
-    def at(values: Array) -> Array:
-        return np.asarray(values, dtype=np.float64)[place]
-
-    return FloatNeurons(
-        alpha=at(p.alpha),
-        beta=None if p.beta is None else at(p.beta),
-        gain_in=at(p.gain_in),
-        gain=at(p.gain),
-        bias=at(p.bias),
-        leak=at(p.leak),
-        threshold=None if p.threshold is None else at(p.threshold),
-        v_reset=at(p.v_reset),
-        subtract=p.reset == "subtract",
-        ge=p.compare == "ge",
-        refractory=p.refractory,
-        resets=p.reset != "none",
-        reset_time=p.reset_time,
-    )

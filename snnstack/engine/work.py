@@ -2,73 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.engine import kernels
-from snnstack.engine.flat import BLOCK, state_type, sum_type
-from snnstack.engine.job import Job, variables
-from snnstack.engine.plan import DeltaNeurons
+from snnstack.engine.flat import ACTIVE, BLOCK, STATES, Flat, Update, widest_sum
+from snnstack.engine.job import Job, Probes
+from snnstack.engine.plan import NetworkPlan
 
 
 def work_for(job: Job, buffer: Any, ends: Any, samples: int) -> kernels.Work:
     """Room for `samples` samples; events go to `buffer`, whose steps end at `ends`."""
     plan = job.plan
-    number = state_type(plan)
     sizes = [layer.n for layer in plan.layers]
     widest, total = max(sizes, default=0), sum(sizes)
     words = np.zeros(widest // 8 + 1, dtype=np.uint64)
     fan = [e.remap for layer in plan.layers for e in layer.edges if e.remap is not None]
     most = max((int(np.diff(m.indptr).max(initial=0)) for m in fan), default=0)
-    watch, recorded = _watch(job, samples)
-    delta = any(isinstance(layer.neurons, DeltaNeurons) for layer in plan.layers)
-    wrapping = total if plan.wraps else 0
+    watch, recorded = watched(plan, job.flat, job.updates, job.probes, samples * job.shape[1])
+    mixed = any(layer.neurons.number == "int64" for layer in plan.layers)
+    deep = np.dtype(np.int64) if mixed else widest_sum(plan)
+    counts = bool(job.flat.layers[:, ACTIVE].any())
     return kernels.Work(
-        buffer[0],
-        ends,
-        np.zeros((len(sizes), samples), dtype=np.int64),
-        np.zeros(total, dtype=number),
-        np.zeros(total * (1 + plan.single), dtype=number),
-        np.zeros(total, dtype=np.int32),
-        np.zeros(widest, dtype=sum_type(plan)),
-        np.zeros(widest, dtype=job.narrow),
-        np.zeros(BLOCK * most, dtype=np.int32),
-        words.view(np.uint8),
-        words,
-        watch,
-        np.zeros(recorded, dtype=number),
-        buffer[-1],
-        np.zeros(BLOCK * most if job.graded else 0, dtype=np.int32),
-        np.zeros(widest if delta else 0, dtype=np.int64),
-        np.zeros((3, total if delta else 0), dtype=np.int64),
-        np.zeros(wrapping, dtype=np.int32),
-        np.zeros((sum(layer.parts for layer in plan.layers), samples), dtype=np.int64),
-        np.zeros(len(sizes), dtype=np.uint8),
-        np.zeros((2, widest if plan.single else 0), dtype=np.float32),
+        events=buffer[0],
+        ends=ends,
+        synops=np.zeros((len(sizes), samples), dtype=np.int64),
+        states=np.zeros(len(job.flat.initial), dtype=np.uint8),
+        wide=np.zeros(widest, dtype=widest_sum(plan)),
+        deep=np.zeros(widest if mixed else 0, dtype=deep),
+        narrow=np.zeros(widest, dtype=job.narrow),
+        scratch=np.zeros(BLOCK * most, dtype=np.int32),
+        new_values=np.zeros(BLOCK * most if job.graded else 0, dtype=np.int32),
+        flags=words.view(np.uint8),
+        words=words,
+        sent=np.zeros(widest if job.graded else 0, dtype=np.int64),
+        active=np.zeros(total if counts else 0, dtype=np.int32),
+        busy=np.zeros((sum(layer.parts for layer in plan.layers), samples), dtype=np.int64),
+        overflow=np.zeros(len(sizes), dtype=np.uint8),
+        watch=watch,
+        record=np.zeros(recorded, dtype=np.uint8),
     )
 
 
-def _watch(job: Job, samples: int) -> tuple[NDArray[np.int64], int]:
-    """Where the record of each probe begins, and the length of all."""
-    names = [layer.name for layer in job.plan.layers]
-    watch = np.full((len(names), 3), -1, dtype=np.int64)
+def watched(
+    plan: NetworkPlan, flat: Flat, updates: Sequence[Update], probes: Probes, steps: int
+) -> tuple[NDArray[np.int64], int]:
+    """[probe, 4] as in `kernels.Work`, for runs of `steps` in all; and the bytes of all records."""
+    names = [layer.name for layer in plan.layers]
+    watch = np.zeros((len(probes), 4), dtype=np.int64)
     length = 0
-    for name, variable in job.probes:
+    for row, (name, variable) in zip(watch, probes, strict=True):
         k = names.index(name)
-        watch[k, variables(job.plan.layers[k]).index(variable)] = length
-        length += samples * job.shape[1] * job.plan.layers[k].n
+        shown, held = f"reads_{variable}", updates[k].rows
+        at = held.index(shown if shown in held else variable)
+        size = plan.layers[k].n * updates[k].initial.itemsize
+        row[:] = k, flat.layers[k, STATES] + at * size, length, size
+        length += steps * size
     return watch, length
 
 
 def records(job: Job, work: kernels.Work, samples: int) -> Iterator[NDArray[Any]]:
     """[sample, step, n] of every probe, views of `work`."""
-    names = [layer.name for layer in job.plan.layers]
-    for name, variable in job.probes:
-        k = names.index(name)
-        layer = job.plan.layers[k]
-        start, n = work.watch[k, variables(layer).index(variable)], layer.n
-        length = samples * job.shape[1] * n
-        yield work.record[start : start + length].reshape(samples, job.shape[1], n)
+    for _, (layer, _, start, size) in zip(job.probes, work.watch, strict=True):
+        number = job.plan.layers[layer].neurons.number
+        data = work.record[start : start + samples * job.shape[1] * size]
+        yield data.view(number).reshape(samples, job.shape[1], job.plan.layers[layer].n)

@@ -13,24 +13,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnstack.dynamics.model import Neurons
+from snnstack.dynamics.neurons.cuba_lif import CUBA_LIF
 from snnstack.engine import run
 from snnstack.engine.components import components
-from snnstack.engine.neurons import decayed
 from snnstack.engine.order import pool_map
 from snnstack.engine.plan import (
     ConvTaps,
     DenseRows,
     Edge,
     EventMap,
-    FloatNeurons,
-    IntegerNeurons,
     LayerPlan,
     NetworkPlan,
     SparseRows,
 )
 from snnstack.errors import DataError, ModelError
-from snnstack.fixedpoint import decay
 from snnstack.ir.step import Pool
+from snnstack.quant.numerics import INT32
 from snnstack.trace import Spikes
 
 PLANE = (2, 5, 4)
@@ -76,13 +75,50 @@ def pool_of(rng: Any) -> Pool:
     return Pool(PLANE, (2, out[0], out[1]), kernel, stride, padding)
 
 
-def integer_neurons(rng: Any, n: int, draw: Any) -> IntegerNeurons:
+def made(number: Any, n: int, **given: Any) -> Neurons:
+    """Neurons of the one model, from what the dense model below reads."""
+    optional = {name: given[name] for name in ("beta", "threshold") if given.get(name) is not None}
+    reset = "subtract" if given.get("subtract") else "set" if given.get("resets", True) else "none"
+    options = {
+        "current": "beta" in optional,
+        "fires": "threshold" in optional,
+        "refractory": given.get("refractory", 0) > 0,
+        "reset": reset,
+        "reset_time": given.get("reset_time", "now"),
+        "compare": "ge" if given.get("ge") else "gt",
+    }
+    names = ("alpha", "shift", "bias", "leak", "v_reset", "gain_in", "gain")
+    values = {name: given[name] for name in names if name in given} | optional
+    values |= {"pause": given.get("refractory", 0)}
+    if number == "int32":
+        values |= {"current_max": INT32.current_max, "state_max": INT32.state_max}
+    return Neurons(CUBA_LIF, n, number, values, options)
+
+
+class Read:
+    """`made` read back."""
+
+    def __init__(self, neurons: Neurons) -> None:
+        options = {**CUBA_LIF.options, **neurons.options}
+        for field in CUBA_LIF.parameters:
+            value = np.broadcast_to(np.asarray(neurons.value(field.name)), neurons.n)
+            setattr(self, field.name, value)
+        self.integer = neurons.integer
+        self.beta = self.beta if options["current"] else None
+        self.threshold = self.threshold if options["fires"] else None
+        self.subtract, self.resets = options["reset"] == "subtract", options["reset"] != "none"
+        self.ge, self.reset_time = options["compare"] == "ge", options["reset_time"]
+
+
+def integer_neurons(rng: Any, n: int, draw: Any) -> Neurons:
     def some(low: int, high: int) -> Any:
         size = 1 if draw(st.booleans()) else n
         return np.broadcast_to(rng.integers(low, high, size).astype(np.int32), (n,)).copy()
 
     shift = draw(st.sampled_from([0, 3, 14]))
-    return IntegerNeurons(
+    return made(
+        "int32",
+        n,
         alpha=some(0, 65537),
         beta=some(0, 65537) if draw(st.booleans()) else None,
         shift=shift,
@@ -95,11 +131,13 @@ def integer_neurons(rng: Any, n: int, draw: Any) -> IntegerNeurons:
     )
 
 
-def float_neurons(rng: Any, n: int, draw: Any) -> FloatNeurons:
+def float_neurons(rng: Any, n: int, draw: Any) -> Neurons:
     def some(*values: float) -> Any:
         return rng.choice(np.array(values), n)
 
-    return FloatNeurons(
+    return made(
+        "float64",
+        n,
         alpha=some(0.5, 0.75, 1.0),
         beta=some(0.5, 0.25) if draw(st.booleans()) else None,
         gain_in=some(1.0, 0.5),
@@ -193,7 +231,7 @@ def conv_matrices(t: ConvTaps) -> tuple[Any, Any]:
 
 def simulate(plan: NetworkPlan, spikes: Spikes) -> dict[tuple[str, str], Any]:
     """{(layer, "s" | "v" | "i" | "synops")}: [batch, steps, n], or [batch]."""
-    kind = np.int64 if plan.integer else np.float64
+    kind = np.float64 if plan.real else np.int64
     entry = spikes.dense().astype(np.int64)
     past = [entry] + [np.zeros((*entry.shape[:2], x.n), np.int64) for x in plan.layers]
     state = [np.zeros((3, spikes.batch, x.n), kind) for x in plan.layers]
@@ -210,14 +248,14 @@ def simulate(plan: NetworkPlan, spikes: Spikes) -> dict[tuple[str, str], Any]:
                     seen = past[edge.source][:, t - edge.delay]
                     total = total + seen @ weight
                     found[x.name, "synops"] += (seen @ count).sum(axis=1)
-            past[1 + k][:, t] = update(x.neurons, total, state[k])
+            past[1 + k][:, t] = update(Read(x.neurons), total, state[k])
             found[x.name, "v"][:, t], found[x.name, "i"][:, t] = state[k][:2]
     return found | {(x.name, "s"): past[1 + k] for k, x in enumerate(plan.layers)}
 
 
-def update(p: IntegerNeurons | FloatNeurons, total: Any, state: Any) -> Any:
-    if isinstance(p, IntegerNeurons):
-        x = total * 2**p.shift + p.bias
+def update(p: Any, total: Any, state: Any) -> Any:
+    if p.integer:
+        x = total * 2 ** p.shift.astype(np.int64) + p.bias
         if p.beta is not None:
             x = state[1] * p.beta.astype(np.int64) // 65536 + x
             x = state[1] = np.clip(x, -p.current_max, p.current_max)
@@ -239,11 +277,11 @@ def update(p: IntegerNeurons | FloatNeurons, total: Any, state: Any) -> Any:
     after = v - p.threshold if p.subtract else np.broadcast_to(p.v_reset, v.shape)
     after = after if p.resets else v
     state[0] = np.where(awake, np.where(fired, after, v), state[0])
-    state[2] = np.where(fired, p.refractory, np.maximum(state[2] - 1, 0))
+    state[2] = np.where(fired, p.pause, np.maximum(state[2] - 1, 0))
     return fired
 
 
-def late(p: IntegerNeurons | FloatNeurons, old: Any, drive: Any, limit: float, state: Any) -> Any:
+def late(p: Any, old: Any, drive: Any, limit: float, state: Any) -> Any:
     """Resets that the membrane of the step before asks for."""
     above = np.greater_equal if p.ge else np.greater
     asked = above(state[0], p.threshold)
@@ -264,14 +302,14 @@ def late(p: IntegerNeurons | FloatNeurons, old: Any, drive: Any, limit: float, s
 
 def probes_of(plan: NetworkPlan) -> list[tuple[str, str]]:
     found = [(x.name, "v") for x in plan.layers]
-    return found + [(x.name, "i") for x in plan.layers if x.neurons.beta is not None]
+    return found + [(x.name, "i") for x in plan.layers if x.neurons.options["current"]]
 
 
 def check(plan: NetworkPlan, spikes: Spikes, **options: Any) -> Any:
     """The engine's run, after comparing all of it with the dense model."""
     trace = run(plan, [spikes], probes=probes_of(plan), **options)
     expected = simulate(plan, spikes)
-    assert set(trace.spikes) == {x.name for x in plan.layers if x.neurons.threshold is not None}
+    assert set(trace.spikes) == {x.name for x in plan.layers if x.neurons.fires}
     for name, fired in trace.spikes.items():
         np.testing.assert_array_equal(fired.dense(), expected[name, "s"], err_msg=name)
     for probe, values in trace.states.items():
@@ -285,12 +323,9 @@ def check(plan: NetworkPlan, spikes: Spikes, **options: Any) -> Any:
 
 
 def dense_plan(n_in: int, n: int, weight: Any, **changes: Any) -> NetworkPlan:
-    one = np.ones(n, dtype=np.int32)
-    base = IntegerNeurons(
-        65536 * one, None, 0, 0 * one, 0 * one, 1000 * one, 0 * one, False, False, 0
-    )
+    base = {"alpha": 65536, "bias": 0, "leak": 0, "threshold": 1000, "v_reset": 0}
     rows = np.broadcast_to(np.asarray(weight, np.int8), (n_in, n)).copy()
-    neurons = replace(base, **changes)
+    neurons = made("int32", n, **(base | changes))
     return NetworkPlan((n_in,), (LayerPlan("l", n, (Edge(0, 0, DenseRows(rows)),), neurons),))
 
 
@@ -377,15 +412,6 @@ def test_current_saturates(sign: int) -> None:
     assert trace.states["l", "i"][0, -1].tolist() == [sign * (2**29 - 1)] * 4
 
 
-@given(
-    st.integers(-(2**30) + 1, 2**30 - 1),
-    st.one_of(st.integers(0, 65536), st.sampled_from([0, 1, 65535, 65536])),
-)
-def test_decay_is_that_of_fixedpoint(value: int, factor: int) -> None:
-    expected = decay(np.array([value]), np.array([factor]), 16, "floor")[0]
-    assert decayed(np.int32(value), np.int32(factor)) == expected
-
-
 def test_neurons_at_rest_between_word_borders_fire_where_they_should() -> None:
     weight = np.zeros((N_IN, 67), np.int8)
     weight[0, [0, 7, 8, 63, 64, 66]] = 100
@@ -452,7 +478,7 @@ def test_plans_that_would_read_outside_an_array_are_refused() -> None:
     sparse = SparseRows(np.array([0, 1] + [1] * 39), np.array([5], np.int32), np.ones(1, np.int8))
     wrong = (Edge(0, 0, rows), Edge(1, 0, rows), Edge(9, 0, rows), Edge(0, 0, sparse))
     alpha = np.full(5, 65537, np.int32)
-    bad = replace(layer, edges=wrong, neurons=replace(layer.neurons, alpha=alpha))
+    bad = replace(layer, edges=wrong, neurons=made("int32", 5, alpha=alpha, threshold=9))
     with pytest.raises(ModelError) as told:
         run(replace(plan, layers=(bad,)), [events(0, 1, 1, 1)])
     assert str(told.value).splitlines() == [

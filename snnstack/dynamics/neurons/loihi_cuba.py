@@ -49,8 +49,8 @@ LOIHI_CUBA = Model(
     name="loihi_cuba",
     states=("v", "i", "wait", "age"),
     parameters=(
-        Field("alpha", "factor"),
-        Field("beta", "factor"),
+        Field("alpha", "factor", one=2**12),
+        Field("beta", "factor", one=2**12),
         Field("shift", "shift", 0),
         Field("bias", "volt", 0),
         Field("threshold", "volt", 0),
