@@ -44,7 +44,7 @@ class Port(NamedTuple):
 def rows(step: Step, probed: bool) -> tuple[str, ...]:
     """What the rows of a layer's states hold: its states, then what probes read, if `probed`."""
     shown = tuple(f"reads_{name}" for name in step.of("reads")) if probed else ()
-    return (*step.of("state"), *shown)
+    return (*step.states, *shown)
 
 
 def parameter_block(step: Step) -> NDArray[Any]:

@@ -28,6 +28,13 @@ class Step:
     arrays: tuple[str, ...]
     scalars: tuple[str, ...]
 
+    @property
+    def states(self) -> tuple[str, ...]:
+        """States that are read or set, in the model's order."""
+        read = {e.value for e in ordered(self.roots.values()) if e.op == "state"}
+        used = read | set(self.of("state"))
+        return tuple(name for name in self.neurons.model.states if name in used)
+
     def of(self, kind: str) -> dict[str, E]:
         """The roots "`kind` <name>" by name."""
         start = f"{kind} "
