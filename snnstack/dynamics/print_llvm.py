@@ -56,7 +56,7 @@ def parameter_block(step: Step) -> NDArray[Any]:
 
 
 def _stored(values: Any, neurons: Neurons) -> NDArray[Any]:
-    """In the layer's numbers; a factor of 32 bits by its lowest 32, which is what is missing to 1."""
+    """In the layer's numbers; a factor of 32 bits by its lowest 32: what is missing to 1."""
     exact = np.int64 if neurons.integer else np.dtype(neurons.number)
     return np.asarray(values, dtype=exact).astype(neurons.number)
 

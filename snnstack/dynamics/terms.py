@@ -8,7 +8,10 @@ FINE_BITS = 32
 
 
 def decay(x: Operand, factor: Operand, bits: int = 16) -> E:
-    """`x` times `factor` / 2**bits, rounded down; factor 0..2**bits, with 32 bits from a half on."""
+    """`x` times `factor` / 2**bits, rounded down.
+
+    `factor` is 0..2**bits; with 32 bits it is at least a half.
+    """
     return E("decay" if bits < FINE_BITS else "fine_decay", (lift(x), lift(factor), lift(bits)))
 
 

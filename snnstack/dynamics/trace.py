@@ -13,6 +13,9 @@ from snnstack.dynamics.model import Field, Names, Neurons, Next
 from snnstack.dynamics.ops import OPS
 from snnstack.errors import ModelError, fail
 
+ONES = (1, 2**12, 2**16, 2**32)
+"""What a factor of 1 can be."""
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
