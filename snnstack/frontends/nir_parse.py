@@ -117,7 +117,8 @@ class Parser:
 
     def _pairs(self, edges: Any, where: str) -> list[tuple[str, str]]:
         found = []
-        for edge in edges if np.ndim(edges) else (edges,):
+        listed: Any = (edges,) if np.isscalar(edges) or edges is None else edges
+        for edge in listed:
             pair = tuple(values.text(end) for end in edge) if np.ndim(edge) == 1 else ()
             if len(pair) == 2 and all(isinstance(end, str) for end in pair):
                 found.append((str(pair[0]), str(pair[1])))
