@@ -30,7 +30,7 @@ LARGEST = 2**31 - 1
 def plan_problems(plan: NetworkPlan) -> Iterator[Problem]:
     """Everything in `plan` that would make the kernels read or write outside an array."""
     kinds = {layer.neurons.number for layer in plan.layers}
-    if "float64" in kinds and len(kinds) > 1:
+    if len({layer.real for layer in plan.layers}) > 1:
         yield Problem("network", f"mixes {', '.join(sorted(kinds))} layers")
     if plan.graded and kinds - {"int32", "int64"}:
         yield Problem("network", "has inputs with values for layers that take none")

@@ -131,7 +131,7 @@ def _aligned(block: NDArray[Any]) -> NDArray[np.uint8]:
 def sum_type(plan: NetworkPlan, layer: LayerPlan) -> Any:
     """In what the synaptic input of a layer is summed in a step."""
     number = np.dtype(layer.neurons.number)
-    if number == np.float32:
+    if layer.sum_bits or number == np.float32:
         return np.dtype(np.int64 if _weight_type(plan).itemsize > 4 else np.int32)
     return number
 

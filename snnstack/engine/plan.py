@@ -110,6 +110,11 @@ class LayerPlan:
         return 1 if self.part is None else int(self.part.max(initial=0)) + 1
 
     @property
+    def real(self) -> bool:
+        """Are the weights of this layer float64? Packed ones are integers in any case."""
+        return self.neurons.number == "float64" and not self.sum_bits
+
+    @property
     def sends_values(self) -> bool:
         """Do events of this layer carry a value?"""
         return self.neurons.model.sends == "value"
@@ -119,8 +124,9 @@ class LayerPlan:
 class NetworkPlan:
     """`inputs`: number of elements of each input.
 
-    All layers compute in float64, or none; the others take sums of integers. `graded`: numbers
-    of the inputs that carry values (`GradedEvents`); they may feed only layers of integers.
+    The weights of all layers are float64, or those of none: the others take sums of integers.
+    `graded`: numbers of the inputs that carry values (`GradedEvents`); they may feed only layers
+    of integers.
     """
 
     inputs: tuple[int, ...]
@@ -130,7 +136,7 @@ class NetworkPlan:
     @property
     def real(self) -> bool:
         """True where weights and sums are float64."""
-        return any(layer.neurons.number == "float64" for layer in self.layers)
+        return any(layer.real for layer in self.layers)
 
     def carries_values(self, source: int) -> bool:
         """Do the events of this source carry values?"""
