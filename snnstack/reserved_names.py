@@ -46,6 +46,10 @@ OWN_FILES = _words("""
 """)
 """Files of an emitted project beside those of the network."""
 
+OWN_VARIABLES = _words("golden golden_n n run")
+"""What stands before `_events` and other ends of public names in variables of the emitted C: a
+network `n` would declare a function `n_events`. A test finds them in the templates."""
+
 TARGETS = _words("""
     all all_build app c clean cmake_check_build_system cmake_force cxx default_target depend
     edit_cache experimental continuous firmware flash gcc help install libc m monitor nightly ninja
@@ -57,7 +61,9 @@ TARGETS = _words("""
 DEVICES = _words("aux con nul prn") | {f"{p}{n}" for p in ("com", "lpt") for n in range(10)}
 """What Windows takes for a device whatever its ending."""
 
-RESERVED = C_WORDS | PYTHON_WORDS | CMAKE_WORDS | HEADERS | OWN_FILES | TARGETS | DEVICES
+RESERVED = (
+    C_WORDS | PYTHON_WORDS | CMAKE_WORDS | HEADERS | OWN_FILES | OWN_VARIABLES | TARGETS | DEVICES
+)
 
 PREFIXES = ("ann_", "core_cm", "host_", "snn", "timer_", "update")
 """Beginnings of the names of the emitted kernels, the test program and makers' headers."""

@@ -54,6 +54,7 @@ MODELS = (
     "c", "m", "gcc", "link", "profile", "int", "class", "for", "if", "endif", "none", "def",
     "nul", "con", "aux", "src", "include", "board", "net", "state", "s", "x", "1", "3x3", "input",
     "output", "weights", "arduino", "esp_err", "zephyr", "errno", "NULL", "EOF", "linux", "unix",
+    "n", "i", "v", "run", "golden", "events", "step",
 )  # fmt: skip
 """Names of model files that other things have already."""
 

@@ -32,7 +32,7 @@ from snnstack.target import backend
 from tests.cli.calls import small
 from tests.conftest import ROOT
 from tests.firmware.firmware_model import layer, needs_gcc, port, program, weights
-from tests.firmware.test_project import STRICT
+from tests.firmware.test_project import STRICT, with_golden
 from tests.hostile import MODELS, NAMES, network
 from tests.report.rows import bench_row
 
@@ -136,6 +136,19 @@ def test_the_firmware_of_hostile_names_runs(firmware: Program) -> None:
 def test_a_model_file_of_any_name_becomes_firmware(model: str, tmp_path: Path) -> None:
     net = replace(named("init"), name=model)
     build_qemu(net, tmp_path / "firmware", "test/harness.c", "gcc")
+
+
+@pytest.mark.parametrize("model", ["n", "golden", "run", "v", "i", "s", "events", "state", "input"])
+def test_c_of_a_network_of_any_name_has_no_warning(model: str, tmp_path: Path) -> None:
+    """Neither is a function of the network hidden by a variable, nor declared as one."""
+    compiler = shutil.which("gcc") or pytest.skip("no host gcc (apt-get install gcc)")
+    net = replace(with_golden(named("init")), name=model)
+    write_directory(emit(net), tmp_path / "p")
+    for source in (f"src/{net.c_name}.c", "test/selftest.c", "test/harness.c"):
+        subprocess.run(
+            [compiler, *STRICT, "-DSNN_PROFILE_TIMER", "-fsyntax-only", "-Iinclude", "-Isrc",
+             source], cwd=tmp_path / "p", check=True, timeout=60,
+        )  # fmt: skip
 
 
 def named(*names: str) -> Program:

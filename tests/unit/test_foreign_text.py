@@ -137,6 +137,22 @@ def test_templates_of_code_filter_every_text_of_a_user(folder: str) -> None:
     assert not wrong
 
 
+def test_no_network_declares_what_the_emitted_c_calls_a_variable() -> None:
+    """A word x_events in a template, beside a network x with its function x_events."""
+    files = [f for f in sorted((ROOT / CODE[0]).glob("*.j2")) if ".md." not in f.name]
+    text = re.sub(r"\{%.*?%\}|\{#.*?#\}", " ", "\n".join(f.read_text() for f in files), flags=re.S)
+    words = set(re.findall(r"\b[A-Za-z]\w*\b(?!\{)", re.sub(r"\{\{.*?\}\}\w*", "{} ", text)))
+    met: set[str] = set()
+    for net, name in (("net", str.lower), ("NET", str.upper)):
+        ends = set(re.findall(rf"\{{\{{ {net} \}}\}}(_\w+)", text))
+        ends |= set(re.findall(rf'\b{net} ~ "(_\w+)"', text))
+        assert len(ends) > 10
+        fronts = {w.removesuffix(end) for w in words for end in ends if w.endswith(end)}
+        met |= fronts
+        assert not [front for front in fronts - {""} if name(identifier(front)) == front]
+    assert {"n", "golden_n", "run", "SNN"} < met
+
+
 @pytest.mark.parametrize(
     "text", ["a\\", 'a"', "a#b", "$x", "a\rb", "é", "a@b", "`a`", "'", "\u202e"]
 )
