@@ -8,6 +8,7 @@ nothing rounds and nothing saturates.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,6 +79,38 @@ def _extreme(name: str, real: str) -> dict[str, str]:
     }
 
 
+def _plain(
+    name: str, f: Callable[[Any, Any], Any], span: Callable[..., Span], text: Mapping[str, str],
+    **more: Any,
+) -> Op:  # fmt: skip
+    """An operation that is the same on integers and on real numbers."""
+    return Op(name, 2, f, lambda xp, a, b: f(a, b), span, text, **more)
+
+
+def _compared(name: str, f: Callable[[Any, Any], Any], text: Mapping[str, str]) -> Op:
+    return _plain(name, f, spans.truth, text, truth=True)
+
+
+def _logical(name: str, sign: str, **more: Any) -> Op:
+    """On truth values; `name` is numpy's after "logical_" and LLVM's."""
+    text = {"llvm_truth": f"{name} i1 {{0}}, {{1}}", "shown": f"({{0}} {sign} {{1}})"}
+    exact, real = (
+        getattr(np, f"logical_{name}"),
+        lambda xp, a, b: getattr(xp, f"logical_{name}")(a, b),
+    )
+    return Op(name, 2, exact, real, spans.truth, text, truth=True, **more)
+
+
+def _extremal(name: str, text: Mapping[str, str]) -> Op:
+    known = f"{name}imum"
+
+    def real(xp: Any, a: Any, b: Any) -> Any:
+        return getattr(xp, known)(a, b)
+
+    span = spans.smaller if name == "min" else spans.larger
+    return Op(name, 2, getattr(np, known), real, span, text, {"alu": 2})
+
+
 def _toward_zero(x: Any, factor: Any, bits: Any) -> Any:
     return fixedpoint.decay(np.asarray(x), np.asarray(factor), int(bits), "toward_zero")
 
@@ -109,32 +142,14 @@ FINE_PRODUCT = (
 PRODUCT = {"llvm_real": "fmul {T} {0}, {1}"}
 
 _ROWS = (
-    Op(
-        "add",
-        2,
-        lambda a, b: a + b,
-        lambda xp, a, b: a + b,
-        lambda a, b: (a[0] + b[0], a[1] + b[1]),
-        _infix("+", "add"),
-        simpler=simpler.zero_either,
-    ),
-    Op(
-        "sub",
-        2,
-        lambda a, b: a - b,
-        lambda xp, a, b: a - b,
-        lambda a, b: (a[0] - b[1], a[1] - b[0]),
-        _infix("-", "sub"),
-        simpler=simpler.zero_right,
-    ),
-    Op(
+    _plain("add", operator.add, spans.sum_of, _infix("+", "add"), simpler=simpler.zero_either),
+    _plain("sub", operator.sub, spans.difference, _infix("-", "sub"), simpler=simpler.zero_right),
+    _plain(
         "mul",
-        2,
-        lambda a, b: a * b,
-        lambda xp, a, b: a * b,
-        spans.corners(lambda x, y: x * y),
+        operator.mul,
+        spans.product,
         _infix("*", "mul"),
-        {"mul": 1},
+        cost={"mul": 1},
         simpler=simpler.factor,
     ),
     Op(
@@ -240,24 +255,8 @@ _ROWS = (
         },
         {"alu": 2},
     ),
-    Op(
-        "min",
-        2,
-        np.minimum,
-        lambda xp, a, b: xp.minimum(a, b),
-        lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
-        _extreme("smin", "olt"),
-        {"alu": 2},
-    ),
-    Op(
-        "max",
-        2,
-        np.maximum,
-        lambda xp, a, b: xp.maximum(a, b),
-        lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
-        _extreme("smax", "ogt"),
-        {"alu": 2},
-    ),
+    _extremal("min", _extreme("smin", "olt")),
+    _extremal("max", _extreme("smax", "ogt")),
     Op(
         "abs",
         1,
@@ -270,58 +269,20 @@ _ROWS = (
         },
         {"alu": 2},
     ),
-    Op(
-        "gt",
-        2,
-        lambda a, b: a > b,
-        lambda xp, a, b: a > b,
-        spans.truth,
-        _test(">", "gt"),
-        truth=True,
-    ),
-    Op(
-        "ge",
-        2,
-        lambda a, b: a >= b,
-        lambda xp, a, b: a >= b,
-        spans.truth,
-        _test(">=", "ge"),
-        truth=True,
-    ),
-    Op(
+    _compared("gt", operator.gt, _test(">", "gt")),
+    _compared("ge", operator.ge, _test(">=", "ge")),
+    _compared(
         "eq",
-        2,
-        lambda a, b: a == b,
-        lambda xp, a, b: a == b,
-        spans.truth,
+        operator.eq,
         {
             "llvm": "icmp eq {T} {0}, {1}",
             "llvm_real": "fcmp oeq {T} {0}, {1}",
             "llvm_truth": "icmp eq i1 {0}, {1}",
             "shown": "({0} == {1})",
         },
-        truth=True,
     ),
-    Op(
-        "and",
-        2,
-        np.logical_and,
-        lambda xp, a, b: xp.logical_and(a, b),
-        spans.truth,
-        {"llvm_truth": "and i1 {0}, {1}", "shown": "({0} & {1})"},
-        truth=True,
-        simpler=simpler.both,
-    ),
-    Op(
-        "or",
-        2,
-        np.logical_or,
-        lambda xp, a, b: xp.logical_or(a, b),
-        spans.truth,
-        {"llvm_truth": "or i1 {0}, {1}", "shown": "({0} | {1})"},
-        truth=True,
-        simpler=simpler.either,
-    ),
+    _logical("and", "&", simpler=simpler.both),
+    _logical("or", "|", simpler=simpler.either),
     Op(
         "not",
         1,

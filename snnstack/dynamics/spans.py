@@ -19,6 +19,26 @@ def corners(f: Callable[[float, float], float]) -> Callable[..., Span]:
     return span
 
 
+def sum_of(a: Span, b: Span) -> Span:
+    """Of a sum."""
+    return a[0] + b[0], a[1] + b[1]
+
+
+def difference(a: Span, b: Span) -> Span:
+    """Of a difference."""
+    return a[0] - b[1], a[1] - b[0]
+
+
+def smaller(a: Span, b: Span) -> Span:
+    """Of the smaller of two."""
+    return min(a[0], b[0]), min(a[1], b[1])
+
+
+def larger(a: Span, b: Span) -> Span:
+    """Of the larger of two."""
+    return max(a[0], b[0]), max(a[1], b[1])
+
+
 def truth(*_: Span) -> Span:
     """Of a truth value."""
     return 0, 1
@@ -26,8 +46,8 @@ def truth(*_: Span) -> Span:
 
 def saturated(a: Span, b: Span) -> Span:
     """Of a value held within plus and minus a limit."""
-    limit = b[1]
-    return max(min(a[0], limit), -limit), min(max(a[1], -limit), limit)
+    low = max(a[0], -b[1]) if a[0] < 0 else min(a[0], b[0])
+    return low, min(a[1], b[1]) if a[1] > 0 else max(a[1], -b[0])
 
 
 def wrapped(a: Span, bits: Span) -> Span:
@@ -57,3 +77,7 @@ def scaled_down(a: Span, b: Span, bits: Span) -> Span:
 def down(x: float, bits: float) -> float:
     """`x` shifted down by some bits, rounded down."""
     return float(np.floor(x / 2**bits)) if np.isfinite(x) else x
+
+
+product = corners(lambda x, y: x * y)
+"""Of a product."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from snnstack.dynamics.model import Neurons
-from snnstack.dynamics.neurons.cuba_lif import CUBA_LIF
+from snnstack.dynamics.neurons.cuba_lif import CUBA_LIF, numbers_of
 from snnstack.quant.numerics import Numerics
+
+FIELDS = ("alpha", "shift", "bias", "leak", "v_reset")
 
 
 def integer_neurons(p: Any, numerics: Numerics) -> Neurons:
@@ -15,24 +17,13 @@ def integer_neurons(p: Any, numerics: Numerics) -> Neurons:
     Read are the fields of a `QuantizedPopulation`: n, alpha, beta, shift, bias, leak,
     threshold, v_reset, reset, compare, refractory, reset_time, alpha_bits, beta_bits.
     """
-    values: dict[str, Any] = {
-        name: getattr(p, name) for name in ("alpha", "shift", "bias", "leak", "v_reset")
-    }
-    values |= {"pause": p.refractory}
+    values, options = numbers_of(p, FIELDS)
     values |= {"current_max": numerics.current_max, "state_max": numerics.state_max}
-    optional = {"beta": p.beta, "threshold": p.threshold}
-    options = {
-        "current": p.beta is not None,
-        "fires": p.threshold is not None,
-        "refractory": p.refractory > 0,
-        "reset": p.reset,
-        "reset_time": p.reset_time,
-        "compare": p.compare,
+    options |= {
         "alpha_bits": p.alpha_bits or numerics.decay_bits,
         "beta_bits": p.beta_bits or numerics.decay_bits,
         "rounding": numerics.decay_rounding,
         "overflow": numerics.overflow,
         "current_overflow": numerics.current_overflow or numerics.overflow,
     }
-    values |= {name: v for name, v in optional.items() if v is not None}
     return Neurons(CUBA_LIF, p.n, "int32", values, options)
