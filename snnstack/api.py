@@ -169,7 +169,8 @@ def bench(
     samples themselves. `seeds`: chips of an analogue target to draw besides the exact machine.
     `ann`: also measure a network of the same shape without spikes, where the target has one:
     see `Ann`; True: only its cost.
-    `strict`: a board that quantisation loses too much for is refused, as one that is too small.
+    `strict`: a board that quantisation loses too much for, or one whose drawn chips clip, is
+    refused, as one that is too small.
     `keep` is given what was built for each board. `trust` as in `load`.
 
     Raises one error with the problems of all boards that cannot take the network, before
@@ -180,7 +181,7 @@ def bench(
     check_choices(granularity, weight_bits, quality)
     options = said(options)
     data, calibrate = given(data), None if calibrate is None else given(calibrate)
-    choices = Choices(verify_samples, period_s, seeds, None, figures)
+    choices = Choices(verify_samples, period_s, seeds, None, figures, strict=strict)
     fit = data if calibrate is None else calibrate
     graph, steps = loaded(model, options, needed=_general(model, chosen), calibrate=fit)
     found = [_native(model, board, options, graph, steps) for board in chosen]

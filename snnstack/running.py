@@ -23,8 +23,11 @@ from snnstack.measure import (
     shifted,
     verified,
 )
+from snnstack.measure.clipping import ClippedSums
+from snnstack.notices import say
 from snnstack.program import Program, program_of
 from snnstack.quant.network import QuantizedNetwork
+from snnstack.report.clipping import warnings_of
 from snnstack.report.equality import Equality, compare, joined
 from snnstack.report.readout import output_probes, scores
 from snnstack.samples import Samples, as_data, as_stream
@@ -49,7 +52,24 @@ def emulate(
     target (`snnstack.target.statistical`), reproducible; digital targets ignore it.
     `probes`: (population, "v" or "i") pairs, of those in `program.variables`. `trust`: data is
     read in this process, without limits of time and memory (docs/security.md).
+
+    Tiles whose converters clip are warned about (`snnstack.report.clipping`).
     """
+    found = _emulated(program, data, seed, probes)
+    sums = ClippedSums()
+    sums.add(found.counts)
+    _say_clipped(program_of(program), sums)
+    return found
+
+
+def _say_clipped(program: Program, sums: ClippedSums) -> None:
+    for problem in warnings_of(sums.found(program)):
+        say(problem.where, problem.what, problem.hint)
+
+
+def _emulated(
+    program: Program, data: Samples, seed: int | None, probes: Sequence[tuple[str, str]]
+) -> Trace:
     program = program_of(program)
     seed, probes = whole(seed, "seed", 0), pairs(probes, "probes")
     machine = emulator(program.target)
@@ -97,9 +117,16 @@ def emulate_batches(
     seed: int | None = None,
     probes: Sequence[tuple[str, str]] = (),
 ) -> Iterator[tuple[Data, Trace]]:
-    """`emulate` batch by batch: memory does not grow with the number of samples."""
+    """`emulate` batch by batch: memory does not grow with the number of samples.
+
+    What clipped in all of them is said after the last one.
+    """
+    sums = ClippedSums()
     for part in judged_samples(program, data).batches():
-        yield part, emulate(program, part, seed=seed, probes=probes)
+        found = _emulated(program, part, seed, probes)
+        sums.add(found.counts)
+        yield part, found
+    _say_clipped(program, sums)
 
 
 @vouching

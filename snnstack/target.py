@@ -62,6 +62,8 @@ class Backend(Protocol):
     of so many `steps` costs more.
     `wiring(program)`: what operations are counted on (`snnstack.report.operations.Wiring`) for
     a program whose integers came from a file.
+    `clipped(program, rows)`: what converters clipped, `snnstack.report.clipping.Clipped` by
+    tile, from `rows` {name: {count: sum}} of a run's counts.
     `netlists(program, tiles, chip, rows)`: {file name: SPICE netlist} of an analogue circuit.
     `run_on(program, spikes, on, way, *, probes=(), progress=None)` runs samples on a real board,
     named `on` and reached by `way` (a `Way`), and brings its trace back: spikes, and those

@@ -1,6 +1,7 @@
 """Resistive crossbars: memory devices as data, exact circuits of arrays, SPICE netlists."""
 
 from snnstack.backends.crossbar.circuits import agreements
+from snnstack.backends.crossbar.clipping import clipped
 from snnstack.backends.crossbar.netlists import netlists
 from snnstack.backends.crossbar.numerics import NUMERICS, quantise
 from snnstack.backends.crossbar.price import price
@@ -23,6 +24,7 @@ __all__ = [
     "STATISTICAL",
     "Program",
     "agreements",
+    "clipped",
     "describe",
     "emit",
     "load",

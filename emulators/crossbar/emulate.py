@@ -15,8 +15,8 @@ from snnstack.backends.crossbar.numerics import NUMERICS
 from snnstack.backends.crossbar.program import Program
 from snnstack.emulators.crossbar.chip import drawn_chip, ideal_chip
 from snnstack.emulators.crossbar.flat import Flat, Room, flatten, ordered_tiles, room
-from snnstack.emulators.crossbar.reads import NUMBERS, Physics, Reads
-from snnstack.emulators.crossbar.sample import Counted, Elements, Events, States
+from snnstack.emulators.crossbar.reads import NUMBERS, Counted, Physics, Reads
+from snnstack.emulators.crossbar.sample import Elements, Events, States
 from snnstack.engine.check import port_problems
 from snnstack.engine.flat import Flat as EngineFlat
 from snnstack.engine.plan import LayerPlan, NetworkPlan
@@ -46,8 +46,9 @@ def emulate(
     [batch, steps, n].
 
     Besides the populations the trace counts every tile, `other` of "tile 0", ...: `reads`,
-    `rows` driven in them, and `array_pw`, the power of all its reads in picowatts, from the
-    currents.
+    `rows` driven in them, `array_pw`, the power of all its reads in picowatts, from the
+    currents, `conversions` of channels, and how many of those `clipped`: fell outside of the
+    converter's range and got its first or last code.
     """
     raise_if_any(TargetError, program_problems(program))
     port = program.input
@@ -134,6 +135,8 @@ def _run_sample(job: _Job, sample: int) -> _Part:
         np.zeros(blocks, dtype=np.int64),
         np.zeros(blocks, dtype=np.int64),
         np.zeros(blocks),
+        np.zeros(blocks, dtype=np.int64),
+        np.zeros(blocks, dtype=np.int64),
         np.zeros(len(program.populations), dtype=np.int64),
     )
     key = np.uint64(mixed(job.chip.seed, _fingerprint(job.spikes, sample)))
@@ -238,6 +241,8 @@ def _tile_counts(job: _Job, parts: list[_Part]) -> dict[str, Counts]:
             "reads": [part.counted.reads[k] for part in parts],
             "rows": [part.counted.rows[k] for part in parts],
             "array_pw": [round(part.counted.watts[k] * PICO) for part in parts],
+            "conversions": [part.counted.conversions[k] for part in parts],
+            "clipped": [part.counted.clipped[k] for part in parts],
         }
         columns = {name: np.array(values, dtype=np.int64) for name, values in other.items()}
         found[tile.number] = (tile.name, Counts(nothing, nothing, nothing, columns))

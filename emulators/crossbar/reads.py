@@ -90,6 +90,20 @@ class Reads(NamedTuple):
     values: NDArray[np.int64]
 
 
+class Counted(NamedTuple):
+    """By block: `reads`, `rows` driven, `watts`, `conversions`, those that `clipped`.
+
+    By population: `synops`.
+    """
+
+    reads: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    watts: NDArray[np.float64]
+    conversions: NDArray[np.int64]
+    clipped: NDArray[np.int64]
+    synops: NDArray[np.int64]
+
+
 @compiled
 def drive(
     flat: Any, cells: Physics, reads: Reads, block: Any, slot: Any, row: Any, digit: Any
@@ -220,9 +234,13 @@ def noisy(cells: Physics, reads: Reads, channels: Any, slot: Any, key: Any) -> N
 
 
 @compiled
-def convert(flat: Any, cells: Physics, reads: Reads, block: Any, shift: Any) -> None:
-    """`reads.values`: outputs of what is in `reads.currents`, times 2**shift."""
-    base, outputs = flat.blocks[block, CHANNEL], flat.blocks[block, OUTPUTS]
+def convert(flat: Any, cells: Physics, reads: Reads, block: Any, shift: Any) -> int:
+    """`reads.values`: outputs of what is in `reads.currents`, times 2**shift.
+
+    Returns how many channels were outside of their converter's range and got its first or last
+    code.
+    """
+    base, outputs, clipped = flat.blocks[block, CHANNEL], flat.blocks[block, OUTPUTS], 0
     reads.values[:outputs] = 0
     for c in range(flat.blocks[block, CHANNELS]):
         row, x = flat.channels[base + c], reads.currents[c]
@@ -230,24 +248,38 @@ def convert(flat: Any, cells: Physics, reads: Reads, block: Any, shift: Any) -> 
             value = np.int64(math.floor(x + 0.5))
         else:
             x = (x * (1.0 + cells.gain[base + c]) - row[LOWEST]) * 256.0 / row[GAIN]
-            code = min(max(math.floor(x + cells.offset[base + c] + 0.5), 0.0), cells.top)
+            wanted = math.floor(x + cells.offset[base + c] + 0.5)
+            code = min(max(wanted, 0.0), cells.top)
+            clipped += wanted != code
             value = row[LOWEST] + ((np.int64(code) * row[GAIN] + 128) >> 8)
         value = (value * row[COEFFICIENT]) << shift
         if row[OUTPUT] >= 0:
             reads.values[row[OUTPUT]] += value
         else:
             reads.values[:outputs] += value
+    return clipped
 
 
 @compiled
 def close(
-    flat: Any, cells: Physics, reads: Reads, block: Any, slot: Any, key: Any, shift: Any, total: Any
-) -> float:
-    """Convert an open read, add it to `total` and leave its memory at zero. Returns watts."""
+    flat: Any,
+    cells: Physics,
+    reads: Reads,
+    block: Any,
+    slot: Any,
+    key: Any,
+    shift: Any,
+    total: Any,
+    counted: Counted,
+) -> None:
+    """Convert and count an open read, add it to `total` and leave its memory at zero."""
     channels, outputs = flat.blocks[block, CHANNELS], flat.blocks[block, OUTPUTS]
-    watts = finish(flat, cells, reads, block, slot)
+    counted.reads[block] += 1
+    counted.rows[block] += reads.hits[slot]
+    counted.watts[block] += finish(flat, cells, reads, block, slot)
     noisy(cells, reads, channels, slot, mixed(key, slot))
-    convert(flat, cells, reads, block, shift)
+    counted.conversions[block] += channels
+    counted.clipped[block] += convert(flat, cells, reads, block, shift)
     where = flat.blocks[block, SCATTER] + (slot - flat.blocks[block, SLOT]) * outputs
     for o in range(outputs):
         target = flat.scatter[where + o]
@@ -256,4 +288,3 @@ def close(
     reads.hits[slot] = 0
     reads.numbers[slot] = 0.0
     reads.spread[slot] = 0.0
-    return watts

@@ -19,7 +19,7 @@ from snnstack.emulators.crossbar.flat import (
     SOURCE,
 )
 from snnstack.emulators.crossbar.noise import mixed
-from snnstack.emulators.crossbar.reads import Physics, Reads, close, drive
+from snnstack.emulators.crossbar.reads import Counted, Physics, Reads, close, drive
 from snnstack.engine.call import call_update
 from snnstack.engine.flat import CODE, PARAMETERS, STATES, N
 
@@ -49,15 +49,6 @@ class States(NamedTuple):
     most: NDArray[np.int64]
     watch: NDArray[np.int64]
     record: NDArray[np.uint8]
-
-
-class Counted(NamedTuple):
-    """By block: `reads`, `rows` driven, `watts`. By population: `synops`."""
-
-    reads: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    watts: NDArray[np.float64]
-    synops: NDArray[np.int64]
 
 
 class Elements(NamedTuple):
@@ -186,9 +177,7 @@ def read(
             synops += flat.blocks[block, OUTPUTS] * (digit << shift)
     for k in range(opened):
         block, slot = reads.opened[k, 0], reads.opened[k, 1]
-        counted.reads[block] += 1
-        counted.rows[block] += reads.hits[slot]
-        counted.watts[block] += close(flat, cells, reads, block, slot, key, shift, total)
+        close(flat, cells, reads, block, slot, key, shift, total, counted)
     return synops
 
 

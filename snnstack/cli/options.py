@@ -60,7 +60,7 @@ quality_option = click.option(
 strict_option = click.option(
     "--strict", is_flag=True,
     help="Refuse what loses more in quantisation than docs/quantisation.md states, instead of "
-    "warning.",
+    "warning; bench --seeds: also chips whose converters clip.",
 )  # fmt: skip
 
 

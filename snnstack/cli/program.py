@@ -204,6 +204,8 @@ def emulate(
     from snnstack.frontends.open_data import open_data
     from snnstack.frontends.trace_file import trace_file
     from snnstack.frontends.values import read_values
+    from snnstack.measure.clipping import clipped_of
+    from snnstack.report.clipping import clipping_dict, summary
     from snnstack.report.readout import output_probes
     from snnstack.report.tally import tally
     from snnstack.target import statistical
@@ -229,6 +231,7 @@ def emulate(
     # Some targets also count by core, and what enters.
     rows = {k: {c: row[c] for c in _COUNTS} for k, row in found.rows.items() if k in program.fires}
     cores = {k: dict(row) for k, row in found.rows.items() if k.startswith(CORE)}
+    clipped = clipped_of(program, found.rows) if drawn else ()
     total = {k: sum(row[k] for row in rows.values()) for k in _COUNTS}
     if as_json:
         head: dict[str, Any] = {"samples": samples, "steps": steps}
@@ -237,6 +240,7 @@ def emulate(
         file = None if output is None else str(output)
         head |= {"accuracy": share, **total, "populations": populations}
         head |= {"cores": [{"core": name, **row} for name, row in cores.items()]} if cores else {}
+        head |= clipping_dict(clipped) if clipped else {}
         print_json({**head, "trace": file})
         return
     batch = samples
@@ -247,6 +251,8 @@ def emulate(
     table(title, ["population", *_COUNTS], shown)
     if cores:
         _show_cores(cores)
+    if line := summary(clipped):
+        say(line)
     if output is not None:
         say(f"trace: {output}")
 

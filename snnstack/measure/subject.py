@@ -36,7 +36,8 @@ class Choices:
     """What a benchmark does besides emulating: see `snnstack.bench`.
 
     `verify_samples` 0: no comparison, and an independent run only where the price needs one.
-    `seed`: emulate this chip of an analogue target instead of the exact machine.
+    `seed`: emulate this chip of an analogue target instead of the exact machine. `strict`:
+    converters that clip beyond the stated share are a ModelError.
     """
 
     verify_samples: int = 16
@@ -45,6 +46,7 @@ class Choices:
     ann: Ann | None = None
     figures: bool = True
     seed: int | None = None
+    strict: bool = False
 
     def __post_init__(self) -> None:
         """TargetError for a number out of its range."""

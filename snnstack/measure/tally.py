@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from snnstack.energy.performance import Performance
-from snnstack.errors import SnnstackError, TargetError, ToolError
+from snnstack.errors import ModelError, SnnstackError, TargetError, ToolError, raise_if_any
 from snnstack.frontends.data import Data
 from snnstack.measure.checks import NOTHING, compared_with_reference, joined_counts, verified
+from snnstack.measure.clipping import ClippedSums
 from snnstack.measure.opponent import Rival
 from snnstack.measure.subject import Choices, Subject
 from snnstack.report.bench import BenchRow
 from snnstack.report.chips import Chips
+from snnstack.report.clipping import Clipped, summary, warnings_of
 from snnstack.report.equality import Equality
 from snnstack.report.example import example, probes
 from snnstack.report.operations import SENT, OperationCounter, Wiring
@@ -44,6 +46,7 @@ class Tally:
         self.labelled = self.compared = True
         analogue = statistical(subject.program.target)
         self.chips = [0] * (choices.seeds if analogue else 0)
+        self.clipped = ClippedSums()
         self.counts: list[Mapping[str, Counts]] = []
         self.first: Spikes | None = None
 
@@ -78,6 +81,8 @@ class Tally:
         if self.operations is not None:
             wanted += [(name, SENT) for name in self.names if (name, SENT) in program.variables]
         run = emulator(program.target).emulate(program, part.spikes, seed=seed, probes=wanted)
+        if seed is not None:
+            self.clipped.add(run.counts)
         return aligned(run, part.spikes.steps)
 
     def _keep_first(self, spikes: Spikes) -> None:
@@ -97,6 +102,8 @@ class Tally:
         machine = backend(program.target)
         counted = Trace({}, {}, joined_counts(self.counts))
         equality, cost, notes = self._checked_and_priced(counted, progress)
+        clipped = self.clipped.found(program)
+        raise_if_any(ModelError, warnings_of(clipped) if choices.strict else ())
         ann, more = (None, ()) if choices.ann is None else self._ann()
         n = self.samples
         return BenchRow(
@@ -125,7 +132,8 @@ class Tally:
             operations=None if self.operations is None else self.operations.total(),
             ann=ann,
             chips=self._chips(),
-            notes=(*notes, *more),
+            clipped=clipped,
+            notes=(*notes, *more, *_clipping(clipped)),
             figures=figures(self.subject, self.first) if choices.figures else {},
         )
 
@@ -176,6 +184,12 @@ class Tally:
             return self.rival.on(program, self.choices.period_s), ()
         except SnnstackError as error:
             return None, tuple(f"no network without spikes: {p}" for p in error.problems)
+
+
+def _clipping(found: Sequence[Clipped]) -> tuple[str, ...]:
+    """The warnings, else the count, for people."""
+    line = summary(found)
+    return tuple(map(str, warnings_of(found))) or ((line,) if line else ())
 
 
 def _wiring(subject: Subject) -> Wiring | None:

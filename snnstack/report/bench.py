@@ -11,6 +11,7 @@ from snnstack.energy.model import Band
 from snnstack.energy.performance import Performance
 from snnstack.errors import Problem
 from snnstack.report.chips import Chips
+from snnstack.report.clipping import Clipped, clipping_dict
 from snnstack.report.equality import Equality
 from snnstack.report.operations import Operations
 from snnstack.report.opponent import AnnResult
@@ -28,7 +29,8 @@ class BenchRow:
     independent run on every spike and state of `verified.samples` samples, None if there was
     none. `ann`: a network
     of the same shape without spikes on the same board, where one was asked for.
-    `chips`: accuracies of seeded chips of an analogue target. `figures`: what a page shows
+    `chips`: accuracies of seeded chips of an analogue target; `clipped`: what the converters of
+    all drawn chips together clipped, by tile. `figures`: what a page shows
     besides, plain data.
     """
 
@@ -54,6 +56,7 @@ class BenchRow:
     period_s: float | None = None
     ann: AnnResult | None = None
     chips: Chips | None = None
+    clipped: tuple[Clipped, ...] = ()
     notes: tuple[str, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -95,6 +98,7 @@ class BenchRow:
             "bit_exact": self.bit_exact,
             "verified": self.verified.to_dict(),
             "chips": None if self.chips is None else self.chips.to_dict(),
+            **clipping_dict(self.clipped),
             "latency_ms": latency["typical"],
             "latency_band_ms": latency,
             "throughput_hz": self.throughput.to_dict(),
