@@ -16,6 +16,7 @@ from snnstack.ir.nodes import Leaf, Shape
 
 CLASSES = ("IFNode", "LIFNode", "ParametricLIFNode", "CUBALIFNode")
 SIMPLE = ("SimpleIFNode", "SimpleLIFNode")
+SILENT = ("NonSpikingIFNode", "NonSpikingLIFNode")
 
 
 def kind(module: Any) -> Kind | None:
@@ -23,14 +24,15 @@ def kind(module: Any) -> Kind | None:
     package = type(module).__mro__
     if not any(k.__module__.startswith("spikingjelly.activation_based.neuron") for k in package):
         return None
-    return Kind((), (), problems, neuron, clear, sequence=sequence, membrane=membrane)
+    form = (problems, neuron, clear)
+    return Kind((), (), *form, sequence=sequence, membrane=membrane, silent=silent)
 
 
 def class_name(module: Any) -> str:
     """Name of the class that a module is, "" where it computes something else."""
     from spikingjelly.activation_based import neuron as known
 
-    for name in (*CLASSES, *SIMPLE):
+    for name in (*CLASSES, *SIMPLE, *SILENT):
         base = getattr(known, name, None)
         if base is None or not isinstance(module, base):
             continue
@@ -43,7 +45,12 @@ def class_name(module: Any) -> str:
 
 def sequence(module: Any) -> bool:
     """Whether it takes all steps at once."""
-    return str(getattr(module, "step_mode", "s")) == "m"
+    return silent(module) or str(getattr(module, "step_mode", "s")) == "m"
+
+
+def silent(module: Any) -> bool:
+    """Whether it is one of those that return their membrane."""
+    return class_name(module) in SILENT
 
 
 def membrane(module: Any) -> Any:
@@ -62,6 +69,8 @@ def problems(module: Any) -> Iterator[tuple[str, str]]:
     if not class_name(module):
         yield "is no neuron that can be expressed", f"use one of: {', '.join(CLASSES)}"
         return
+    if silent(module):
+        return
     if fires_at(module.surrogate_function) is None:
         hint = "use surrogate_function with spiking=True"
         yield "has a surrogate_function that is no step from 0 to 1", hint
@@ -72,7 +81,11 @@ def problems(module: Any) -> Iterator[tuple[str, str]]:
 
 def neuron(module: Any, shape: Shape, dt: float, fires: bool) -> Leaf:
     """The IR node of one step's equation, with membranes counted from `v_reset`."""
-    name, soft = class_name(module), module.v_reset is None
+    name = class_name(module)
+    if name in SILENT:
+        share = 0.0 if name == "NonSpikingIFNode" else 1.0 / float(module.tau)
+        return per_step(shape, dt, decay=1.0 - share, gain=share or 1.0, fires=False)
+    soft = module.v_reset is None
     rest = 0.0 if soft else float(module.v_reset)
     said: dict[str, Any] = {
         "reset": "subtract" if soft else "zero",

@@ -34,9 +34,12 @@ def constants(recorder: Recorder, name: str) -> list[Array]:
     calls, (_, kind) = recorder.calls[name], recorder.modules[name]
     keys = [expression_key(value, recorder, k) for k, value in enumerate(calls)]
     early = next((k for k, key in enumerate(keys) if key == keys[-1]), 0)
-    if name in recorder.sequences or not (early or kind.late):
+    delays = _delays(calls[-1], recorder.reading) if name in recorder.sequences else 0
+    if not (early or kind.late or delays) or (name in recorder.sequences and not delays):
         return []
     found = [resting(value) for value in (*calls[:early], calls[-1])]
+    if delays:
+        found = [resting(calls[-1], recorder.reading, step) for step in range(delays + 1)]
     known = [values for values in found if values is not None]
     if len(known) < len(found) or len({values.size for values in known}) > 1:
         return []
@@ -59,23 +62,38 @@ def beginnings(values: list[Array]) -> list[tuple[int, Leaf]]:
     return found
 
 
-def resting(value: Value) -> Array | None:
-    """The elements of an expression where all spikes and the input are 0; None if unknown."""
+def _delays(value: Value, reading: int) -> int:
+    """The most steps that an expression of all steps looks back."""
+    own = reading - value.key if value.op == "at" else 0
+    return own + max((_delays(inner, reading) for inner in value.args), default=0)
+
+
+def resting(value: Value, reading: int = 0, step: int | None = None) -> Array | None:
+    """The elements of an expression where all spikes and the input are 0; None if unknown.
+
+    `step`: in which a value a few steps later ("at", of `reading`) may not have begun yet.
+    """
+    if value.op == "at" and step is not None:
+        step -= reading - value.key
+        if step < 0:
+            return np.zeros(size(value.shape))
     if value.op in ("x", "spikes", "state", "zero", "max"):
         return np.zeros(size(value.shape))
     if value.op == "opaque":
         return None if value.data is None else np.asarray(value.data, dtype=np.float64)
-    parts = [resting(inner) for inner in value.args]
+    parts = [resting(inner, reading, step) for inner in value.args]
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None
     match value.op:
-        case "reshape":
+        case "reshape" | "at":
             return known[0]
         case "gather":
             return np.asarray(np.concatenate(known)[value.data])
         case "sum":
             return np.asarray(sum(known))
+        case "gate":
+            return np.asarray(sum(known) > value.data, dtype=np.float64)
         case "mix":
             return np.asarray(value.data @ known[0])
     return _through(value, known[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.frontends import torch_layers as layers
 from snnstack.frontends.torch_begin import beginnings, constants
 from snnstack.frontends.torch_input import Axes
+from snnstack.frontends.torch_logic import level
 from snnstack.frontends.torch_modules import said
 from snnstack.frontends.torch_nodes import (
     flattened,
@@ -21,6 +22,7 @@ from snnstack.frontends.torch_nodes import (
     neuron_shape,
     plain,
     spread,
+    stacked,
     tidy,
 )
 from snnstack.frontends.torch_places import Place, Places
@@ -113,10 +115,14 @@ class Builder:
                 return self._affine(value)
             case "max":
                 return self._maximum(value)
+            case "gate":
+                return self._gate(value)
+            case "at":
+                return self._ago(value)
             case "mix":
                 return self._mixed(value)
             case "node":
-                return self.net.chain(self._base(value), self.place(value.args[0]), value)
+                return self._layered(value, value.data)
         return self._impossible(value)
 
     def _impossible(self, value: Value) -> Place:
@@ -243,20 +249,46 @@ class Builder:
         scale, shift = value.data
         before = value.args[0]
         if before.op == "node":
-            given = self.place(before.args[0])
-            made = before.data(given.shape)
+            made = before.data(before.args[0].shape)
             last = layers.folded(made[-1][1], scale, shift)
             if last is not None:
                 nodes = [*made[:-1], (made[-1][0], last)]
-                return self.net.chain(self._base(before), given, before, nodes)
+                return self._layered(before, lambda _: nodes)
         given = self.place(before)
         nodes = layers.channel_affine(scale, shift)(given.shape)
         return self.net.chain(self._base(value), given, value, nodes)
+
+    def _layered(self, value: Value, make: Any) -> Place:
+        """A layer. A convolution of maps laid on top of each other is one of each, added up."""
+        given, base = value.args[0], self._base(value)
+        parts = stacked(given) if given.op == "gather" else None
+        nodes = make(given.shape) if parts is not None else []
+        split = layers.split(nodes[0][1], parts) if parts is not None else None
+        if parts is None or split is None or len(nodes) > 1:
+            return self.net.chain(base, self.place(given), replace(value, data=make))
+        ends = [
+            self.net.chain(base, self.place(part), value, [("", node)])
+            for part, node in zip(given.args, split, strict=True)
+        ]
+        return self.net.summed(ends, value.shape)
+
+    def _ago(self, value: Value) -> Place:
+        """Something a few steps later."""
+        given, ago = self.place(value.args[0]), self.recorder.reading - value.key
+        sources = tuple((name, delay + ago) for name, delay in given.sources)
+        return Place(sources, given.node, given.shape)
+
+    def _gate(self, value: Value) -> Place:
+        """A sum of spikes and a threshold."""
+        signs, threshold = level(value)
+        ends = [self.net.signed(self.place(part), sign) for part, sign in signs]
+        total = self.net.summed(ends, value.shape)
+        return self.net.fired(self._base(value), total, threshold)
 
     def _maximum(self, value: Value) -> Place:
         kernel, stride, padding = value.data
         given = self.place(value.args[0])
         nodes = layers.sums_over_windows(kernel, stride or kernel, padding)(given.shape)
         pooled = self.net.chain(f"{self._base(value)}_sum", given, value, nodes)
-        half = np.full(pooled.node, 0.5)
-        return self.net.node(self._base(value), Threshold(half), pooled)
+        pooled = Place(pooled.sources, pooled.node, value.shape)
+        return self.net.fired(self._base(value), pooled, 0.5)

@@ -19,7 +19,8 @@ class Kind:
     shape, dt, fires)`: the IR node. `recurrent(module)`: connections of the neuron to itself
     one step later. `clear(module)`: back to the start. `sequence(module)`: takes all steps at
     once. `factor(module)`: what a spike is worth, or None for 1. `late`: its input acts one step
-    later. `membrane(module)`: that of the step it has just done, or None.
+    later. `membrane(module)`: that of the step it has just done, or None. `silent(module)`: it
+    takes all steps, and returns membranes, one tensor a step or what `decode` makes of them.
     """
 
     states: tuple[str, ...]
@@ -32,6 +33,7 @@ class Kind:
     factor: Callable[[Any], Any] = lambda module: None
     late: bool = False
     membrane: Callable[[Any], Any] = lambda module: getattr(module, "mem", None)
+    silent: Callable[[Any], bool] = lambda module: False
 
     def graded(self, module: Any) -> bool:
         """Whether its spikes are worth something else than 1."""

@@ -143,3 +143,22 @@ def selection(order: Array, sources: int, start: int) -> Array:
     rows = np.flatnonzero((order >= start) & (order < start + sources))
     weight[rows, order[rows] - start] = 1.0
     return weight
+
+
+def split(node: Leaf, parts: list[Array]) -> list[Leaf] | None:
+    """A convolution of stacked maps as one for each of them; the first has the bias.
+
+    `parts`: [channel, channel of the part] each. None where `node` is none, or has groups.
+    """
+    if not isinstance(node, (Conv1d, Conv2d)) or node.groups != 1:
+        return None
+    window = (node.stride, node.padding, node.dilation, 1)
+    weights = [np.einsum("oc...,cp->op...", node.weight, part) for part in parts]
+    return [
+        convolution(weight, None if k else node.bias, *window) for k, weight in enumerate(weights)
+    ]
+
+
+def channels(part: Array, shape: Shape) -> Leaf:
+    """Channels of a map of `shape` picked by `part` [channel, channel of the map]."""
+    return convolution(part.reshape(*part.shape, *[1] * (len(shape) - 1)), None, 1, 0, 1, 1)

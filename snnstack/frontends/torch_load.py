@@ -15,6 +15,7 @@ from snnstack.errors import ModelError, Problem, SnnstackError, fail, raise_if_a
 from snnstack.frontends.torch_build import Builder
 from snnstack.frontends.torch_door import as_sample, check_module
 from snnstack.frontends.torch_input import Axes, marks, time_axis, whole
+from snnstack.frontends.torch_loops import traced_steps
 from snnstack.frontends.torch_modules import said
 from snnstack.frontends.torch_neurons import kind_of
 from snnstack.frontends.torch_record import Recorder, finished, recording
@@ -26,8 +27,6 @@ from snnstack.ir.nodes import Array, EventKind, Shape
 
 Forward = Callable[[Any, Any], Any]
 FEWEST_STEPS = 2
-TRACED_STEPS = 6
-"""Steps of a module that takes one step at a time: enough to see every connection."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,14 @@ def trace(
         by_step, first = _how(module, sample, forward)
         axes = _axes(sample, by_step, first)
         twin = fresh(module)
-        recorder = Recorder(names_of(twin), axes, binary)
+        steps = traced_steps(module)
+        recorder = Recorder(names_of(twin), axes, binary, steps=steps)
         with recording(recorder):
-            out = run(twin, marks(sample), by_step, forward, TRACED_STEPS, tagged=sample)
+            out = run(twin, marks(sample), by_step, forward, steps, tagged=sample)
     finished(recorder)
     raise_if_any(ModelError, steps_agree(recorder))
-    recorder.reading = max((len(calls) for calls in recorder.calls.values()), default=1) - 1
+    calls = (len(calls) for calls in recorder.calls.values())
+    recorder.reading = max(recorder.looped, *calls, 1) - 1
     if recorder.calls and _steps(recorder, axes, sample) < FEWEST_STEPS:
         hint = f"give at least {FEWEST_STEPS} steps: a connection over time needs them to be seen"
         raise fail(ModelError, "input", "the sample has a single step", hint)

@@ -50,7 +50,7 @@ def _spikingjelly(module: Any) -> Handler | None:
 
 CONTAINERS = frozenset(
     ("MultiStepContainer", "SeqToANNContainer", "StepModeContainer", "WSLinear", "WSConv2d",
-     "ElementWiseRecurrentContainer", "LinearRecurrentContainer", "Flatten", "VotingLayer")
+     "ElementWiseRecurrentContainer", "LinearRecurrentContainer", "Flatten", "VotingLayer", "Delay")
 )  # fmt: skip
 """SpikingJelly's modules that are looked into."""
 

@@ -12,7 +12,7 @@ from snnstack.frontends.torch_layers import LARGEST, dense
 from snnstack.frontends.torch_values import Value
 from snnstack.ir.graph import Edge
 from snnstack.ir.matrix import matrix, pool_matrix
-from snnstack.ir.nodes import AvgPool2d, Conv1d, Conv2d, Leaf, Scale, Shape, SumPool2d
+from snnstack.ir.nodes import Array, AvgPool2d, Conv1d, Conv2d, Leaf, Scale, Shape, SumPool2d
 from snnstack.ir.step import size
 from snnstack.passes.compose import LinearMap, extend, finished
 
@@ -53,7 +53,11 @@ def is_map(value: Value) -> bool:
     """Whether a value has the axes of an image or a sequence, channel first."""
     if value.op in ("x", "max"):
         return True
-    if value.op in ("affine", "sum") or (value.op == "node" and value.key[0] in ("scale", "add")):
+    if value.op in ("gate", "at"):
+        return is_map(value.args[0])
+    if value.op in ("affine", "sum") or (
+        value.op == "node" and value.key[0] in ("scale", "add", "not")
+    ):
         return is_map(value.args[0])
     if value.op == "node":
         made = value.data(value.args[0].shape)
@@ -112,3 +116,27 @@ def unrolled(node: Leaf, shape: Shape) -> Leaf | None:
     if isinstance(node, (Conv1d, Conv2d)) and node.bias.any():
         bias = np.repeat(node.bias, size(made.shape) // len(node.bias))
     return dense(np.asarray(weight.toarray()) * factor, bias)
+
+
+def stacked(value: Value) -> list[Array] | None:
+    """[channel, channel of the part] for each part that a "gather" takes whole channels of.
+
+    1 where a channel is that of the part; None where single elements are moved.
+    """
+    shapes = [part.shape for part in value.args]
+    if len(value.shape) < 2 or any(shape[1:] != value.shape[1:] for shape in shapes):
+        return None
+    return whole_channels(value.data, shapes, value.shape)
+
+
+def whole_channels(order: Array, shapes: list[Shape], shape: Shape) -> list[Array] | None:
+    """`stacked` of an order of elements of maps of `shapes`, laid end to end."""
+    rows = np.asarray(order).reshape(shape[0], -1)
+    first, each = rows[:, 0] // rows.shape[1], rows.shape[1]
+    if not np.array_equal(rows, first[:, None] * each + np.arange(each)):
+        return None
+    starts = np.cumsum([0, *(one[0] for one in shapes)])
+    return [
+        (first[:, None] == np.arange(start, start + one[0])).astype(np.float64)
+        for start, one in zip(starts, shapes, strict=False)
+    ]

@@ -11,6 +11,7 @@ import numpy as np
 
 from snnstack.frontends import torch_functional as functions
 from snnstack.frontends import torch_layers as layers
+from snnstack.frontends import torch_logic as logic
 from snnstack.frontends.torch_modules import node
 from snnstack.frontends.torch_moves import give, joined, moved, nothing
 from snnstack.frontends.torch_rescale import plain_name, rescaled
@@ -138,6 +139,8 @@ def _sum(recorder: Any, args: Any, kwargs: Any, outs: Any, sign: float = 1.0) ->
     constant = _constant(right if one is not None else left, value, outs[0])
     if constant is None:
         return None
+    if one is None and value.binary and alpha == -1.0 and np.all(constant == 1.0):
+        return logic.complement(value)
     if one is None:
         value = _scaled(value, alpha)
     else:
@@ -179,7 +182,10 @@ def _product(recorder: Any, args: Any, kwargs: Any, outs: Any) -> Value | None:
     left, right = _operands(recorder, args, kwargs)
     one, two = functions.read(recorder, left), functions.read(recorder, right)
     if one is not None and two is not None:
-        hint = "a synapse's weight is constant: spikes can be added, not multiplied"
+        joint = logic.product(one, two)
+        if joint is not None:
+            return joint
+        hint = "only spikes, which are 0 or 1, can be multiplied; add them, or use constant weights"
         return opaque("mul()", "multiplies two signals", hint, one, two)
     value = one if one is not None else two
     assert value is not None
@@ -235,7 +241,7 @@ HANDLERS: Mapping[str, Callable[[Any, Any, Any, Any], Value | None]] = MappingPr
         "mul": _product, "rmul": _product, "imul": _product, "multiply": _product,
         "div": _quotient, "truediv": _quotient, "itruediv": _quotient, "divide": _quotient,
         "true_divide": _quotient, "neg": _negative, "negative": _negative, "relu": _relu,
-        "sum": _total, "mean": _mean,
+        "sum": _total, "mean": _mean, "minimum": logic.smaller, "maximum": logic.larger,
         "linear": functions.linear, "matmul": functions.matmul, "mm": functions.matmul,
         "addmm": functions.addmm,
         "conv1d": functions.convolution, "conv2d": functions.convolution,

@@ -9,10 +9,10 @@ import numpy as np
 
 from snnstack.errors import Problem
 from snnstack.frontends import torch_layers as layers
-from snnstack.frontends.torch_nodes import unrolled
+from snnstack.frontends.torch_nodes import unrolled, whole_channels
 from snnstack.frontends.torch_values import Value
 from snnstack.ir.graph import Edge
-from snnstack.ir.nodes import Flatten, Leaf, Linear, Scale, Shape
+from snnstack.ir.nodes import Flatten, Leaf, Linear, Scale, Shape, Threshold
 from snnstack.ir.shapes import output_shape
 from snnstack.ir.step import size
 
@@ -107,6 +107,13 @@ class Places:
 
     def rearranged(self, base: str, places: list[Place], order: Any, shape: Shape) -> Place:
         """Elements of several places in a new order."""
+        maps = [place.node for place in places]
+        if len(shape) in (2, 3) and all(m[1:] == shape[1:] and len(m) > 1 for m in maps):
+            picked = whole_channels(np.asarray(order), maps, shape)
+            if picked is not None:
+                pairs = zip(places, picked, strict=True)
+                ends = [self.node(base, layers.channels(w, p.node), p) for p, w in pairs]
+                return self.summed(ends, shape)
         start, parts = 0, []
         for place in places:
             count = size(place.node)
@@ -119,6 +126,18 @@ class Places:
             parts.append(self.node(base, Linear(weight), self.flat(place)))
             start += count
         return self.summed(parts, shape)
+
+    def signed(self, place: Place, sign: float) -> Place:
+        """`place`, or its negative."""
+        if sign > 0:
+            return place
+        made = self.node("negative", Scale(np.full(place.node, sign)), place)
+        return Place(made.sources, made.node, place.shape)
+
+    def fired(self, base: str, total: Place, threshold: float) -> Place:
+        """1 where `total` is above a threshold."""
+        made = self.node(base, Threshold(np.full(total.node, threshold)), total)
+        return Place(made.sources, made.node, total.shape)
 
     def summed(self, places: list[Place], shape: Shape) -> Place:
         """The sum of several places; one that stands there n times is scaled by n."""

@@ -16,6 +16,7 @@ from snnstack.errors import ModelError, Problem
 from snnstack.frontends import torch_ops
 from snnstack.frontends.torch_input import Axes, consumed
 from snnstack.frontends.torch_kind import Kind
+from snnstack.frontends.torch_loops import STEPS, loop, looped
 from snnstack.frontends.torch_modules import layer, said
 from snnstack.frontends.torch_neurons import kind_of
 from snnstack.frontends.torch_values import Value, attach, detach, opaque, tensors, value_of
@@ -31,7 +32,9 @@ class Recorder:
     `calls`: for each neuron by name, the values of its input, one per call. `modules`: those
     neurons. `sequences`: the first two axes, steps and samples, of those that take
     all steps at once. `seen`: constant axes of the
-    input where it is used. `reading`: the call that is being looked at.
+    input where it is used. `reading`: the call that is being looked at. `loops`: leading axes that
+    are gone because a module goes through the steps by itself. `steps`: how many of them are run
+    at most, `looped`: were run.
     """
 
     names: dict[int, str]
@@ -44,6 +47,9 @@ class Recorder:
     seen: list[dict[int, int]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     reading: int = 0
+    loops: int = 0
+    steps: int = STEPS
+    looped: int = 0
 
     def module_call(self, module: Any, run: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """What takes the place of a module's call."""
@@ -53,6 +59,8 @@ class Recorder:
         found = kind_of(module)
         if found is not None:
             return self._neuron(module, name, found, run, args, kwargs)
+        if loop(module) is not None and args:
+            return looped(self, module, name, run, args)
         make = layer(module)
         if make is None:
             return run(module, *args, **kwargs)
@@ -85,11 +93,12 @@ class Recorder:
         self._check_states(name, module, kind, given[1:], len(calls))
         out = self._quiet(run, module, args, kwargs)
         first = next(tensors(out))
-        lead = 0 if self.axes is None else self.axes.lead
+        lead = self._lead()
         if value is not None and value.op != "opaque":
             lead = value.lead
         if kind.sequence(module):
-            self.sequences[name] = tuple(first.shape[:2])
+            whole = given[0] if kind.silent(module) else first
+            self.sequences[name] = tuple(whole.shape[:2])
         if value is None:
             value = opaque(said(name, module), "gets no input that depends on the sample", "")
             value = replace(value, data=self._constant(given[0] if given else None))
@@ -97,9 +106,12 @@ class Recorder:
         self._tag_outputs(name, module, kind, out, lead, len(calls) - 1)
         return out
 
+    def _lead(self) -> int:
+        return 0 if self.axes is None else self.axes.lead - self.loops
+
     def _constant(self, tensor: Any) -> Any:
         """The elements of a tensor that nothing is known of; None if samples differ."""
-        lead = 0 if self.axes is None else self.axes.lead
+        lead = self._lead()
         if not hasattr(tensor, "detach") or tensor.ndim < lead:
             return None
         rows = tensor.detach().cpu().double().numpy().reshape(math.prod(tensor.shape[:lead]), -1)
@@ -109,6 +121,9 @@ class Recorder:
         self, name: str, module: Any, kind: Kind, out: Any, lead: int, call: int
     ) -> None:
         listed = list(tensors(out))
+        if kind.silent(module):
+            self._tag_membranes(name, listed, call)
+            return
         shape = tuple(listed[0].shape[lead:])
         binary = not kind.graded(module)
         attach(listed[0], Value("spikes", (), (name, call), shape, lead, binary))
@@ -119,6 +134,13 @@ class Recorder:
             tensor = getattr(module, variable, None)
             if next(tensors(tensor), None) is not None and value_of(tensor) is None:
                 attach(tensor, Value("state", (), (name, call, variable), shape, lead))
+
+    def _tag_membranes(self, name: str, listed: list[Any], call: int) -> None:
+        """Of a neuron that never fires: a tensor for each step, or one made of all of them."""
+        lead = self._lead() - 1
+        for tensor in listed:
+            shape = tuple(tensor.shape[lead:])
+            attach(tensor, Value("state", (), (name, call, "mem"), shape, lead))
 
     def _check_states(self, name: str, module: Any, kind: Kind, given: Any, call: int) -> None:
         """States handed in must be the neuron's own of the step before, or zero at the start."""

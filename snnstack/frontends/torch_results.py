@@ -34,10 +34,10 @@ def results(recorder: Recorder, out: Any) -> list[Value]:
 def _frontier(value: Value) -> Iterator[Value]:
     """Spikes, membranes and layers that a result is made of; arithmetic over time is passed."""
     passing = value.op == "node" and value.key[0] in ("scale", "add")
-    if passing or value.op in ("opaque", "reshape", "sum", "gather"):
+    if passing or value.op in ("opaque", "reshape", "sum", "gather", "at"):
         for inner in value.args:
             yield from _frontier(inner)
-    elif value.op in ("spikes", "state", "node", "affine", "max", "mix"):
+    elif value.op in ("spikes", "state", "node", "affine", "max", "mix", "gate"):
         yield value
 
 

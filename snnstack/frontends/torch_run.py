@@ -76,11 +76,12 @@ def run_module(
             return plain(inner, *args, **kwargs)
         monitor.inside = True
         try:
+            seen = membranes_of(inner, plain, args) if found.silent(inner) else None
             out = plain(inner, *args, **kwargs)
         finally:
             monitor.inside = False
         name = names.get(id(inner), type(inner).__name__)
-        listed = list(tensors(out))
+        listed = list(tensors(out)) if seen is None else [seen]
         kept = listed[-1] if name in _silent(traced.graph) else listed[0]
         monitor.spikes.setdefault(name, []).append(kept.detach().cpu().numpy().copy())
         state = found.membrane(inner) if membranes and not traced.axes.sequence else None
@@ -99,6 +100,18 @@ def run_module(
     kept = (monitor.spikes, monitor.membranes)
     _unmasked(monitor.spikes, traced)
     return Run(*({n: _stacked(parts, traced.axes) for n, parts in k.items()} for k in kept))
+
+
+def membranes_of(module: Any, run: Any, args: Any) -> Any:
+    """[step, sample, ...]: of a neuron that never fires, before `decode` makes one of them."""
+    import torch
+
+    decode = module.decode
+    module.decode = None
+    try:
+        return torch.stack(list(run(module, *args)))
+    finally:
+        module.decode = decode
 
 
 def _unmasked(spikes: Mapping[str, list[Array]], traced: Traced) -> None:

@@ -21,13 +21,15 @@ def expression_key(value: Value, recorder: Recorder, call: int) -> Any:
         at = value.key if value.key in (None, "all") else call - value.key
         return ("x", at, value.data.tobytes(), value.shape)
     inner = tuple(expression_key(v, recorder, call) for v in value.args)
+    if value.op == "at":
+        return ("at", call - value.key, inner)
     return (value.op, value.key, value.shape, inner)
 
 
 def steps_agree(recorder: Recorder) -> Iterator[Problem]:
     """Every neuron must be given the same expression in every step, but for the first few."""
     counts = {n: len(c) for n, c in recorder.calls.items() if n not in recorder.sequences}
-    least = min(counts.values(), default=0)
+    least = min(counts.values(), default=recorder.looped)
     if len(set(counts.values())) > 1:
         for name in (name for name, count in counts.items() if count > least):
             what = f"is called {counts[name]} times, others {least} times"
@@ -36,8 +38,10 @@ def steps_agree(recorder: Recorder) -> Iterator[Problem]:
         return
     for name, calls in recorder.calls.items():
         where = said(name, recorder.modules[name][0])
-        keys = [expression_key(value, recorder, k) for k, value in enumerate(calls)]
-        late = _longest(keys[-1])
+        # Neurons that take all steps at once read what others did in their last.
+        first = least - 1 if name in recorder.sequences and least else 0
+        keys = [expression_key(value, recorder, first + k) for k, value in enumerate(calls)]
+        late = 0 if name in recorder.sequences else _longest(keys[-1])
         if late and late + 1 >= len(keys):
             what = f"looks back {late} steps of {len(keys)}"
             yield Problem(where, what, "read sample[t] in step t, or give more steps")
@@ -56,6 +60,8 @@ def _longest(key: Any) -> int:
             return int(key[2])
         if len(key) == 4 and key[0] == "x":
             return key[1] if isinstance(key[1], int) else 0
+        if len(key) == 3 and key[0] == "at":
+            return int(key[1]) + _longest(key[2])
         return max((_longest(part) for part in key), default=0)
     return 0
 

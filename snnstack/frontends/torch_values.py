@@ -24,6 +24,8 @@ class Value:
     * "node": key tells equal ones; data(shape) makes the IR nodes, a list of (suffix, node).
     * "affine": data (scale, shift) per channel; "reshape"; "sum"; "gather": data: for each
       element its number in the arguments laid end to end; "max": data (kernel, stride, padding).
+    * "at": its argument in a step, the key, of a module that goes through the steps by itself.
+    * "gate": key ("and",) or ("or",); data: the sum of its arguments above which it is 1.
     * "opaque": key (where, what, hint): nothing that a network of spikes can do.
 
     `binary`: every element is 0 or 1.
