@@ -197,9 +197,9 @@ PLANTED: dict[str, tuple[Any, Any, str]] = {
         "1 (BatchNorm2d): has no running statistics (train it with track_running_stats=True)"),
     "attention": (lambda: loop(lambda s: torch.softmax(s, -1)), X,
         f"softmax(): {NOTHING} {BETWEEN}"),
-    "product": (lambda: loop(lambda s: s * s), X,
-        "mul(): multiplies two signals (a synapse's weight is constant: spikes can be added, not "
-        "multiplied)"),
+    "product": (lambda: loop(lambda s: (s + s) * s), X,
+        "mul(): multiplies two signals (only spikes, which are 0 or 1, can be multiplied; add "
+        "them, or use constant weights)"),
     "across samples": (lambda: loop(lambda s: s.flip(0)), X,
         "flip(): mixes steps or samples: [5, 10] becomes [5, 10] (move features only, inside a "
         "step)"),
@@ -239,8 +239,8 @@ PLANTED: dict[str, tuple[Any, Any, str]] = {
         "surrogate_function with spiking=True)"),
     "reset above": (lambda: dense(neuron.IFNode(v_threshold=1.0, v_reset=1.5)), X,
         "1 (IFNode): resets to 1.5, not below its threshold (choose v_reset below v_threshold)"),
-    "Delay": (lambda: nn.Sequential(layer.Delay(2), *dense(neuron.IFNode())), X,
-        f"0 (Delay): {NOTHING} (leave it out, or use Linear, Conv, pooling, BatchNorm, neurons)"),
+    "SynapseFilter": (lambda: nn.Sequential(layer.SynapseFilter(10.0), *dense(neuron.IFNode())), X,
+        f"0 (SynapseFilter): {NOTHING} (leave it out, or use Linear, Conv, pooling, BatchNorm, neurons)"),
     "subclass": (lambda: dense(Noisy()), X,
         f"1 (Noisy): is no neuron that can be expressed (use one of: {JELLY})"),
 }  # fmt: skip
