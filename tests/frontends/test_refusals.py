@@ -240,7 +240,8 @@ PLANTED: dict[str, tuple[Any, Any, str]] = {
     "reset above": (lambda: dense(neuron.IFNode(v_threshold=1.0, v_reset=1.5)), X,
         "1 (IFNode): resets to 1.5, not below its threshold (choose v_reset below v_threshold)"),
     "SynapseFilter": (lambda: nn.Sequential(layer.SynapseFilter(10.0), *dense(neuron.IFNode())), X,
-        f"0 (SynapseFilter): {NOTHING} (leave it out, or use Linear, Conv, pooling, BatchNorm, neurons)"),
+        f"0 (SynapseFilter): {NOTHING} (leave it out, or use Linear, Conv, pooling, BatchNorm, "
+        "neurons)"),
     "subclass": (lambda: dense(Noisy()), X,
         f"1 (Noisy): is no neuron that can be expressed (use one of: {JELLY})"),
 }  # fmt: skip
