@@ -16,7 +16,7 @@ import msgspec
 
 from snnstack.door import path
 from snnstack.errors import Problem, TargetError, fail, raise_if_any
-from snnstack.typed_toml import decode, read
+from snnstack.typed_toml import check_name, decode, read, read_table
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -88,7 +88,8 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `target` names who compiles for it. `status` is that of its least certain figure.
     `capacity`: sizes, e.g. "flash_bytes". `clock` in Hz, `voltage` in V. `coefficients`:
-    energies, powers and ratios by name. `hardware`: what only the target understands.
+    energies, powers and ratios by name. `hardware`: what only the target understands; a value
+    that ends in `.toml` names a file beside the board's, whose content takes its place.
     """
 
     name: _Text
@@ -181,10 +182,12 @@ def with_values(board: Board, values: Mapping[str, Any]) -> Board:
     """`board` with figures of the user's own: {"hardware.adc_bits": 6, "capacity.rows": 64}.
 
     A coefficient takes one number for its whole band. Replaced figures count as estimated; the
-    target checks what stands in `hardware`. Raises TargetError for a key that is not there.
+    target checks what stands in `hardware`; a file named there is one of the caller's, like
+    every file that is given by name. Raises TargetError for a key that is not there.
     """
     raw = msgspec.to_builtins(board)
     raise_if_any(TargetError, _set_all(raw, values, f"board {board.name}"))
+    raw["hardware"] = with_files(raw["hardware"], Path())
     raw["status"] = worst(_statuses(raw))
     return _board(raw, f"board {board.name}")
 
@@ -269,7 +272,27 @@ def _plugin_folder(name: str, load: Any) -> Traversable:
 
 
 def _read(file: Traversable) -> Board:
-    return read(file, Board, _HINTS)
+    board = read(file, Board, _HINTS)
+    hardware = with_files(board.hardware, Path(str(file)).parent)
+    return msgspec.structs.replace(board, hardware=hardware)
+
+
+def with_files(hardware: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """`hardware` with the content of the files that it names, relative to `folder`.
+
+    What is computed then depends neither on where it runs nor on what becomes of the files.
+    """
+    return {key: file_content(value, folder) for key, value in hardware.items()}
+
+
+def file_content(value: Any, folder: Path) -> Any:
+    """The table in the file that a value of `[hardware]` names; any other value as it is."""
+    if not (isinstance(value, str) and value.endswith(".toml")):
+        return value
+    file = folder / value
+    found = read_table(file)
+    check_name(file, found.get("name"))
+    return found
 
 
 def _board(raw: object, where: str) -> Board:

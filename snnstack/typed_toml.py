@@ -23,21 +23,30 @@ def read(file: Traversable, kind: type[_Struct], hints: Hints | None = None) -> 
 
     Raises `TargetError` with the file's name: unreadable, not TOML, or all that is wrong in it.
     """
+    raw = read_table(file)
+    found = decode(raw, kind, str(file), hints)
+    check_name(file, getattr(found, "name"))  # noqa: B009
+    return found
+
+
+def read_table(file: Traversable) -> dict[str, Any]:
+    """The plain data in `file`; `TargetError` with its name: unreadable, or not TOML."""
     where = str(file)
     try:
-        raw = tomllib.loads(file.read_bytes().decode())
+        return tomllib.loads(file.read_bytes().decode())
     except OSError as error:
         raise fail(TargetError, where, f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise fail(TargetError, where, f"is not UTF-8 text: byte {error.start}") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise fail(TargetError, where, f"is not TOML: {error}") from error
-    found = decode(raw, kind, where, hints)
-    name = getattr(found, "name")  # noqa: B009
+
+
+def check_name(file: Traversable, name: object) -> None:
+    """TargetError unless `file` is called as the `name` in it says."""
     if f"{name}.toml" != file.name:
         what = f"name = {name!r}, but the file is called {file.name}"
-        raise fail(TargetError, where, what, f"call it {name}.toml")
-    return found
+        raise fail(TargetError, str(file), what, f"call it {name}.toml")
 
 
 def decode(raw: object, kind: type[_Struct], where: str, hints: Hints | None = None) -> _Struct:

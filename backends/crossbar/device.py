@@ -15,7 +15,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from snnstack.backends.crossbar.device_file import decode_device, device_names, load_device
+from snnstack.backends.crossbar.device_file import (
+    decode_device,
+    device_names,
+    device_of,
+    load_device,
+)
 from snnstack.backends.crossbar.device_types import (
     ClippedLine,
     Device,
@@ -30,9 +35,9 @@ from snnstack.backends.crossbar.device_types import (
 from snnstack.errors import DataError, TargetError, fail
 
 __all__ = [
-    "Device", "Programmed", "StuckCells", "decode_device", "device_names", "drift", "generator",
-    "load_device", "program_cells", "programming_sigma", "quantise", "random_cells", "read_noise",
-    "read_sigma", "stuck",
+    "Device", "Programmed", "StuckCells", "decode_device", "device_names", "device_of", "drift",
+    "generator", "load_device", "program_cells", "programming_sigma", "quantise", "random_cells",
+    "read_noise", "read_sigma", "stuck",
 ]  # fmt: skip
 
 Cells: TypeAlias = npt.NDArray[np.float64]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snnstack.backends.crossbar.device_types import Device
+from snnstack.backends.crossbar.hardware import hardware
+from snnstack.board import Board
 from snnstack.errors import TargetError, fail
 from snnstack.typed_toml import decode, read
 
@@ -34,6 +36,20 @@ def load_device(name: str | Path) -> Device:
         known = f"presets: {', '.join(sorted(presets))}"
         raise fail(TargetError, f"device {name}", "there is no such device", hint + known)
     return read(presets[name], Device)
+
+
+def device_of(board: Board) -> Device:
+    """The memory device of a crossbar board: a preset, or the one that the board holds.
+
+    `TargetError` names what is wrong with it.
+    """
+    found = hardware(board).device
+    if not isinstance(found, str):
+        return decode_device(found, f"board {board.name}: device {found.get('name', '')}".rstrip())
+    if found.endswith(".toml"):
+        hint = "load_board and with_values read it; compile an older program again"
+        raise fail(TargetError, f"board {board.name}", f"device {found} was not read", hint)
+    return load_device(found)
 
 
 def _presets() -> dict[str, Traversable]:

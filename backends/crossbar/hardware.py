@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -28,7 +28,8 @@ _Spread = Annotated[float, msgspec.Meta(ge=0, le=100)]
 class CrossbarHardware(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The `[hardware]` table of a crossbar board.
 
-    `device`: a preset of `snnstack.backends.crossbar.devices`. `topology`: how cells are wired,
+    `device`: a preset of `snnstack.backends.crossbar.devices`, or the content of a device file
+    (`device_of` reads either). `topology`: how cells are wired,
     see `docs/targets/crossbar.md`. `mapping`: a signed weight as a pair of cells, or as one cell
     against an offset column; `subtraction`: before or after conversion. A cell holds `cell_bits`
     bits; a weight of `weight_bits` takes as many slices as it needs. Rows take `dac_bits` bits
@@ -40,7 +41,7 @@ class CrossbarHardware(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `stuck` and `wires` leave out one deviation of a chip each.
     """
 
-    device: str
+    device: str | dict[str, Any]
     topology: Topology = "passive"
     mapping: Mapping = "differential"
     subtraction: Subtraction = "analogue"

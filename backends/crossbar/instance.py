@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 from snnstack.backends.crossbar.circuit import Array, Circuit, Wires
 from snnstack.backends.crossbar.device import (
     Device,
+    device_of,
     drift,
-    load_device,
     program_cells,
     read_sigma,
     stuck,
@@ -84,7 +84,7 @@ def wires_of(board: Board) -> Wires:
 def cells_of(program: Program, seed: int) -> tuple[ArrayCells, ...]:
     """The arrays of chip `seed`: programmed, stuck, drifted, behind wires."""
     machine = hardware(program.board)
-    device = load_device(machine.device)
+    device = device_of(program.board)
     masks = formed(program)
     goals = targets(program)
 
@@ -98,7 +98,7 @@ def cells_of(program: Program, seed: int) -> tuple[ArrayCells, ...]:
 def conductances(program: Program, seed: int) -> tuple[Siemens, ...]:
     """The cells of chip `seed`, array after array, without wires: programmed, stuck, drifted."""
     machine = hardware(program.board)
-    device, masks = load_device(machine.device), formed(program)
+    device, masks = device_of(program.board), formed(program)
     goals = enumerate(targets(program))
     return tuple(_written(machine, device, g, masks[k], seed, k)[0] for k, g in goals)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnstack.backends.crossbar.coding import channels
-from snnstack.backends.crossbar.device import load_device
+from snnstack.backends.crossbar.device import device_of
 from snnstack.backends.crossbar.hardware import CrossbarHardware, hardware
 from snnstack.backends.crossbar.program import Program, Tile
 from snnstack.energy.model import Band, Component, Energy, Factor, Term
@@ -143,7 +143,7 @@ def tile_breakdown(program: Program, trace: Trace) -> list[dict[str, Any]]:
 
 def programming_energy(program: Program) -> Band:
     """Energy in uJ of writing all cells of the program once."""
-    write = load_device(hardware(program.board).device).write
+    write = device_of(program.board).write
     cells = sum(tile.block.levels.size for tile in program.tiles)
     ends = []
     for end in ("low", "typical", "high"):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from snnstack.backends.crossbar.coding import channels
+from snnstack.backends.crossbar.device_file import device_of
 from snnstack.backends.crossbar.hardware import hardware
 from snnstack.backends.crossbar.instance import targets
 from snnstack.backends.crossbar.program import Program, Tile
@@ -80,7 +81,7 @@ def _settings(program: Program) -> dict[str, Any]:
         "format": FORMAT,
         "name": program.name,
         "board": program.board.name,
-        "device": machine.device,
+        "device": device_of(program.board).name,
         "topology": machine.topology,
         "read_v": program.board.coefficients["read_v"].typical,
         "cell": {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from snnstack.backends.crossbar.coding import coding
-from snnstack.backends.crossbar.device import load_device
+from snnstack.backends.crossbar.device import device_of
 from snnstack.backends.crossbar.device_types import Forming
 from snnstack.backends.crossbar.hardware import array_shape, hardware
 from snnstack.backends.crossbar.numerics import MOST
@@ -43,7 +43,7 @@ def weights_fit_their_cells(network: QuantizedNetwork, board: Board) -> Iterator
 def cells_can_be_programmed(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """The memory device can be programmed, to as many levels as a cell shall hold."""
     machine = hardware(board)
-    device = load_device(machine.device)
+    device = device_of(board)
     where = f"board {board.name}"
     asked = coding(machine, network.numerics.weight_bits).levels
     if isinstance(device.programming, Forming):
@@ -100,7 +100,7 @@ def blocks_fit_the_arrays(program: Program) -> Iterator[Problem]:
 
 def cells_are_linear(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """The cells are emulated as resistors; a curved current-voltage law is refused."""
-    device = load_device(hardware(board).device)
+    device = device_of(board)
     law = device.nonlinearity
     if law.a2_per_v or law.a3_per_v2:
         what = f"device {device.name} has a curved law (a2 {law.a2_per_v:g}, a3 {law.a3_per_v2:g})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snnstack.backends.crossbar.coding import Coding, cells, coding
-from snnstack.backends.crossbar.device import load_device
+from snnstack.backends.crossbar.device import device_of
 from snnstack.backends.crossbar.hardware import (
     CrossbarHardware,
     array_shape,
@@ -43,7 +43,7 @@ def _program(network: QuantizedNetwork, board: Board) -> Program:
     limits = Limits(
         rows_at_once(board), code.outputs(array_shape(board)[1]), machine.convolution
     )  # fmt: skip
-    cell = cell_of(machine, code)
+    cell = cell_of(board, code)
     routes = tuple(_route(network, p, limits, code, machine) for p in network.projections)
     routes, arrays = _placed(routes, array_shape(board)[0])
     return Program(
@@ -61,9 +61,9 @@ def _program(network: QuantizedNetwork, board: Board) -> Program:
     )
 
 
-def cell_of(machine: CrossbarHardware, code: Coding) -> Cell:
+def cell_of(board: Board, code: Coding) -> Cell:
     """What the levels of a board's cells mean."""
-    device = load_device(machine.device)
+    device = device_of(board)
     return Cell(device.range.low, device.range.high, code.levels)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from snnstack.board import Board, Status, load_board, worst
+from snnstack.board import Board, Status, worst
 from snnstack.building import Build, build_each
 from snnstack.errors import DataError, SnnstackError, fail
 from snnstack.foreign import trusting
@@ -33,7 +33,9 @@ LEFT_OUT = ("board", "target", "notes", "verified_against", "coefficients", "per
 class Job:
     """What all points share; `paths` says where files lie that were named otherwise.
 
-    `trust`: whoever asked vouches for the files, wherever they are read.
+    `trust`: whoever asked vouches for the files, wherever they are read. `boards`: every board
+    of the grid with what its file names, under the name it was given; `tables`: the content of
+    files that values of an axis name.
     """
 
     data: str
@@ -42,6 +44,8 @@ class Job:
     verify_samples: int
     paths: Mapping[str, str]
     trust: bool = False
+    boards: Mapping[str, Board] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def at(self, text: str) -> str:
         """Where the file `text` is here, with the options that follow it."""
@@ -68,7 +72,7 @@ def _measured(job: Job, point: Mapping[str, Any]) -> dict[str, Any]:
     steps = _scaled(steps, float(point.get("threshold", 1.0)))
     test = _stream(job, job.data, steps, point).first(job.samples)
     fitted = test if job.calibrate is None else _stream(job, job.calibrate, steps, point)
-    board = changed(load_board(job.at(str(point["board"]))), point)
+    board = changed(job.boards[str(point["board"])], _read(job, point))
     (built,) = build_each(
         graph, steps, [board], fitted, point.get("granularity", "neuron"), point.get("weight_bits")
     )
@@ -82,6 +86,11 @@ def _measured(job: Job, point: Mapping[str, Any]) -> dict[str, Any]:
         raise row.error
     found = flat(row.to_dict())
     return {name: value for name, value in found.items() if name not in LEFT_OUT}
+
+
+def _read(job: Job, point: Mapping[str, Any]) -> dict[str, Any]:
+    """The point with the content of the files that it names for the board."""
+    return {k: job.tables.get(str(v), v) if "." in k else v for k, v in point.items()}
 
 
 @lru_cache(maxsize=4)

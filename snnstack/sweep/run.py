@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from snnstack.board import board_digest, file_content, load_board
 from snnstack.errors import DataError, Problem, ToolError, fail, raise_if_any
 from snnstack.files import write_file
 from snnstack.foreign import trusted
@@ -92,8 +93,7 @@ def _outcomes(
 def _job(spec: Spec) -> tuple[Job, dict[str, Any]]:
     """The job, and {"settings", "files"}: what the answers depend on besides the point."""
     named = [spec.data.partition("?")[0], (spec.calibrate or "").partition("?")[0]]
-    for axis in ("model", "board"):
-        named += map(str, spec.axes.get(axis, (spec.fixed.get(axis, ""),)))
+    named += map(str, spec.axes.get("model", (spec.fixed.get("model", ""),)))
     found = {name: Path(name) for name in named if name and Path(name).exists()}
     models = spec.axes.get("model", (spec.fixed.get("model", ""),))
     gone = [Problem(m, GONE, "name a model file") for m in map(str, models) if m not in found]
@@ -104,10 +104,23 @@ def _job(spec: Spec) -> tuple[Job, dict[str, Any]]:
     ]
     raise_if_any(DataError, gone)
     files = {name: str(path) for name, path in found.items() if path.is_file()}
-    job = Job(spec.data, spec.calibrate, spec.samples, spec.verify_samples, files, trusted())
+    boards = {str(name): load_board(str(name)) for name in spec.axes["board"]}
+    tables = _tables(spec)
+    job = Job(
+        spec.data, spec.calibrate, spec.samples, spec.verify_samples, files, trusted(), boards,
+        tables,
+    )  # fmt: skip
     settings = [spec.data, spec.calibrate, spec.samples, spec.verify_samples]
     digests = {name: digest_of(path) for name, path in found.items()}
-    return job, {"settings": settings, "files": digests}
+    digests |= {name: board_digest(board) for name, board in boards.items()}
+    return job, {"settings": settings, "files": digests, "tables": tables}
+
+
+def _tables(spec: Spec) -> dict[str, Any]:
+    """What is in the files that axes of the board name (`hardware.device`)."""
+    values = {str(v) for k, axis in spec.axes.items() if k.startswith("hardware.") for v in axis}
+    found = {value: file_content(value, Path()) for value in sorted(values)}
+    return {value: table for value, table in found.items() if table != value}
 
 
 def _place(data: str | None) -> Path | None:
@@ -124,7 +137,9 @@ def _asked(shared: Mapping[str, Any], point: Point) -> dict[str, Any]:
     digests = [shared["files"].get(name, "") for name in names]
     options = [(text or "").partition("?")[2] for text in settings[:2]]
     whole = [text if not d else "" for text, d in zip(settings[:2], digests, strict=False)]
-    return {"settings": [*options, *whole, *settings[2:]], "files": digests}
+    tables = {k: shared["tables"][str(v)] for k, v in point.items() if str(v) in shared["tables"]}
+    asked = {"settings": [*options, *whole, *settings[2:]], "files": digests}
+    return asked | ({"tables": tables} if tables else {})
 
 
 def _write(rows: list[dict[str, Any]], spec: Spec, folder: Path, parquet: bool) -> list[Path]:

@@ -37,6 +37,8 @@ AXES: Mapping[str, tuple[type, ...]] = {
 }
 """Axis: the types of its values. Any key of a board is one too: "hardware.wire_ohm"."""
 BOARD_PARTS = ("hardware.", "capacity.", "coefficients.")
+FILE_AXES = ("model", "board", "hardware.device")
+"""Axes whose values may name files."""
 WORDS = {
     "granularity": ("neuron", "population"),
     "integrator": ("euler", "exponential"),
@@ -179,7 +181,7 @@ def at_folder(spec: Spec, folder: Path) -> Spec:
         return f"{there}{mark}{rest}" if name and there.exists() else text  # type: ignore[return-value]
 
     axes = {
-        name: tuple(map(placed, values)) if name in ("model", "board") else values
+        name: tuple(map(placed, values)) if name in FILE_AXES else values
         for name, values in spec.axes.items()
     }
     fixed = {name: placed(value) for name, value in spec.fixed.items()}
