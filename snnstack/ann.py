@@ -15,7 +15,7 @@ from snnstack.frontends.onnx_convert import convert as convert_ann
 from snnstack.ir.graph import Graph
 from snnstack.loading import discretised, load, model_path
 from snnstack.report.curve import STEPS, Curve, curve
-from snnstack.report.readout import classes
+from snnstack.report.readout import classes, read_out
 from snnstack.samples import run_float
 
 
@@ -69,4 +69,7 @@ def _like(test: AnnData, fit: AnnData) -> AnnData:
 def _classes(graph: Graph, data: AnnData) -> NDArray[np.int64]:
     steps = discretised(load(graph))
     parts = data.stream(steps.inputs[0]).batches()
-    return np.concatenate([classes(run_float(steps, part), steps.outputs) for part in parts])
+    readout = read_out(steps.settings)
+    return np.concatenate(
+        [classes(run_float(steps, part), steps.outputs, readout) for part in parts]
+    )

@@ -43,6 +43,7 @@ from snnstack.passes.options import Options, said
 from snnstack.program import Program
 from snnstack.quant.scales import Granularity
 from snnstack.report.bench import BenchRefusal, BenchRow
+from snnstack.report.readout import parse
 from snnstack.running import (
     carries_values,
     emulate,
@@ -274,12 +275,18 @@ def bench_program(
     period_s: float | None = None,
     seeds: int = 0,
     ann: bool | Ann = False,
+    readout: str | None = None,
 ) -> BenchRow:
-    """The row of a program's directory: as `bench`, without the float network's side."""
-    choices = Choices(verify_samples, period_s, seeds, _opponent(ann, None, None, None))
+    """The row of a program's directory: as `bench`, without the float network's side.
+
+    `readout`: instead of the program's own (docs/readout.md).
+    """
+    other = None if readout is None else parse(readout, "readout")
+    rival = _opponent(ann, None, None, None)
+    choices = Choices(verify_samples, period_s, seeds, rival, readout=other)
     program, network = open_program(path)
     subject = Subject(program, network, saved_conversion(path))
-    test = judged_samples(program, data, samples)
+    test = judged_samples(program, data, samples, other)
     return measure_program(subject, test, choices)
 
 

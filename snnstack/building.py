@@ -26,7 +26,7 @@ from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.scales import Granularity
 from snnstack.refine import Quantise, refined
 from snnstack.report.conversion import Conversion, conversion
-from snnstack.report.readout import aligned, output_probes
+from snnstack.report.readout import aligned, output_probes, read_out
 from snnstack.samples import (
     CALIBRATION_SAMPLES,
     JUDGING_SAMPLES,
@@ -258,7 +258,8 @@ def explain(
 
     if run is None:
         return None
-    probes = output_probes(program.outputs, program.fires)
+    readout = read_out(steps.settings)
+    probes = output_probes(program.outputs, program.fires, readout)
     spikes = run[0].spikes
     emulated = emulator(program.target).emulate(program, spikes, probes=probes)
     return conversion(steps, network, *run, aligned(emulated, spikes.steps), run_step_graph)

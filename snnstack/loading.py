@@ -17,7 +17,8 @@ from snnstack.frontends.torch_door import is_module
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
 from snnstack.native import native_graph, native_target
-from snnstack.passes.options import Options, apply_options, said
+from snnstack.passes.options import READOUT, Options, apply_options, said
+from snnstack.report.readout import check_readout, read_out
 from snnstack.samples import Samples, as_stream
 
 log = logging.getLogger("snnstack")
@@ -179,7 +180,11 @@ def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
     steps = as_lists(steps) if PRUNED in graph.metadata else steps
     name = str(graph.metadata.get("name", "network"))
     more = {KEY: dict(graph.metadata[KEY])} if KEY in graph.metadata else {}
-    return steps.with_(settings={**steps.settings, **_choices(graph), **more, "name": name})
+    more |= {READOUT: graph.metadata[READOUT]} if READOUT in graph.metadata else {}
+    steps = steps.with_(settings={**steps.settings, **_choices(graph), **more, "name": name})
+    output = steps.population(steps.outputs[0])
+    check_readout(read_out(steps.settings), output.name, output.n, output.threshold is not None)
+    return steps
 
 
 def _choices(graph: Graph) -> dict[str, str]:

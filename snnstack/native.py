@@ -8,13 +8,14 @@ that target get the file's integers; others, and whatever looks at a graph, the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from snnstack.board import Board
 from snnstack.errors import CapacityError, ModelError, Problem, raise_if_any
 from snnstack.ir.graph import Graph
-from snnstack.passes.options import Options
+from snnstack.passes.options import READOUT, Options
 from snnstack.program import Program
 from snnstack.target import backend, compiler, target_names
 
@@ -58,7 +59,10 @@ def native_program(
     machine: Any = backend(target)
     maker: Any = compiler(target)
     model = machine.read_model(path)
-    program: Program = maker.compile_model(model, board, path.stem, chosen.dt or DT)
+    made: Any = maker.compile_model(model, board, path.stem, chosen.dt or DT)
+    if chosen.readout is not None:
+        made = replace(made, settings={**made.settings, READOUT: chosen.readout})
+    program: Program = made
     return program
 
 

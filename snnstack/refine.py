@@ -22,7 +22,15 @@ from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.regrid import Weights, blocks_of, grid_of, held, regridded, with_weights
 from snnstack.quant.scales import Granularity, groups_of
 from snnstack.reference.synapses import synaptic_input
-from snnstack.report.readout import accuracy, aligned, classes, output_probes, scores
+from snnstack.report.readout import (
+    ReadOut,
+    accuracy,
+    aligned,
+    classes,
+    output_probes,
+    read_out,
+    usual_scores,
+)
 from snnstack.target import Progress, compiler, emulator
 from snnstack.trace import Spikes, Trace
 
@@ -68,7 +76,7 @@ class _Task:
         """What becomes of a graph, with the scales of `like` (None: those of the quantiser)."""
         self.told()
         network = self.quantise(graph, like)
-        trace = _emulated(network, self.board, self.data)
+        trace = _emulated(network, self.board, self.data, read_out(self.steps.settings))
         volts = {p.name: p.scale for p in network.populations}
         return _Trial(graph, like or network, network, trace, self.score(trace, volts))
 
@@ -83,8 +91,10 @@ class _Task:
     def score(self, trace: Trace, scale: dict[str, Array]) -> Score:
         """How good a run is, whose membranes are in units of 1 / `scale` volts."""
         outputs, labels = self.steps.outputs, self.data.labels
-        expected = classes(self.real, outputs) if labels is None else labels
-        right = accuracy(classes(trace, outputs), expected) or 0.0
+        readout = read_out(self.steps.settings)
+        expected = classes(self.real, outputs, readout) if labels is None else labels
+        board = replace(readout, scale=scale[outputs[0]])
+        right = accuracy(classes(trace, outputs, board), expected) or 0.0
         return right, -sum(_distance(trace, self.real, name, scale[name]) for name in outputs)
 
     @property
@@ -193,7 +203,9 @@ def _by_loss(task: _Task, network: QuantizedNetwork) -> list[Population]:
     """Populations with synapses; the one first that does most harm when it alone has integers."""
     integers = held(task.steps, network)
     probes = output_probes(
-        integers.outputs, {p.name: p.threshold is not None for p in integers.populations}
+        integers.outputs,
+        {p.name: p.threshold is not None for p in integers.populations},
+        read_out(task.steps.settings),
     )
     volts = {p.name: np.ones(p.n) for p in integers.populations}
     found: list[tuple[Score, Population]] = []
@@ -262,16 +274,16 @@ def _threshold_moved(task: _Task, p: Population, trace: Trace) -> Population:
     return replace(p, threshold=p.threshold * ratio)
 
 
-def _emulated(network: QuantizedNetwork, board: Board, data: Data) -> Trace:
+def _emulated(network: QuantizedNetwork, board: Board, data: Data, readout: ReadOut) -> Trace:
     program = compiler(board.target).compile(network, board)
-    probes = output_probes(program.outputs, program.fires)
+    probes = output_probes(program.outputs, program.fires, readout)
     trace = emulator(board.target).emulate(program, data.spikes, probes=probes)
     return aligned(trace, data.spikes.steps)
 
 
 def _distance(trace: Trace, real: Trace, name: str, scale: Array) -> float:
     """Of an output's scores from those in float, relative to their size."""
-    found, wanted = scores(trace, name), scores(real, name)
+    found, wanted = usual_scores(trace, name), usual_scores(real, name)
     if name not in trace.spikes:
         found = found / scale
     return float(np.linalg.norm(found - wanted) / max(float(np.linalg.norm(wanted)), 1e-12))

@@ -29,7 +29,7 @@ from snnstack.program import Program, program_of
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.report.clipping import warnings_of
 from snnstack.report.equality import Equality, compare, joined
-from snnstack.report.readout import output_probes, scores
+from snnstack.report.readout import ReadOut, check_readout, output_probes, read_out, usual_scores
 from snnstack.samples import Samples, as_data, as_stream
 from snnstack.target import Progress, backend, emulator
 from snnstack.trace import Spikes, Trace
@@ -96,18 +96,27 @@ def _values(program: Program, data: Samples) -> NDArray[np.int64]:
     return checked_values(found["x"], program.port, "data")
 
 
-def judged_samples(program: Program, data: Samples, samples: int | None = None) -> Stream:
-    """The first `samples` for `program`; DataError for labels beyond its outputs."""
+def judged_samples(
+    program: Program, data: Samples, samples: int | None = None, readout: ReadOut | None = None
+) -> Stream:
+    """The first `samples` for `program`; DataError for labels beyond its classes, ModelError
+    where its output cannot be read by `readout` (None: the program's own).
+    """
     stream = as_stream(data, program.port).first(samples)
-    return stream if carries_values(program) else stream.within(class_count(program))
+    if carries_values(program):
+        return stream
+    readout, output = readout or read_out(program.settings), program.outputs[0]
+    neurons = _output_size(program)
+    check_readout(readout, output, neurons, program.fires[output])
+    return stream.within(readout.count(neurons))
 
 
-def class_count(program: Program) -> int:
-    """Classes that the first output tells apart, as a silent step shows them."""
+def _output_size(program: Program) -> int:
+    """Neurons of the first output, as a silent step shows them."""
     silent = Spikes.from_dense(np.zeros((1, 1, *program.port.shape), dtype=np.uint8))
     probes = output_probes(program.outputs, program.fires)
     trace = emulator(program.target).emulate(program, silent, seed=None, probes=probes)
-    return int(scores(trace, program.outputs[0]).shape[1])
+    return int(usual_scores(trace, program.outputs[0]).shape[1])
 
 
 def emulate_batches(
@@ -116,13 +125,15 @@ def emulate_batches(
     *,
     seed: int | None = None,
     probes: Sequence[tuple[str, str]] = (),
+    readout: ReadOut | None = None,
 ) -> Iterator[tuple[Data, Trace]]:
     """`emulate` batch by batch: memory does not grow with the number of samples.
 
-    What clipped in all of them is said after the last one.
+    Labels are checked against the classes of `readout` (None: the program's own). What clipped in
+    all of them is said after the last one.
     """
     sums = ClippedSums()
-    for part in judged_samples(program, data).batches():
+    for part in judged_samples(program, data, readout=readout).batches():
         found = _emulated(program, part, seed, probes)
         sums.add(found.counts)
         yield part, found
@@ -136,11 +147,12 @@ def verify(
     samples: int | None = None,
     *,
     progress: Progress | None = None,
+    readout: ReadOut | None = None,
     trust: bool = False,
 ) -> Equality:
     """Emulator against what was emitted, executed independently: every spike, every state.
 
-    `trust` as in `emulate`.
+    `readout` as in `emulate_batches`, `trust` as in `emulate`.
     """
     program, samples = program_of(program), whole(samples, "samples", 1)
     if carries_values(program) and not isinstance(data, Spikes):
@@ -149,7 +161,7 @@ def verify(
         run = machine.run(program, values, probes=program.variables, progress=progress)
         found = emulate(program, values, probes=program.variables)
         return compare(found, run, machine.describe(program))
-    stream = judged_samples(program, data, samples)
+    stream = judged_samples(program, data, samples, readout)
     results, done = [], 0
     for part in stream.batches():
         note = shifted(progress, done, stream.samples)

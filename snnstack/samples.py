@@ -14,8 +14,8 @@ from snnstack.frontends.open_data import open_data
 from snnstack.frontends.shapes import fits
 from snnstack.frontends.stream import Stream, of_data
 from snnstack.ir.graph import Graph
-from snnstack.ir.step import StepGraph, StepInput, size
-from snnstack.report.readout import output_probes
+from snnstack.ir.step import StepGraph, StepInput
+from snnstack.report.readout import output_probes, read_out
 from snnstack.trace import Spikes, Trace
 
 Samples = str | PathLike[str] | Data | Stream | Spikes | Mapping[str, Any] | Iterable[Any]
@@ -62,12 +62,11 @@ def fitting(data: Data, port: StepInput) -> Data:
 
 def judged_stream(data: Samples, steps: StepGraph, samples: int | None = None) -> Stream:
     """The first `samples` for the network `steps`; DataError for labels beyond its outputs."""
-    return as_stream(data, steps.inputs[0]).first(samples).within(class_count(steps))
+    return as_stream(data, steps.inputs[0]).first(samples).within(_classes(steps))
 
 
-def class_count(steps: StepGraph) -> int:
-    """Classes that the first output tells apart: one a neuron."""
-    return next(size(p.shape) for p in steps.populations if p.name == steps.outputs[0])
+def _classes(steps: StepGraph) -> int:
+    return read_out(steps.settings).count(steps.population(steps.outputs[0]).n)
 
 
 def real_as_spikes(graph: Graph, steps: StepGraph, data: Samples | None) -> Samples | None:
@@ -83,11 +82,12 @@ def real_as_spikes(graph: Graph, steps: StepGraph, data: Samples | None) -> Samp
 
 
 def run_float(steps: StepGraph, data: Data) -> Trace:
-    """The float network on all of `data`, with the membranes of outputs that do not fire."""
+    """The float network on all of `data`, with the membranes that its read-out needs."""
     from snnstack.engine.steps import run_step_graph
 
     fires = {p.name: p.threshold is not None for p in steps.populations}
-    return run_step_graph(steps, data.spikes, output_probes(steps.outputs, fires))
+    probes = output_probes(steps.outputs, fires, read_out(steps.settings))
+    return run_step_graph(steps, data.spikes, probes)
 
 
 def calibration_run(

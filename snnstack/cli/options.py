@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+READOUT = (
+    "How the first output names a class: rate, first-spike, sum, mean, last, max or softmax (of "
+    "its membrane); with :K (rate:10) for K classes of equally many neurons; above:X for one "
+    "neuron. [default: the file's, else most spikes, or the largest summed membrane]"
+)
+readout_option = click.option("--readout", metavar="READOUT", help=READOUT)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 data_option = click.option(
     "--data", required=True, metavar="DATA",
@@ -120,6 +126,7 @@ _MODEL = (
     click.option("--prune", type=click.FloatRange(0, 1, min_open=True, max_open=True),
                  metavar="SHARE", help="Set this share of every layer's weights to zero, the "
                  "smallest."),
+    readout_option,
 )  # fmt: skip
 
 

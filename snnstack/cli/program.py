@@ -20,6 +20,7 @@ from snnstack.cli.options import (
     options,
     program_option,
     quality_option,
+    readout_option,
     sample_option,
     set_option,
     strict_option,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from snnstack.program import Program
     from snnstack.report.conversion import Conversion
     from snnstack.report.equality import Equality
+    from snnstack.report.readout import ReadOut
     from snnstack.trace import Trace
 
 _COUNTS = ("spikes", "synops", "updates")
@@ -190,11 +192,12 @@ def show_conversion(found: Conversion) -> None:
 @click.option("--seed", type=click.IntRange(min=0), metavar="N",
               help="Chip number N of an analogue target, with its own deviations and noise. "
               "[default: the exact machine]")  # fmt: skip
+@readout_option
 @json_option
 @click.pass_obj
 def emulate(
     written: list[str], /, directory: Path, data: str, output: Path | None,
-    probes: tuple[str, ...], seed: int | None, as_json: bool,
+    probes: tuple[str, ...], seed: int | None, readout: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run the program in DIR on the emulator, bit for bit as the chip computes.
 
@@ -206,13 +209,14 @@ def emulate(
     from snnstack.frontends.values import read_values
     from snnstack.measure.clipping import clipped_of
     from snnstack.report.clipping import clipping_dict, summary
-    from snnstack.report.readout import output_probes
+    from snnstack.report.readout import in_units_of, output_probes
     from snnstack.report.tally import tally
     from snnstack.target import statistical
 
-    program, _ = api.open_program(directory)
+    program, network = api.open_program(directory)
+    judge = _readout(readout, program)
     wanted = _probes(probes, program.variables)
-    needed = dict.fromkeys([*wanted, *output_probes(program.outputs, program.fires)])
+    needed = dict.fromkeys([*wanted, *output_probes(program.outputs, program.fires, judge)])
     drawn = seed is not None and statistical(program.target)
     runs: Iterable[tuple[Data, Trace]]
     if api.carries_values(program):
@@ -222,9 +226,10 @@ def emulate(
     else:
         stream = open_data(data, program.port)
         samples, steps = stream.samples, stream.steps
-        runs = api.emulate_batches(program, stream, seed=seed, probes=list(needed))
+        runs = api.emulate_batches(program, stream, seed=seed, probes=list(needed), readout=judge)
+    judge = judge if network is None else in_units_of(judge, network)
     with nullcontext() if output is None else trace_file(output) as keep:
-        found = tally(runs, program.outputs, keep)
+        found = tally(runs, program.outputs, keep, judge)
     if output is not None:
         written.append(str(output))
     share = found.accuracy
@@ -257,6 +262,13 @@ def emulate(
         say(f"trace: {output}")
 
 
+def _readout(text: str | None, program: Program) -> ReadOut:
+    """What `--readout` says, else the program."""
+    from snnstack.report.readout import parse, read_out
+
+    return read_out(program.settings) if text is None else parse(text, "--readout")
+
+
 def _show_cores(cores: dict[str, dict[str, int]]) -> None:
     """The busiest cores with all that they count."""
     busiest = sorted(cores, key=lambda name: -cores[name]["synops"])[:MOST_CORES]
@@ -282,8 +294,11 @@ def _probes(texts: tuple[str, ...], known: tuple[tuple[str, str], ...]) -> list[
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @data_option
 @click.option("--samples", type=click.IntRange(min=1), help="Only the first N.", metavar="N")
+@readout_option
 @json_option
-def verify(directory: Path, data: str, samples: int | None, as_json: bool) -> int:
+def verify(
+    directory: Path, data: str, samples: int | None, readout: str | None, as_json: bool
+) -> int:
     """Compare the emulator with an independent run of DIR: every spike, every state."""
     from snnstack import api
     from snnstack.frontends.open_data import open_data
@@ -298,7 +313,9 @@ def verify(directory: Path, data: str, samples: int | None, as_json: bool) -> in
         return _verdict([found], as_json)
     test = open_data(data, program.port).first(samples)
     with progress("building") as update:
-        found = api.verify(program, test, progress=partial(update, "running"))
+        found = api.verify(
+            program, test, progress=partial(update, "running"), readout=_readout(readout, program)
+        )
     results = [found]
     if network is not None or offered(backend(program.target), "reference"):
         results.append(api.verify_reference(program, network, test, REFERENCE_SAMPLES))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from snnstack.cli.options import POSITIVE, ann_choice, ann_options
+from snnstack.cli.options import POSITIVE, ann_choice, ann_options, readout_option
 from snnstack.cli.show import say, say_losses
 from snnstack.cli.verb import OutputFile, Verb
 
@@ -27,10 +27,11 @@ from snnstack.cli.verb import OutputFile, Verb
 @click.option("--seeds", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
               help="Chips of an analogue target to draw.")  # fmt: skip
 @ann_options
+@readout_option
 @click.option("--title", help="The page's headline. [default: the network's name]")
 def report(
     source: Path, output: Path, data: str | None, samples: int | None, verify_samples: int,
-    period: float | None, seeds: int, title: str | None, **choices: Any,
+    period: float | None, seeds: int, readout: str | None, title: str | None, **choices: Any,
 ) -> None:  # fmt: skip
     """Make one HTML page of SOURCE: a program's directory, or what `bench --json` printed.
 
@@ -48,7 +49,7 @@ def report(
             raise fail(TargetError, str(source), "a program is measured on samples", hint)
         row = api.bench_program(
             source, data, samples=samples, verify_samples=verify_samples, period_s=period,
-            seeds=seeds, ann=ann_choice(choices),
+            seeds=seeds, ann=ann_choice(choices), readout=readout,
         )  # fmt: skip
         rows = rows_of([row.to_dict()], str(source))
     else:

@@ -90,12 +90,16 @@ def label_problems(
     """What is wrong with labels for so many outputs; `first` is the number of the first sample."""
     if labels is None:
         return []
+    if outputs == 1:
+        what = "has labels, and the network one output: the largest of one says nothing"
+        hint = "--readout above:X says when it means class 1; or leave out y"
+        return [Problem(name, what, hint)]
     wrong = np.flatnonzero((labels < 0) | (labels >= outputs))
     if not len(wrong):
         return []
-    at, only = int(wrong[0]), "the output 0" if outputs == 1 else f"{outputs} outputs"
-    what = f"y has the class {int(labels[at])} at sample {at + first}, the network has {only}"
-    what += f": 0..{outputs - 1}" if outputs > 1 else ""
+    at = int(wrong[0])
+    what = f"y has the class {int(labels[at])} at sample {at + first}, "
+    what += f"the network has {outputs} outputs: 0..{outputs - 1}"
     what += f"; {len(wrong)} samples have such classes" if len(wrong) > 1 else ""
     return [Problem(name, what, "classes count from 0" if labels.min() > 0 else "")]
 

@@ -11,6 +11,7 @@ from snnstack.building import Build
 from snnstack.door import positive, whole
 from snnstack.program import Program
 from snnstack.quant.network import QuantizedNetwork
+from snnstack.report.readout import ReadOut
 from snnstack.samples import Samples
 
 
@@ -38,6 +39,7 @@ class Choices:
     `verify_samples` 0: no comparison, and an independent run only where the price needs one.
     `seed`: emulate this chip of an analogue target instead of the exact machine. `strict`:
     converters that clip beyond the stated share are a ModelError.
+    `readout`: None for the one that the program says.
     """
 
     verify_samples: int = 16
@@ -47,6 +49,7 @@ class Choices:
     figures: bool = True
     seed: int | None = None
     strict: bool = False
+    readout: ReadOut | None = None
 
     def __post_init__(self) -> None:
         """TargetError for a number out of its range."""

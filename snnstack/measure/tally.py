@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snnstack.energy.performance import Performance
 from snnstack.errors import ModelError, SnnstackError, TargetError, ToolError, raise_if_any
@@ -22,7 +23,14 @@ from snnstack.report.equality import Equality
 from snnstack.report.example import example, probes
 from snnstack.report.operations import SENT, OperationCounter, Wiring
 from snnstack.report.opponent import AnnResult
-from snnstack.report.readout import aligned, classes, differing_slots, output_probes
+from snnstack.report.readout import (
+    aligned,
+    classes,
+    differing_slots,
+    in_units_of,
+    output_probes,
+    read_out,
+)
 from snnstack.target import Progress, backend, emulator, offered, statistical
 from snnstack.trace import Counts, Spikes, Trace
 
@@ -39,6 +47,7 @@ class Tally:
         self.subject, self.choices = subject, choices
         self.rival, self.why = rival, tuple(why)
         self.names = list(subject.program.fires)
+        self.readout = choices.readout or read_out(subject.program.settings)
         wiring = _wiring(subject)
         self.operations = None if wiring is None else OperationCounter(wiring)
         self.samples = self.steps = self.slots = self.different = 0
@@ -54,8 +63,8 @@ class Tally:
         """One batch: its samples and what the float network does with them, where known."""
         program = self.subject.program
         trace = self._emulated(part, self.choices.seed)
-        found = classes(trace, program.outputs)
-        wanted = found if real is None else classes(real, program.outputs)
+        found = self._classes(trace)
+        wanted = found if real is None else classes(real, program.outputs, self.readout)
         self.samples += part.spikes.batch
         self.steps = part.spikes.steps
         self.labelled &= part.labels is not None
@@ -68,16 +77,22 @@ class Tally:
         self.right += int(np.sum(found == truth))
         self.right_float += int(np.sum(wanted == truth))
         for seed in range(len(self.chips)):
-            chip = classes(self._emulated(part, seed), program.outputs)
+            chip = self._classes(self._emulated(part, seed))
             self.chips[seed] += int(np.sum(chip == truth))
         if self.operations is not None:
             self.operations.add(trace, {program.port.name: part.spikes})
         self.counts.append(trace.counts)
         self._keep_first(part.spikes)
 
+    def _classes(self, trace: Trace) -> NDArray[np.int64]:
+        """Of a run of the board."""
+        network = self.subject.network
+        readout = self.readout if network is None else in_units_of(self.readout, network)
+        return classes(trace, self.subject.program.outputs, readout)
+
     def _emulated(self, part: Data, seed: int | None) -> Trace:
         program = self.subject.program
-        wanted = output_probes(program.outputs, program.fires)
+        wanted = output_probes(program.outputs, program.fires, self.readout)
         if self.operations is not None:
             wanted += [(name, SENT) for name in self.names if (name, SENT) in program.variables]
         run = emulator(program.target).emulate(program, part.spikes, seed=seed, probes=wanted)

@@ -15,6 +15,8 @@ from snnstack.ir.nodes import Compare, EventKind, Input, Reset, ResetTime
 from snnstack.passes.prune import prune
 from snnstack.passes.writers import WRITERS
 
+READOUT = "readout"
+"""Metadata of a graph, and setting of what is made of it: the text of its read-out."""
 DEFAULT_DT = 1e-4
 """Seconds; what snnTorch's and Norse's exporters assume."""
 DEFAULT_DT_WITHOUT_TAU = 1.0
@@ -25,7 +27,8 @@ DEFAULT_DT_WITHOUT_TAU = 1.0
 class Options:
     """What the user says about a model; None leaves it to the file, then to the default.
 
-    `prune`: the share of every layer's weights, the smallest, that become zero.
+    `prune`: the share of every layer's weights, the smallest, that become zero. `readout`: how
+    the first output names a class (`snnstack.report.readout`); kept in the graph's metadata.
     """
 
     dt: float | None = None
@@ -36,6 +39,7 @@ class Options:
     events: EventKind | None = None
     written_by: str | None = None
     prune: float | None = None
+    readout: str | None = None
 
 
 WRITTEN_BY: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -57,7 +61,7 @@ def said(options: Any) -> Options | None:
         value = getattr(found, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
             raise fail(TargetError, f"options.{name}", f"is {shown(value)}", "a number")
-    for name in ("integrator", "reset", "reset_time", "compare", "events", "written_by"):
+    for name in ("integrator", "reset", "reset_time", "compare", "events", "written_by", "readout"):
         value = getattr(found, name)
         if value is not None and not isinstance(value, str):
             raise fail(TargetError, f"options.{name}", f"is {shown(value)}", "a word, as text")
@@ -86,6 +90,8 @@ def apply_options(graph: Graph, options: Options) -> Graph:
     if options.reset is not None:
         origin["reset_time"] = "option"
     graph = graph if options.prune is None else prune(graph, options.prune)
+    if options.readout is not None:
+        graph = replace(graph, metadata={**graph.metadata, READOUT: options.readout})
     nodes = {name: _with(node, options) for name, node in graph.nodes.items()}
     return replace(graph, nodes=nodes, dt=dt, integrator=integrator, settings=origin)
 

@@ -14,7 +14,7 @@ from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, Population, Projection, StepGraph, Synapses
 from snnstack.quant.losses import LayerLosses, from_settings
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
-from snnstack.report.readout import accuracy, classes, output_probes
+from snnstack.report.readout import accuracy, classes, in_units_of, output_probes, read_out
 from snnstack.trace import Spikes, Trace
 
 Runner = Callable[[StepGraph, Spikes, Sequence[tuple[str, str]]], Trace]
@@ -90,8 +90,10 @@ def conversion(
         replace(_layer(graph, network, p, float_trace, trace), losses=known.get(p.name))
         for p in network.populations
     ]
-    before = accuracy(classes(float_trace, graph.outputs), data.labels)
-    after = accuracy(classes(trace, graph.outputs), data.labels)
+    readout = read_out(graph.settings)
+    before = accuracy(classes(float_trace, graph.outputs, readout), data.labels)
+    board = in_units_of(readout, network)
+    after = accuracy(classes(trace, graph.outputs, board), data.labels)
     first = None
     if before is not None:
         layers, first = _with_accuracy(graph, network, data, layers, before, run)
@@ -107,12 +109,14 @@ def _with_accuracy(
     run: Runner,
 ) -> tuple[list[LayerConversion], str | None]:
     fires = {p.name: p.threshold is not None for p in graph.populations}
-    probes = output_probes(graph.outputs, fires)
+    readout = read_out(graph.settings)
+    probes = output_probes(graph.outputs, fires, readout)
     done: list[LayerConversion] = []
     first, last, mixed = None, before, graph
     for layer in layers:
         mixed = replace_by_quantised(mixed, network, layer.name)
-        reached = accuracy(classes(run(mixed, data.spikes, probes), graph.outputs), data.labels)
+        found = classes(run(mixed, data.spikes, probes), graph.outputs, readout)
+        reached = accuracy(found, data.labels)
         assert reached is not None
         if first is None and last - reached > LOSS:
             first = layer.name

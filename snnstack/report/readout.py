@@ -1,18 +1,145 @@
-"""From output populations to classes: most spikes, or the largest membrane summed over time."""
+"""`ReadOut`: from what the first output did to a class; float and board are judged by the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.door import shown
+from snnstack.errors import ModelError, Problem, SnnstackError, fail, raise_if_any
+from snnstack.passes.options import READOUT
 from snnstack.trace import Spikes, Trace
 
+USUAL, SPIKES, MEMBRANES = (
+    "usual",
+    ("rate", "first-spike"),
+    ("sum", "mean", "last", "max", "softmax"),
+)
+KINDS = (USUAL, *SPIKES, *MEMBRANES, "above")
+HINT = "rate, first-spike, sum, mean, last, max or softmax; with :K as rate:10 for K classes of "
+HINT += "equally many neurons; above:X for one neuron (docs/readout.md)"
+Real = NDArray[np.float64]
 
-def output_probes(outputs: Sequence[str], fires: Mapping[str, bool]) -> list[tuple[str, str]]:
-    """The states that `scores` needs: membranes of outputs that do not fire."""
-    return [(name, "v") for name in outputs if not fires[name]]
+
+class _Scaled(Protocol):
+    """A quantised network: what it says of how it is read, and of its membranes' units."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+
+    def population(self, name: str) -> Any:
+        """The population called `name`, with its `scale`."""
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """`kind`: one of `KINDS`. `classes`: blocks of equally many neurons that stand for a class
+    each (None: every neuron is one). `above`: what a single neuron has to exceed for class 1.
+
+    `scale` [n]: units of the membranes per volt; None: they are in volts already.
+    """
+
+    kind: str = USUAL
+    classes: int | None = None
+    above: float | None = None
+    scale: Real | None = None
+
+    def __str__(self) -> str:
+        """The text that `parse` takes."""
+        of = self.classes if self.above is None else f"{self.above:g}"
+        return self.kind if of is None else f"{self.kind}:{of}"
+
+    def count(self, neurons: int) -> int:
+        """Classes that an output of so many neurons tells apart."""
+        return 2 if self.above is not None else self.classes or neurons
+
+    def reads_membrane(self, fires: bool) -> bool:
+        """Whether the membrane is read rather than spikes, of an output that fires or not."""
+        return self.kind in MEMBRANES or not fires
+
+
+def parse(text: Any, where: str = READOUT) -> ReadOut:
+    """The read-out that a text names; ModelError for anything else.
+
+    >>> parse("first-spike"), parse("rate:3").count(15), str(parse("above:0.5"))
+    (ReadOut(kind='first-spike', classes=None, above=None, scale=None), 3, 'above:0.5')
+    """
+    if not isinstance(text, str):
+        raise fail(ModelError, where, f"is {shown(text)}", HINT)
+    kind, mark, value = text.replace("_", "-").partition(":")
+    wrong = fail(ModelError, where, f"there is no read-out {text[:80]!r}", HINT)
+    if kind not in KINDS or (kind == "above" and not mark):
+        raise wrong
+    if not mark:
+        return ReadOut(kind)
+    if kind == "above":
+        return ReadOut(kind, above=_number(value, wrong))
+    if re.fullmatch("[1-9][0-9]{0,8}", value) is None:
+        raise wrong
+    return ReadOut(kind, int(value))
+
+
+def _number(text: str, wrong: SnnstackError) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        raise wrong from None
+    if not math.isfinite(found):
+        raise wrong
+    return found
+
+
+def read_out(settings: Mapping[str, Any], network: _Scaled | None = None) -> ReadOut:
+    """What a network's or program's settings say, else the usual one; with `network`, for
+    membranes in its units.
+    """
+    found = parse(settings.get(READOUT, USUAL))
+    return found if network is None else in_units_of(found, network)
+
+
+def in_units_of(readout: ReadOut, network: _Scaled) -> ReadOut:
+    """`readout` for membranes as `network`, a quantised one, has them."""
+    output = network.population(network.outputs[0])
+    return replace(readout, scale=np.broadcast_to(output.scale, (output.n,)))
+
+
+def check_readout(readout: ReadOut, output: str, neurons: int, fires: bool) -> None:
+    """ModelError where an output cannot be read so."""
+    raise_if_any(ModelError, _unreadable(readout, output, neurons, fires))
+
+
+def _unreadable(readout: ReadOut, output: str, neurons: int, fires: bool) -> Iterator[Problem]:
+    where = f"read-out {str(readout)!r}"
+    if readout.kind in SPIKES and not fires:
+        yield Problem(where, f"output {output!r} does not fire", "sum, mean, last, max or softmax")
+    if readout.classes and neurons % readout.classes:
+        what = f"the {neurons} neurons of output {output!r} are no {readout.classes} equal blocks"
+        yield Problem(where, what, f"K must divide {neurons}")
+    if readout.above is not None and neurons != 1:
+        what = f"output {output!r} has {neurons} neurons"
+        yield Problem(where, what, "above:X is for an output of one neuron")
+
+
+def output_probes(
+    outputs: Sequence[str], fires: Mapping[str, bool], readout: ReadOut | None = None
+) -> list[tuple[str, str]]:
+    """The states that `scores` needs: membranes of outputs that do not fire, and that read out."""
+    readout = readout or ReadOut()
+    return [
+        (name, "v")
+        for k, name in enumerate(outputs)
+        if not fires[name] or (k == 0 and readout.reads_membrane(fires[name]))
+    ]
 
 
 def aligned(trace: Trace, steps: int) -> Trace:
@@ -30,17 +157,78 @@ def aligned(trace: Trace, steps: int) -> Trace:
     return Trace(spikes, states, trace.counts)
 
 
-def scores(trace: Trace, output: str) -> NDArray[np.float64]:
+def usual_scores(trace: Trace, output: str) -> Real:
     """[sample, neuron]: spike counts, or membranes summed over the steps."""
-    if output in trace.spikes:
-        return np.asarray(trace.spikes[output].per_neuron(), dtype=np.float64)
-    summed = np.sum(trace.states[output, "v"], axis=1, dtype=np.float64)
-    return np.asarray(summed, dtype=np.float64)
+    return _counts(trace.spikes[output]) if output in trace.spikes else _sum(_v(trace, output))
 
 
-def classes(trace: Trace, outputs: Sequence[str]) -> NDArray[np.int64]:
-    """[sample]: the best-scoring neuron of the first output, the first of equals."""
-    return np.asarray(scores(trace, outputs[0]).argmax(axis=1), dtype=np.int64)
+def scores(trace: Trace, output: str, readout: ReadOut | None = None) -> Real:
+    """[sample, class]: of which the largest is the class that `readout` finds."""
+    readout = readout or ReadOut()
+    if readout.kind == USUAL:
+        return _grouped(usual_scores(trace, output), readout.classes, np.sum)
+    if readout.above is not None:
+        of = usual_scores(trace, output)
+        of = of if output in trace.spikes or readout.scale is None else of / readout.scale
+        return np.concatenate([np.full_like(of, readout.above), of], axis=1)
+    if readout.kind in SPIKES:
+        return _of_spikes(trace.spikes[output], readout)
+    v = _v(trace, output)
+    v = v if readout.scale is None else v / readout.scale
+    return _grouped(OVER_TIME[readout.kind](v), readout.classes, np.sum)
+
+
+def classes(
+    trace: Trace, outputs: Sequence[str], readout: ReadOut | None = None
+) -> NDArray[np.int64]:
+    """[sample]: the best class of the first output, the first of equals."""
+    return np.asarray(scores(trace, outputs[0], readout).argmax(axis=1), dtype=np.int64)
+
+
+def _v(trace: Trace, output: str) -> Real:
+    return np.asarray(trace.states[output, "v"], dtype=np.float64)
+
+
+def _counts(spikes: Spikes) -> Real:
+    return np.asarray(spikes.per_neuron(), dtype=np.float64)
+
+
+def _of_spikes(spikes: Spikes, readout: ReadOut) -> Real:
+    if readout.kind == "rate":
+        return _grouped(_counts(spikes), readout.classes, np.sum)
+    first = np.full((spikes.batch, spikes.n), spikes.steps, dtype=np.int64)
+    sample, step = np.divmod(spikes.rows(), max(spikes.steps, 1))
+    np.minimum.at(first, (sample, spikes.indices), step)
+    return _grouped(-first.astype(np.float64), readout.classes, np.max)
+
+
+def _grouped(values: Real, count: int | None, over: Callable[..., Any]) -> Real:
+    """[sample, class] from [sample, neuron]: class k has the k-th of `count` equal blocks."""
+    if count is None:
+        return values
+    return np.asarray(over(values.reshape(len(values), count, -1), axis=2), dtype=np.float64)
+
+
+def _sum(v: Real) -> Real:
+    return np.asarray(np.sum(v, axis=1), dtype=np.float64)
+
+
+def _softmax(v: Real) -> Real:
+    """[sample, neuron]: probabilities of every step, summed over the steps."""
+    raised = np.exp(v - v.max(axis=2, keepdims=True))
+    return _sum(raised / raised.sum(axis=2, keepdims=True))
+
+
+OVER_TIME: Mapping[str, Callable[[Real], Real]] = MappingProxyType(
+    {
+        "sum": _sum,
+        "mean": lambda v: np.asarray(v.mean(axis=1)),
+        "last": lambda v: v[:, -1],
+        "max": lambda v: np.asarray(v.max(axis=1)),
+        "softmax": _softmax,
+    }
+)
+"""[sample, neuron] of membranes [sample, step, neuron]."""
 
 
 def accuracy(found: NDArray[np.int64], labels: NDArray[np.int64] | None) -> float | None:

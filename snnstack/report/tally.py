@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from snnstack.frontends.data import Data
-from snnstack.report.readout import aligned, classes
+from snnstack.report.readout import ReadOut, aligned, classes
 from snnstack.trace import Trace
 
 COUNTS = ("spikes", "synops", "updates")
@@ -25,14 +25,15 @@ def tally(
     runs: Iterable[tuple[Data, Trace]],
     outputs: Sequence[str],
     keep: Callable[[Trace], None] | None = None,
+    readout: ReadOut | None = None,
 ) -> Tally:
-    """Sums over all batches; `keep` is given every trace."""
+    """Sums over all batches, classes by `readout`; `keep` is given every trace."""
     samples = right = labelled = 0
     rows: dict[str, dict[str, int]] = {}
     for data, trace in runs:
         samples += data.spikes.batch
         if data.labels is not None:
-            found = classes(aligned(trace, data.spikes.steps), outputs)
+            found = classes(aligned(trace, data.spikes.steps), outputs, readout)
             right += int((found == data.labels).sum())
             labelled += len(data.labels)
         for name, counts in trace.counts.items():

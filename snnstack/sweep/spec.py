@@ -33,6 +33,7 @@ AXES: Mapping[str, tuple[type, ...]] = {
     "reset": (str,),
     "compare": (str,),
     "events": (str,),
+    "readout": (str,),
     "period": (int, float),
 }
 """Axis: the types of its values. Any key of a board is one too: "hardware.wire_ohm"."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from snnstack.building import Build, calibrated, explain
 from snnstack.frontends.data import Data
-from snnstack.report.readout import accuracy, aligned, classes, output_probes
+from snnstack.report.readout import accuracy, aligned, classes, in_units_of, output_probes, read_out
 from snnstack.samples import Samples, as_data, calibration_run, judged_stream, run_float
 from snnstack.target import Progress, emulator
 from snnstack.trace import Spikes
@@ -50,7 +50,9 @@ class _Training:
         self.teacher = module.teacher
         usual = run_float(self.teacher, data.first(JUDGED))
         self.loss = Loss(self.teacher, usual, recipe.goals)
-        self.labels = classes(usual, self.teacher.outputs) if data.labels is None else data.labels
+        self.readout = read_out(self.teacher.settings)
+        found = classes(usual, self.teacher.outputs, self.readout)
+        self.labels = found if data.labels is None else data.labels
         self.parameters = [p for p in module.parameters() if p.requires_grad]
         self.optimiser = torch.optim.Adam(self.parameters, recipe.rate)
         updates = recipe.epochs * -(-data.spikes.batch // recipe.batch)
@@ -87,11 +89,13 @@ class _Training:
 
     def _judged(self) -> float:
         """Accuracy (without labels: classes as in float) of the present parameters' program."""
-        program = trained(self.module).program
-        data = self.data.first(JUDGED)
-        probes = output_probes(program.outputs, program.fires)
+        built = trained(self.module)
+        program, data = built.program, self.data.first(JUDGED)
+        assert built.network is not None
+        readout = in_units_of(self.readout, built.network)
+        probes = output_probes(program.outputs, program.fires, readout)
         trace = emulator(program.target).emulate(program, data.spikes, probes=probes)
-        found = classes(aligned(trace, data.spikes.steps), program.outputs)
+        found = classes(aligned(trace, data.spikes.steps), program.outputs, readout)
         return accuracy(found, self.labels[: len(found)]) or 0.0
 
     def finished(self, built: Build) -> Build:

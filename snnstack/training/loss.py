@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from snnstack.ir.step import StepGraph
-from snnstack.report.readout import scores
+from snnstack.report.readout import read_out
 from snnstack.trace import Trace
+from snnstack.training.logits import check_trainable, logits
 from snnstack.training.neurons import Real
 from snnstack.training.recipe import Goals
 
@@ -33,21 +34,31 @@ class Loss:
         self.hidden = [
             p.name for p in graph.populations if p.threshold is not None and p.name != self.output
         ]
-        largest = np.abs(scores(usual, self.output)).max(axis=1)
+        self.readout = read_out(graph.settings)
+        check_trainable(self.readout, graph.population(self.output))
+        largest = np.abs(self._real(usual).numpy()).max(axis=1)
         self.gain = LARGEST / max(float(np.percentile(largest, 95)), 1e-12)
 
     def __call__(self, sent: Mapping[str, Tensor], real: Trace, labels: Tensor | None) -> Tensor:
         """Of a batch: what every population sends [batch, step, n], and the float run."""
-        logits = sent[self.output].sum(1) * self.gain
-        wanted = torch.as_tensor(scores(real, self.output) * self.gain)
-        total = self.goals.outputs * _divergence(logits, wanted)
+        found = logits(sent[self.output], self.readout) * self.gain
+        total = self.goals.outputs * _divergence(found, self._real(real) * self.gain)
         if labels is not None:
-            total = total + self.goals.labels * functional.cross_entropy(logits, labels)
+            total = total + self.goals.labels * functional.cross_entropy(found, labels)
         for name in self.hidden:
             spikes = torch.as_tensor(real.spikes[name].dense()).reshape(sent[name].shape)
             difference = _windows(sent[name]) - _windows(spikes.to(Real))
             total = total + self.goals.hidden * (difference**2).mean() / len(self.hidden)
         return total
+
+    def _real(self, trace: Trace) -> Tensor:
+        """[sample, class] of the float network."""
+        if self.output in trace.spikes:
+            spikes = trace.spikes[self.output]
+            sent = spikes.dense().reshape(spikes.batch, spikes.steps, -1)
+        else:
+            sent = trace.states[self.output, "v"]
+        return logits(torch.as_tensor(sent).to(Real), self.readout)
 
 
 def _divergence(logits: Tensor, wanted: Tensor) -> Tensor:

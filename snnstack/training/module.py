@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from snnstack.errors import DataError, fail
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, StepGraph, size
+from snnstack.samples import as_data
 from snnstack.trace import Spikes
 from snnstack.training.neurons import Observed, Real, Surrogate, arctan
 from snnstack.training.run import Run, Values
@@ -88,7 +89,10 @@ class StepModule(nn.Module):  # type: ignore[misc, unused-ignore]
         return self.run(x)[self.graph.outputs[0]]
 
     def run(self, x: Tensor) -> dict[str, Tensor]:
-        """What every population sends, as `forward`."""
+        """What every population sends, as `forward`.
+
+        With a machine, DataError for what its emulator refuses: values that are no counts.
+        """
         port = self.graph.inputs[0]
         if x.ndim < 3 or int(np.prod(x.shape[2:])) != size(port.shape):
             what = f"x has the shape {list(x.shape)}"
@@ -97,9 +101,8 @@ class StepModule(nn.Module):  # type: ignore[misc, unused-ignore]
         weights = self._real_weights()
         observed = None
         if self.machine is not None:
-            dense = flat.detach().round().to(torch.uint8).numpy()
-            spikes = Spikes.from_dense(dense.reshape(*dense.shape[:2], *port.shape))
-            observed = self.machine(self.step_graph(), spikes)
+            dense = flat.detach().numpy().reshape(*flat.shape[:2], *port.shape)
+            observed = self.machine(self.step_graph(), as_data({"x": dense}, port).spikes)
             held = (torch.as_tensor(w, dtype=Real) for w in observed.weights)
             weights = [w + (h - w).detach() for w, h in zip(weights, held, strict=True)]
         biases = [b * unit for b, unit in zip(self.biases, self.bias_units, strict=True)]

@@ -17,8 +17,10 @@ from snnstack.ir.nodes import LIF, Affine
 from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
 from snnstack.reference import run_steps
-from snnstack.report.readout import aligned
+from snnstack.report.readout import aligned, parse, scores
 from snnstack.samples import as_data
+from snnstack.trace import Trace
+from snnstack.training.logits import logits
 from snnstack.training.neurons import Neurons
 from tests.conformance.networks import chain, events, spiking_graphs, steps_of
 
@@ -170,3 +172,26 @@ def test_a_snntorch_module_is_taken_as_it_is() -> None:
         trained = snnstack.trained(module)
         assert trained.network is not None
         assert trained.program.target == target
+
+
+def test_the_module_refuses_what_the_emulator_refuses(digits: Any) -> None:
+    """Values that are no counts: negative, fractions, beyond 255; nothing wraps."""
+    model, data = digits
+    module = snnstack.qat(model, target="mcu")
+    x = torch.from_numpy(data["x"][:1]).double()
+    for wrong in (-x, x / 2, x * 300, x * float("nan")):
+        with pytest.raises(DataError):
+            module(wrong)
+
+
+@pytest.mark.parametrize("text", ["usual", "sum", "mean", "last", "max", "softmax", "last:2"])
+def test_training_reads_membranes_as_accuracy_does(text: str) -> None:
+    v = np.random.default_rng(0).normal(size=(3, 7, 4))
+    wanted = scores(Trace({}, {("out", "v"): v}), "out", parse(text))
+    np.testing.assert_allclose(logits(torch.from_numpy(v), parse(text)).numpy(), wanted)
+
+
+def test_training_by_the_first_spike_prefers_the_earlier() -> None:
+    sent = torch.zeros(1, 9, 2)
+    sent[0, 1, 0], sent[0, 2:, 1] = 1, 1
+    assert logits(sent, parse("first-spike")).argmax(1).tolist() == [0]
