@@ -29,8 +29,8 @@ from snnstack.frontends.nir import write as write_nir
 from snnstack.frontends.torch_door import check_module, eager, is_module
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput
+from snnstack.loading import before_pruning, loaded
 from snnstack.loading import load as load_file
-from snnstack.loading import loaded
 from snnstack.measure import (
     Ann,
     Choices,
@@ -185,6 +185,7 @@ def bench(
     choices = Choices(verify_samples, period_s, seeds, None, figures, strict=strict)
     fit = data if calibrate is None else calibrate
     graph, steps = loaded(model, options, needed=_general(model, chosen), calibrate=fit)
+    whole = None if steps is None else before_pruning(model, options, fit)
     found = [_native(model, board, options, graph, steps) for board in chosen]
     port = _port(found) if steps is None else steps.inputs[0]
     if graph is not None and steps is not None:
@@ -207,6 +208,7 @@ def bench(
             quality,
             strict=strict,
             progress=progress,
+            whole=whole,
         )
         if rest and graph is not None and steps is not None
         else ()
@@ -215,7 +217,7 @@ def bench(
     left = [one for one in every if isinstance(one, Build)]
     _report_refused([one for one in every if isinstance(one, Refused)], refused, left)
     rival = _opponent(ann, calibrate, graph, steps)
-    results = measure(left, steps, test, replace(choices, ann=rival), progress)
+    results = measure(left, steps, test, replace(choices, ann=rival), progress, whole)
     rows = [one for one in results if isinstance(one, BenchRow)]
     _report_refused([one for one in results if isinstance(one, Refused)], refused, rows)
     if keep is not None:

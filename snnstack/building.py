@@ -16,7 +16,7 @@ from snnstack.frontends.in_memory import given
 from snnstack.integers import for_target, quantise_for
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
-from snnstack.loading import discretised, load, loaded
+from snnstack.loading import before_pruning, discretised, load, loaded
 from snnstack.native import native_program
 from snnstack.passes.options import Options
 from snnstack.program import Program
@@ -33,6 +33,7 @@ from snnstack.samples import (
     Samples,
     calibration_run,
     real_as_spikes,
+    run_float,
 )
 from snnstack.target import backend, compiler, emulator, offered
 from snnstack.trace import Trace
@@ -101,7 +102,7 @@ def build(
     graph = load(model, options, calibrate=calibrate)
     return build_steps(
         graph, discretised(graph), board, calibrate, granularity, weight_bits, quality,
-        strict=strict, progress=progress,
+        strict=strict, progress=progress, whole=before_pruning(model, options, calibrate),
     )  # fmt: skip
 
 
@@ -116,15 +117,16 @@ def build_steps(
     *,
     strict: bool = False,
     progress: Told | None = None,
+    whole: StepGraph | None = None,
 ) -> Build:
     """`build` from a graph that is loaded and discretised already.
 
-    `weight_bits` None: the width the target has of its own accord. Raises what keeps the board
-    from taking the network.
+    `weight_bits` None: the width the target has of its own accord. `whole`: `steps` before
+    pruning, which the report calls float. Raises what keeps the board from taking the network.
     """
     (found,) = build_each(
         graph, steps, [board], calibrate, granularity, weight_bits, quality,
-        strict=strict, progress=progress,
+        strict=strict, progress=progress, whole=whole,
     )  # fmt: skip
     if isinstance(found, Refused):
         raise found.error
@@ -150,6 +152,7 @@ def build_each(
     *,
     strict: bool = False,
     progress: Told | None = None,
+    whole: StepGraph | None = None,
 ) -> list[Build | Refused]:
     """`build_steps` for several boards: those with the same numbers are quantised and explained
     once, and one that cannot take the network is an entry of its own.
@@ -190,7 +193,7 @@ def build_each(
             return Refused(board, built)
         key = _numbers(board)
         if key not in reports and built.network is not None and built.steps is not None:
-            reports[key] = explain(built.steps, built.network, built.program, run)
+            reports[key] = explain(built.steps, built.network, built.program, run, whole)
         return replace(built, conversion=reports.get(key))
 
     found = [_or_error(lambda board=board: one(board)) for board in boards]  # type: ignore[misc]
@@ -250,9 +253,10 @@ def explain(
     network: QuantizedNetwork,
     program: Program,
     run: tuple[Data, Trace] | None,
+    whole: StepGraph | None = None,
 ) -> Conversion | None:
     """Layer by layer, what integers cost on the samples of a float `run` of `steps`; None without
-    samples. `network` has the populations of `steps`.
+    samples. `network` has the populations of `steps`; `whole` is the float network before pruning.
     """
     from snnstack.engine.steps import run_step_graph
 
@@ -262,7 +266,9 @@ def explain(
     probes = output_probes(program.outputs, program.fires, readout)
     spikes = run[0].spikes
     emulated = emulator(program.target).emulate(program, spikes, probes=probes)
-    return conversion(steps, network, *run, aligned(emulated, spikes.steps), run_step_graph)
+    trace = aligned(emulated, spikes.steps)
+    real = None if whole is None else run_float(whole, run[0])
+    return conversion(steps, network, *run, trace, run_step_graph, real)
 
 
 def with_measured_memory(built: Build) -> Build:

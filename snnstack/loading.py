@@ -164,6 +164,16 @@ def loaded(
     return graph, discretised(graph)
 
 
+def before_pruning(
+    model: Any, options: Options | None, calibrate: Samples | None = None
+) -> StepGraph | None:
+    """The float network that `options` prune; None where they prune nothing."""
+    if options is None or options.prune is None:
+        return None
+    whole = replace(options, prune=None)
+    return discretised(load(model, whole, calibrate=calibrate, tell=False))
+
+
 def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
     """The per-step network of a loaded graph, with unit gains: what quantisation starts from.
 

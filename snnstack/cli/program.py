@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,8 @@ def compile_(
     is_new(output)
     chosen = with_figures(board, figures)
     said = options(choices)
-    given = model if sample is None else load(model, sample, said)
+    # Pruned once, by `build`, which compares with the network before it.
+    given = model if sample is None else load(model, sample, replace(said, prune=None))
     with progress("compiling") as update:
         built = build(
             given, chosen, calibrate, said, granularity, weight_bits, quality,
@@ -178,8 +180,12 @@ def show_conversion(found: Conversion) -> None:
               "threshold", "spikes",
               "silent, stuck", "accuracy so far"]  # fmt: skip
     title = f"conversion, {found.samples} samples: accuracy {percent(found.accuracy_float)}"
+    if found.accuracy_pruned is not None:
+        title += f" -> {percent(found.accuracy_pruned)} pruned"
     table(f"{title} -> {percent(found.accuracy)}", header, rows)
     say(f"first layer where accuracy is lost: {found.first_loss or 'none'}")
+    for name in found.dead:
+        say(f"warning: output {name} never spikes on these samples", err=True)
 
 
 @click.command(cls=Verb, short_help="Run a program on the emulator.")

@@ -38,15 +38,17 @@ def measure(
     test: Stream,
     choices: Choices,
     progress: Told | None = None,
+    whole: StepGraph | None = None,
 ) -> list[BenchRow | Refused]:
     """A row for each of `builds` on all of `test`; one entry of Refused where a tool fails.
 
-    `steps`: the float network, None where there is none to compare with.
+    `steps`: the float network, None where there is none to compare with; `whole`: it before
+    pruning, which then is what the programs are compared with.
     """
     programs = [built.program for built in builds]
     rival, why = prepared(programs, steps, choices.ann, test)
     tallies = [Tally(Subject.of(built), choices, rival, why) for built in builds]
-    _run(tallies, rival, test, steps, _neurons(steps), progress)
+    _run(tallies, rival, test, whole or steps, _neurons(steps), progress)
     return [_row_or_refused(tally, progress) for tally in tallies]
 
 

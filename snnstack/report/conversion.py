@@ -56,13 +56,19 @@ class LayerConversion:
 
 @dataclass(frozen=True)
 class Conversion:
-    """The whole report; `first_loss` names the first layer where accuracy is lost."""
+    """The whole report; `first_loss` names the first layer where accuracy is lost, or "pruning".
+
+    `accuracy_float` and the layers' `spikes_float` are those before pruning, `accuracy_pruned`
+    after it, still in float (None: nothing was pruned). `dead`: outputs without a spike.
+    """
 
     samples: int
     accuracy_float: float | None
     accuracy: float | None
     first_loss: str | None
     layers: tuple[LayerConversion, ...]
+    accuracy_pruned: float | None = None
+    dead: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json` and the program's directory."""
@@ -79,25 +85,32 @@ def conversion(
     float_trace: Trace,
     trace: Trace,
     run: Runner,
+    whole: Trace | None = None,
 ) -> Conversion:
     """Explain `network` against its float `graph` (unit gains) on `data`.
 
     `float_trace`, `trace`: the runs of both on all of `data`, with the membranes of outputs
-    that do not fire. `run` runs a float graph.
+    that do not fire. `run` runs a float graph. `whole`: the run of the float network before
+    `graph` was pruned.
     """
+    real = float_trace if whole is None else whole
     known = {layer.name: layer for layer in from_settings(network.settings)}
     layers = [
-        replace(_layer(graph, network, p, float_trace, trace), losses=known.get(p.name))
+        replace(_layer(graph, network, p, real, trace), losses=known.get(p.name))
         for p in network.populations
     ]
     readout = read_out(graph.settings)
-    before = accuracy(classes(float_trace, graph.outputs, readout), data.labels)
+    before = accuracy(classes(real, graph.outputs, readout), data.labels)
+    pruned = accuracy(classes(float_trace, graph.outputs, readout), data.labels)
     board = in_units_of(readout, network)
     after = accuracy(classes(trace, graph.outputs, board), data.labels)
     first = None
-    if before is not None:
-        layers, first = _with_accuracy(graph, network, data, layers, before, run)
-    return Conversion(data.spikes.batch, before, after, first, tuple(layers))
+    if before is not None and pruned is not None:
+        layers, first = _with_accuracy(graph, network, data, layers, pruned, run)
+        first = "pruning" if before - pruned > LOSS else first
+    dead = tuple(n for n in graph.outputs if n in trace.spikes and not trace.spikes[n].total)
+    after_pruning = None if whole is None else pruned
+    return Conversion(data.spikes.batch, before, after, first, tuple(layers), after_pruning, dead)
 
 
 def _with_accuracy(

@@ -21,7 +21,7 @@ from snnstack.training.augment import varied
 from snnstack.training.loss import Loss
 from snnstack.training.module import StepModule
 from snnstack.training.recipe import Recipe
-from snnstack.training.target import trained
+from snnstack.training.target import OnTarget, trained
 
 AVERAGING = 0.98
 """Share that the running mean of the parameters keeps in every update."""
@@ -103,7 +103,8 @@ class _Training:
         assert built.network is not None
         run = calibration_run(self.teacher, self.data)
         program = calibrated(self.teacher, built.program, run)
-        report = explain(self.teacher, built.network, program, run)
+        whole = self.module.machine.whole if isinstance(self.module.machine, OnTarget) else None
+        report = explain(self.teacher, built.network, program, run, whole)
         return replace(built, program=program, conversion=report)
 
     def _copy(self) -> list[Tensor]:

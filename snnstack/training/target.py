@@ -19,7 +19,7 @@ from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import StepGraph
 from snnstack.live import read_module
-from snnstack.loading import discretised, load
+from snnstack.loading import before_pruning, discretised, load
 from snnstack.passes.options import Options
 from snnstack.program import Program
 from snnstack.quant.calibration import Calibration, measured
@@ -78,10 +78,14 @@ def qat(
     check_choices(granularity, weight_bits, "fast")
     calibrate = None if calibrate is None else given(calibrate)
     graph, steps = _read(model, options, sample, calibrate)
+    whole = None
+    if graph is not None and not is_module(model):
+        whole = before_pruning(model, options, calibrate)
     calibrate = None if calibrate is None else _as_spikes(graph, steps, calibrate)
     steps = for_target(steps, board.target)
     start = _start(steps, board, calibrate, granularity, weight_bits, progress)
-    machine = OnTarget(board, start.calibration, granularity, weight_bits, start.first, graph)
+    fixed = (granularity, weight_bits, start.first, graph, whole)
+    machine = OnTarget(board, start.calibration, *fixed)
     machine.compiled(start.graph)  # what the target refuses is said before any training
     return _module()(start.graph, machine, surrogate, start.real)
 
@@ -121,7 +125,8 @@ def fit(
 class OnTarget:
     """A board as a function of weights and input; scales are those of `first`.
 
-    `graph` says what samples the network takes, where that is not spikes.
+    `graph` says what samples the network takes, where that is not spikes; `whole` is the float
+    network before pruning, where it was pruned.
     """
 
     board: Board
@@ -130,6 +135,7 @@ class OnTarget:
     weight_bits: int | None
     first: QuantizedNetwork
     graph: Graph | None = None
+    whole: StepGraph | None = None
 
     def compiled(self, steps: StepGraph, told: bool = False) -> tuple[QuantizedNetwork, Program]:
         """The integers for the present weights, and their program; `told`: with their losses."""
