@@ -15,7 +15,7 @@ import numpy as np
 
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.frontends.onnx_file import OnnxGraph, OnnxNode
-from snnstack.frontends.onnx_layers import conv, gemm, mean, pool, reshape
+from snnstack.frontends.onnx_layers import conv, gemm, mean, pad, pool, reshape
 from snnstack.frontends.onnx_linear import Value
 from snnstack.frontends.onnx_pointwise import arithmetic, batch_norm, is_relu, relu, same
 from snnstack.frontends.onnx_tensors import InputRange, Tensors
@@ -101,6 +101,8 @@ _HANDLERS: Mapping[str, Callable[[Tensors, OnnxNode, list[str]], Value]] = {
     "Gemm": gemm,
     "MatMul": gemm,
     "Conv": conv,
+    "Pad": pad,
+    "Max": relu,
     "Relu": relu,
     "Clip": relu,
     "Add": arithmetic,

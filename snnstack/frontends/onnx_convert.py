@@ -31,6 +31,8 @@ MOST_SAMPLES = 512
 """Samples that thresholds are balanced on."""
 ENCODING = "encoding"
 """Metadata of a converted graph: how the samples it was balanced on became spikes."""
+KINDS = {"tensor(double)": np.float64, "tensor(float16)": np.float16}
+"""Numbers that a model takes, where they are not in single precision."""
 BATCH = 64
 STEPS = 32
 """Of an inference, where nothing says otherwise."""
@@ -216,7 +218,8 @@ def _balanced(name: str, active: NDArray[Any], percentile: float) -> float:
 def _run(running: Any, names: list[str], feeds: dict[str, Any]) -> list[NDArray[Any]]:
     """A batch at once, or sample by sample where the model was exported for one."""
     ((key, x),) = feeds.items()
-    fixed = running.get_inputs()[0].shape[0]
+    given = running.get_inputs()[0]
+    x, fixed = x.astype(KINDS.get(given.type, np.float32)), given.shape[0]
     size = fixed if isinstance(fixed, int) else len(x)
     parts = []
     for start in range(0, len(x), size):

@@ -17,7 +17,6 @@ from snnstack.ir.nodes import Array
 LARGEST_FOLD = 2**26
 """Bytes of a constant that is worked out when a file is read."""
 INSTALL = "pip install 'snnstack[onnx]'"
-SHAPE_OPS = ("Shape", "Size")
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +125,15 @@ def _outside(onnx: Any, model: Any, path: str) -> Iterator[Problem]:
 def parsed(model: Any, name: str) -> OnnxGraph:
     """A ModelProto as plain data."""
     onnx = onnx_module()
+    model = _of_one_sample(onnx, model)
+    read, left = _parsed(onnx, model, name), -1
+    while (open_ := sum(node.op == "Shape" for node in read.nodes)) and open_ != left:
+        left = open_  # what is known now may tell the shape that is asked for
+        read = _parsed(onnx, _with_known(onnx, model, read.constants), name)
+    return read
+
+
+def _parsed(onnx: Any, model: Any, name: str) -> OnnxGraph:
     graph = model.graph
     constants = {c.name: _numbers(onnx, c) for c in graph.initializer}
     nodes = []
@@ -184,7 +192,10 @@ def _folded(onnx: Any, graph: OnnxGraph) -> OnnxGraph:
     for node in graph.nodes:
         inputs = tuple(renamed.get(i, i) for i in node.inputs)
         node = OnnxNode(node.op, node.name, inputs, node.outputs, node.attributes)
-        if inputs and all(i in constants or not i for i in inputs):
+        known = graph.shapes.get(inputs[0]) if node.op == "Shape" else None
+        if known is not None:
+            constants[node.outputs[0]] = _part(np.array([1, *known], np.int64), node)
+        elif inputs and all(i in constants or not i for i in inputs):
             constants |= _evaluated(onnx, node, constants)
         elif node.op in ("Identity", "Dropout") and node.outputs[0] not in graph.outputs:
             renamed[node.outputs[0]] = inputs[0]
@@ -193,10 +204,50 @@ def _folded(onnx: Any, graph: OnnxGraph) -> OnnxGraph:
     return replace(graph, nodes=tuple(left), constants=constants)
 
 
+def _of_one_sample(onnx: Any, model: Any) -> Any:
+    """The model for a batch of one, so that shapes worked out inside it are constants.
+
+    `x.view(x.size(0), -1)` is Shape, Gather, Concat and Reshape in a file whose batch is open.
+    """
+    twin = onnx.ModelProto()
+    twin.CopyFrom(model)
+    held = {c.name for c in twin.graph.initializer}
+    opened = []
+    for given in twin.graph.input:
+        dims = given.type.tensor_type.shape.dim
+        if given.name not in held and dims and dims[0].WhichOneof("value") != "dim_value":
+            opened.append(given.name)
+            dims[0].dim_value = 1
+    if not opened or all(node.op_type != "Shape" for node in twin.graph.node):
+        return model
+    for info in (*twin.graph.output, *twin.graph.value_info):
+        info.type.tensor_type.ClearField("shape")
+    return onnx.shape_inference.infer_shapes(twin, data_prop=True)
+
+
+def _with_known(onnx: Any, model: Any, known: Mapping[str, Array]) -> Any:
+    """The model with constants in the place of nodes that make nothing else, and its shapes."""
+    twin = onnx.ModelProto()
+    twin.CopyFrom(model)
+    left = [node for node in twin.graph.node if not all(o in known for o in node.output)]
+    made = [o for node in twin.graph.node for o in node.output if o in known]
+    del twin.graph.node[:]
+    twin.graph.node.extend(left)
+    twin.graph.initializer.extend(onnx.numpy_helper.from_array(known[o], o) for o in made)
+    return onnx.shape_inference.infer_shapes(twin, data_prop=True)
+
+
+def _part(shape: Array, node: OnnxNode) -> Array:
+    """What a Shape node with `start` and `end` returns."""
+    return shape[node.attributes.get("start", 0) : node.attributes.get("end")]
+
+
 def _evaluated(onnx: Any, node: OnnxNode, constants: Mapping[str, Array]) -> dict[str, Array]:
     from onnx.reference import ReferenceEvaluator
 
-    made = onnx.helper.make_node(node.op, node.inputs, node.outputs, **_plain(node.attributes))
+    made = onnx.helper.make_node(
+        node.op, node.inputs, node.outputs, **_plain(onnx, node.attributes)
+    )
     feeds = {i: constants[i] for i in node.inputs if i}
     if sum(value.nbytes for value in feeds.values()) > LARGEST_FOLD:
         raise fail(ModelError, node.name, "works on constants that are too large to be folded")
@@ -208,5 +259,10 @@ def _evaluated(onnx: Any, node: OnnxNode, constants: Mapping[str, Array]) -> dic
     return dict(zip(node.outputs, (np.asarray(r) for r in results), strict=True))
 
 
-def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in attributes.items() if v is not None}
+def _plain(onnx: Any, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """As a node is made of; an array is a tensor of the file again."""
+    return {
+        k: onnx.numpy_helper.from_array(v) if isinstance(v, np.ndarray) else v
+        for k, v in attributes.items()
+        if v is not None
+    }

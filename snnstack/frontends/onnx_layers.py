@@ -10,6 +10,7 @@ from snnstack.errors import ModelError, fail
 from snnstack.frontends.onnx_file import OnnxNode
 from snnstack.frontends.onnx_linear import Source, Value, convolution, flattened
 from snnstack.frontends.onnx_tensors import ONE, ZERO, Tensors
+from snnstack.frontends.windows import even
 from snnstack.ir.nodes import Affine, AvgPool2d, Flatten
 
 
@@ -50,7 +51,9 @@ def conv(c: Tensors, node: OnnxNode, data: list[str]) -> Value:
         raise fail(ModelError, node.name, what, "one or two axes are supported")
     stride = tuple(node.attributes.get("strides", [1] * axes))
     dilation = tuple(node.attributes.get("dilations", [1] * axes))
-    padding = padding_of(node, axes)
+    padding, ends = padding_of(node, axes, c.pads.get(data[0]))
+    if ends is not None:
+        weight, padding, dilation = even(weight, padding, ends, dilation)
     bias = np.zeros(len(weight)) if bias is None else bias
     groups = int(node.attributes.get("group", 1))
     made = convolution(weight, bias, value.shape[1:], groups, stride, padding, dilation)
@@ -74,8 +77,53 @@ def _length(n: int, kernel: int, stride: int, padding: Any, dilation: int) -> in
     return conv_output(n, kernel, stride, padding, dilation)
 
 
-def padding_of(node: OnnxNode, axes: int) -> Any:
-    """Padding of a convolution or pool: "same", or one number per axis."""
+def padding_of(node: OnnxNode, axes: int, more: Any = None) -> tuple[Any, Any]:
+    """(padding of a convolution: "same", or one number per axis; behind the axes, None if alike).
+
+    `more`: what a Pad in front of it adds, (before, after).
+    """
+    auto = node.attributes.get("auto_pad", "NOTSET")
+    if auto.startswith("SAME") and more is None:
+        return alike(node, axes), None
+    if auto.startswith("SAME"):
+        raise fail(ModelError, node.name, f"auto_pad is {auto}", "export explicit pads")
+    pads = tuple(node.attributes.get("pads", [0] * (2 * axes)))
+    before, after = more or ((0,) * axes, (0,) * axes)
+    first = tuple(a + b for a, b in zip(pads[:axes], before, strict=True))
+    last = tuple(a + b for a, b in zip(pads[axes:], after, strict=True))
+    return first, None if first == last else last
+
+
+def pad(c: Tensors, node: OnnxNode, data: list[str]) -> Value:
+    """Zeros around a map, taken into the convolutions that read it."""
+    value, axes = c.values[data[0]], len(c.values[data[0]].shape) - 1
+    pads = node.attributes.get("pads")
+    pads = c.constant(node, 1) if pads is None else pads
+    fill = c.constant(node, 2) if len(node.inputs) > 2 else node.attributes.get("value", 0.0)
+    sizes = [int(n) for n in np.ravel(pads)]
+    if (len(node.inputs) > 3 and node.inputs[3]) or len(sizes) != 2 * (axes + 2):
+        raise fail(ModelError, node.name, f"pads {sizes} on some axes only", "name all axes")
+    mode = node.attributes.get("mode", "constant")
+    if mode != "constant" or (fill is not None and np.any(np.asarray(fill) != 0)):
+        what = f"pads by {mode!r}" if mode != "constant" else f"pads with {fill}"
+        raise fail(ModelError, node.name, what, "only padding with zeros exists")
+    before, after = sizes[: axes + 2], sizes[axes + 2 :]
+    if not any(sizes):
+        return value
+    readers = c.onnx.consumers(node.outputs[0])
+    outside = [*before[:2], *after[:2]]
+    if any(outside) or min(sizes) < 0 or not readers or any(n.op != "Conv" for n in readers):
+        what = f"pads {sizes} in front of {', '.join(n.op for n in readers) or 'the output'}"
+        raise fail(ModelError, node.name, what, "pad maps in front of convolutions")
+    earlier = c.pads.get(data[0], ((0,) * axes, (0,) * axes))
+    both = zip(earlier, (before[2:], after[2:]), strict=True)
+    first, last = (tuple(a + b for a, b in zip(*two, strict=True)) for two in both)
+    c.pads[node.outputs[0]] = (first, last)
+    return value
+
+
+def alike(node: OnnxNode, axes: int) -> Any:
+    """Padding of a convolution or pool that is alike on both sides: "same", or one per axis."""
     auto = node.attributes.get("auto_pad", "NOTSET")
     strides = node.attributes.get("strides", [1] * axes)
     if auto == "SAME_UPPER" and all(s == 1 for s in strides):
@@ -101,7 +149,7 @@ def pool(c: Tensors, node: OnnxNode, data: list[str]) -> Value:
     else:
         kernel = tuple(node.attributes["kernel_shape"])
         stride = tuple(node.attributes.get("strides", (1, 1)))
-        padding = padding_of(node, 2)
+        padding = alike(node, 2)
         if node.attributes.get("ceil_mode", 0):
             raise fail(ModelError, node.name, "ceil_mode is 1", "use ceil_mode = 0")
         if any(padding) and not node.attributes.get("count_include_pad", 0):

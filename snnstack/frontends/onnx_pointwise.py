@@ -21,13 +21,16 @@ def is_relu(node: OnnxNode, graph: OnnxGraph) -> bool:
         if len(node.inputs) > 1 and node.inputs[1] in graph.constants:
             low = float(graph.constants[node.inputs[1]])
         return low == 0.0
+    if node.op == "Max":
+        given = [graph.constants[i] for i in node.inputs if i in graph.constants]
+        return len(node.inputs) == 2 and len(given) == 1 and not np.any(given[0])
     return node.op == "Relu"
 
 
 def relu(c: Tensors, node: OnnxNode, data: list[str]) -> Value:
     """Integrate-and-fire neurons that subtract their threshold, begun half a threshold up."""
     if not is_relu(node, c.onnx):
-        what = "Clip does not begin at 0"
+        what = "Clip does not begin at 0" if node.op == "Clip" else "Max is not one with 0"
         raise fail(ModelError, node.name, what, "a spiking neuron sends nothing negative")
     value = c.values[data[0]]
     threshold = c.thresholds[node.name]

@@ -54,6 +54,7 @@ class Tensors:
         scale = np.asarray((given.high - given.low) / given.levels)
         first = Source(name, scale, np.asarray(given.low))
         self.values = {graph.inputs[0]: Value(shape, sources=(first,))}
+        self.pads: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
     def constant(self, node: OnnxNode, position: int) -> Any:
         """The constant input at `position`, None if it is not there."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from snnstack.frontends.onnx_export import taps
 from snnstack.frontends.onnx_file import OnnxGraph, OnnxNode
-from snnstack.frontends.onnx_layers import padding_of
+from snnstack.frontends.onnx_layers import alike
 from snnstack.frontends.onnx_linear import convolution
 from snnstack.frontends.onnx_ops import ELEMENTS
 from snnstack.frontends.onnx_terms import Atom, Terms, add, constant, single, times
@@ -88,7 +88,7 @@ def _conv(walk: Walk, node: OnnxNode) -> Terms | None:
         source.shape[2:],
         int(said.get("group", 1)),
         tuple(said.get("strides", [1] * axes)),
-        padding_of(node, axes),
+        alike(node, axes),
         tuple(said.get("dilations", [1] * axes)),
     )
     return _layer(walk, node, made, source)
@@ -112,7 +112,7 @@ def _pool(walk: Walk, node: OnnxNode) -> Terms | None:
     if len(source.shape) != 4:
         return None
     kernel = tuple(said.get("kernel_shape", source.shape[2:]))
-    stride, around = tuple(said.get("strides", (1, 1))), padding_of(node, 2)
+    stride, around = tuple(said.get("strides", (1, 1))), alike(node, 2)
     if said.get("ceil_mode", 0) or (any(around) and not said.get("count_include_pad", 0)):
         return None
     return _layer(walk, node, AvgPool2d(kernel, stride, around), source)

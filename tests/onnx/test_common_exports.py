@@ -1,0 +1,96 @@
+"""ANNs as torch exports them: converted, and of the ANN's own mind by onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+import snnstack
+from snnstack.errors import ModelError
+from snnstack.frontends.windows import even
+
+X = torch.rand(96, 2, 8, 8, generator=torch.Generator().manual_seed(5))
+
+
+class Viewed(nn.Module):
+    """`view` with the batch that it is given."""
+
+    def __init__(self, body: Any, act: Any, width: int) -> None:
+        super().__init__()
+        self.body, self.act, self.head = body, act, nn.Linear(width, 5)
+
+    def forward(self, x: Any) -> Any:
+        z = self.act(self.body(x))
+        return self.head(z.view(z.size(0), -1))
+
+
+def conv(**said: Any) -> Any:
+    return nn.Conv2d(2, 4, 3, **said)
+
+
+def larger(x: Any) -> Any:
+    return torch.maximum(x, torch.zeros(()))
+
+
+CASES: dict[str, Any] = {
+    "view": (conv(), torch.relu, 144),
+    "zero pad": (nn.Sequential(nn.ZeroPad2d((1, 0, 2, 0)), conv()), torch.relu, 4 * 8 * 7),
+    "zero pad, stride": (
+        nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), conv(stride=2)), torch.relu, 64),
+    "zero pad and padding": (
+        nn.Sequential(nn.ZeroPad2d((0, 2, 1, 0)), conv(padding=1)), torch.relu, 4 * 9 * 10),
+    "zero pad, dilated": (
+        nn.Sequential(nn.ZeroPad2d((3, 0, 0, 1)), conv(dilation=2)), torch.relu, 4 * 5 * 7),
+    "maximum with 0": (conv(), larger, 144),
+}  # fmt: skip
+
+
+def exported(case: str, path: Path) -> Any:
+    """The module of a case, whose classes are about as frequent, as a file."""
+    torch.manual_seed(1)
+    net = Viewed(*CASES[case]).eval()
+    with torch.no_grad():
+        net.head.bias -= net(X).mean(0)
+    said: dict[str, Any] = {"dynamo": False, "input_names": ["x"]}
+    torch.onnx.export(net, (X[:1],), path, dynamic_axes={"x": {0: "b"}}, **said)
+    return net
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", CASES)
+def test_an_export_agrees_with_its_ann(case: str, tmp_path: Path) -> None:
+    exported(case, tmp_path / "a.onnx")
+    found = onnxruntime.InferenceSession(tmp_path / "a.onnx").run(None, {"x": X.numpy()})[0]
+    data = {"x": X.numpy(), "y": found.argmax(1)}
+    curve = snnstack.accuracy_curve(tmp_path / "a.onnx", data, steps=(256,))
+    assert curve.points[0].agreement >= 0.95
+    assert curve.accuracy_ann == 1.0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_pad_with_something_else_is_refused_by_name(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.ReflectionPad2d(1), conv(), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3))
+    torch.onnx.export(net.eval(), (X[:1],), tmp_path / "a.onnx", dynamo=False)
+    with pytest.raises(ModelError, match=r"pads by 'reflect' .only padding with zeros exists"):
+        snnstack.convert(tmp_path / "a.onnx", {"x": X.numpy()})
+
+
+@pytest.mark.parametrize("ends", [((1, 0), (0, 2)), ((0, 0), (1, 1)), ((2, 1), (2, 1))])
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 1)])
+def test_an_uneven_pad_is_a_larger_kernel(ends: Any, dilation: Any) -> None:
+    weight = torch.rand(3, 2, 3, 3, dtype=torch.float64)
+    (top, left), (bottom, right) = ends
+    x = X[:2].double()
+    padded = nn.functional.pad(x, (left, right, top, bottom))
+    wanted = nn.functional.conv2d(padded, weight, stride=(2, 1), dilation=dilation)
+    made, padding, wide = even(weight.numpy(), *ends, dilation)
+    found = nn.functional.conv2d(
+        x, torch.from_numpy(made), stride=(2, 1), padding=padding, dilation=wide
+    )
+    np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-12)
