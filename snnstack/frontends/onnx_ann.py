@@ -19,6 +19,7 @@ from snnstack.frontends.onnx_layers import conv, gemm, mean, pad, pool, reshape
 from snnstack.frontends.onnx_linear import Value
 from snnstack.frontends.onnx_pointwise import arithmetic, batch_norm, is_relu, relu, same
 from snnstack.frontends.onnx_tensors import InputRange, Tensors
+from snnstack.frontends.onnx_transposes import without_transposes
 from snnstack.ir.graph import Graph
 from snnstack.ir.nodes import LI, Output, Shape
 
@@ -52,6 +53,7 @@ def converted(
 
     Raises ModelError naming every operation that cannot be converted, with what would do.
     """
+    graph, shape = without_transposes(graph, shape)
     unknown = [n for n in graph.nodes if n.op not in _HANDLERS and n.op not in MONOTONE]
     raise_if_any(ModelError, [_unsupported(n) for n in unknown])
     return _walked(Tensors(graph, shape, thresholds, given, steps))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from snnstack.ir.nodes import Array
@@ -30,5 +32,6 @@ def spread_out(weight: Array, dilation: Pads) -> Array:
     """A dilated kernel [out, in, *taps] with its zeros between the taps written out."""
     sizes = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilation, strict=True)]
     full = np.zeros((*weight.shape[:2], *sizes))
-    full[(..., *(slice(None, None, d) for d in dilation))] = weight
+    taps: Any = (..., *(slice(None, None, d) for d in dilation))
+    full[taps] = weight
     return full

@@ -73,6 +73,58 @@ def test_an_export_agrees_with_its_ann(case: str, tmp_path: Path) -> None:
     assert curve.accuracy_ann == 1.0
 
 
+class ChannelsLast(nn.Module):
+    """As Keras networks come: one Transpose in front of convolutions, one behind them."""
+
+    def __init__(self, late: bool) -> None:
+        super().__init__()
+        self.late = late
+        self.one, self.two = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 3, 3, stride=2)
+        self.shift = nn.Parameter(torch.tensor([0.1, -0.2, 0.3]))
+        self.head = nn.Identity()
+
+    def forward(self, x: Any) -> Any:
+        z = self.two(torch.relu(self.one(x.permute(0, 3, 1, 2))))
+        if self.late:
+            z = torch.relu(z.permute(0, 2, 3, 1) + self.shift)
+        else:
+            z = torch.relu(z).permute(0, 2, 3, 1)
+        return self.head(torch.flatten(z, 1))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("late", [False, True])
+def test_channels_last_outside(late: bool, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    net, x = ChannelsLast(late).eval(), X.reshape(-1, 16, 8, 1)[:, :9]
+    with torch.no_grad():
+        net.head = nn.Linear(net.two(net.one(x.permute(0, 3, 1, 2)))[0].numel(), 5)
+        net.head.bias -= net(x).mean(0)
+    said: dict[str, Any] = {"dynamo": False, "input_names": ["x"]}
+    torch.onnx.export(net, (x[:1],), tmp_path / "a.onnx", dynamic_axes={"x": {0: "b"}}, **said)
+    found = onnxruntime.InferenceSession(tmp_path / "a.onnx").run(None, {"x": x.numpy()})[0]
+    data = {"x": x.numpy(), "y": found.argmax(1)}
+    curve = snnstack.accuracy_curve(tmp_path / "a.onnx", data, steps=(256,))
+    assert curve.points[0].agreement >= 0.95
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_channels_last_of_several_channels_are_refused_by_name(tmp_path: Path) -> None:
+    class Turned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rest = nn.Sequential(conv(), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+
+        def forward(self, x: Any) -> Any:
+            return self.rest(x.permute(0, 3, 1, 2))
+
+    x = X.permute(0, 2, 3, 1).contiguous()
+    torch.onnx.export(Turned().eval(), (x[:1],), tmp_path / "a.onnx", dynamo=False)
+    message = r"transposes the input \[8, 8, 2\] by \[0, 3, 1, 2\] .export with channels first"
+    with pytest.raises(ModelError, match=message):
+        snnstack.convert(tmp_path / "a.onnx", {"x": x.numpy()})
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_pad_with_something_else_is_refused_by_name(tmp_path: Path) -> None:
     net = nn.Sequential(nn.ReflectionPad2d(1), conv(), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3))
