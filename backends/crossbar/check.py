@@ -4,9 +4,96 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from snnstack.backends.crossbar.numerics import NUMERICS
 from snnstack.backends.crossbar.program import Block, Program, Route, Tile
 from snnstack.errors import Problem
 from snnstack.ir.step import size
+from snnstack.quant.network import QuantizedPopulation
+from snnstack.saved_tables import (
+    AGAIN,
+    LARGEST_DELAY,
+    Range,
+    array_problems,
+    name_problems,
+    pool_problems,
+    scale_problems,
+)
+
+FIELDS = ("bias", "leak", "threshold", "v_reset")
+
+
+def saved_problems(program: Program) -> Iterator[Problem]:
+    """Everything in a program from a file that cannot have come from a compiler."""
+    names = [p.name for p in program.populations]
+    shapes = {program.input.name: program.input.shape}
+    shapes |= {p.name: p.shape for p in program.populations}
+    wrong = [
+        *name_problems(program.input.name, shapes, names, program.outputs),
+        *_cell_problems(program),
+    ]
+    for p in program.populations if not wrong else ():
+        wrong += _neuron_problems(p)
+    for route in program.routes if not wrong else ():
+        wrong += _pool_problems(program, route)
+    for tile in program.tiles if not wrong else ():
+        wrong += _array_problems(program, tile)
+    yield from wrong
+    if not wrong:
+        yield from program_problems(program)
+
+
+def _cell_problems(program: Program) -> Iterator[Problem]:
+    cell, coding, arrays = program.cell, program.coding, program.board.capacity.get("arrays")
+    if not 1 <= coding.cell_bits <= 8 or not 1 <= coding.weight_max <= 2**15:
+        what = f"weights up to {coding.weight_max} in cells of {coding.cell_bits} bits"
+        yield Problem("coding", what, AGAIN)
+    if not 2 <= cell.levels <= 256 or not 0 <= cell.g_min_us < cell.g_max_us < np.inf:
+        what = f"{cell.levels} levels from {cell.g_min_us} to {cell.g_max_us} uS"
+        yield Problem("cell", what, AGAIN)
+    if arrays is not None and not 0 <= program.arrays <= int(arrays.value):
+        what = f"{program.arrays} are used, the board has {int(arrays.value)}"
+        yield Problem("arrays", what, AGAIN)
+
+
+def _neuron_problems(p: QuantizedPopulation) -> Iterator[Problem]:
+    for name in FIELDS:
+        yield from array_problems(f"{p.name}, {name}", getattr(p, name), (p.n,), Range())
+    for name, bits in (("alpha", p.alpha_bits), ("beta", p.beta_bits)):
+        if bits not in (None, 16, 32):
+            yield Problem(p.name, f"has {name} of {bits} bits", AGAIN)
+            continue
+        one = Range(0, 1 << (bits or NUMERICS.decay_bits))
+        yield from array_problems(f"{p.name}, {name}", getattr(p, name), (p.n,), one)
+    yield from array_problems(f"{p.name}, input gain", p.input_gain, (p.n,))
+    yield from scale_problems({p.name: p.scale}, {p.name: p.n})
+    if not 0 <= p.shift <= 31 or not 0 <= p.refractory < 2**31:
+        yield Problem(p.name, f"shifts by {p.shift} and rests {p.refractory} steps", AGAIN)
+
+
+def _pool_problems(program: Program, route: Route) -> Iterator[Problem]:
+    where, known = f"{route.source} -> {route.target}", {p.name for p in program.populations}
+    if route.source not in {program.input.name, *known} or route.target not in known:
+        yield Problem(where, "is no way through this network", AGAIN)
+    elif route.pool is not None:
+        yield from pool_problems(where, route.pool, _sent(program, route))
+    if not 0 <= route.delay <= LARGEST_DELAY:
+        yield Problem(where, f"has a delay of {route.delay} steps", AGAIN)
+
+
+def _array_problems(program: Program, tile: Tile) -> Iterator[Problem]:
+    """Tables of a block that are no tables of integers."""
+    block, settings = tile.block, tile.block.converter
+    tables = {"gather": block.gather, "scatter": block.scatter}
+    tables |= {"lowest": settings.lowest, "gain": settings.gain}
+    for name, values in tables.items():
+        yield from array_problems(f"{tile.name}, {name}", values, values.shape, Range())
+    levels = Range(0, program.cell.levels - 1)
+    where = f"{tile.name}, levels"
+    yield from array_problems(where, block.levels, block.levels.shape, levels)
+    if not 0 <= settings.bits <= 31:
+        yield Problem(tile.name, f"converts to {settings.bits} bits", AGAIN)
 
 
 def program_problems(program: Program) -> Iterator[Problem]:

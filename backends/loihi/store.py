@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from snnstack.backends.loihi.check import program_problems
 from snnstack.backends.loihi.limits import limits_of
 from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Connection, Cuba, SigmaDelta
 from snnstack.backends.loihi.program import CoreImage, Placement, Program
-from snnstack.errors import Problem, TargetError, raise_if_any
-from snnstack.ir.step import Conv, Dense, Pool, Sparse, size
+from snnstack.errors import TargetError, raise_if_any
+from snnstack.ir.step import Conv, Dense, Pool, Sparse
 from snnstack.program import with_manifest
 from snnstack.serial import from_files, to_files
 
@@ -41,22 +42,8 @@ def load(files: Mapping[str, bytes]) -> Program:
     """The program in the files that `emit` made."""
     program = from_files(files, STEM, KINDS)
     assert isinstance(program, Program)
-    raise_if_any(TargetError, _unlike(program))
+    raise_if_any(TargetError, program_problems(program))
     return program
-
-
-def _unlike(program: Program) -> Iterator[Problem]:
-    """Weights of connections that are no matrix between their populations."""
-    network = program.network
-    sizes = {network.input.name: size(network.input.shape)}
-    sizes |= {p.name: size(p.shape) for p in network.populations}
-    for c in network.connections:
-        known = {c.source, c.target} <= sizes.keys()
-        wanted = (sizes[c.target], sizes[c.source]) if known and c.pool is None else None
-        found = c.synapses.weight.shape if isinstance(c.synapses, Dense) else wanted
-        if not known or (wanted is not None and found != wanted):
-            what = f"{c.source} to {c.target}: is no connection of this network"
-            yield Problem(f"{STEM}.json", what, "compile the model again")
 
 
 def utilization(program: Program) -> dict[str, tuple[int, int]]:

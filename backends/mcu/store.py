@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from snnstack.backends.mcu.check import program_problems
 from snnstack.backends.mcu.emit import emit as emit_project
 from snnstack.backends.mcu.hardware import data_region
 from snnstack.backends.mcu.packaging import package_files
@@ -18,7 +19,7 @@ from snnstack.backends.mcu.program import (
     Route,
     SparseTable,
 )
-from snnstack.errors import TargetError, fail
+from snnstack.errors import TargetError, raise_if_any
 from snnstack.ir.step import Pool
 from snnstack.program import with_manifest
 from snnstack.serial import from_files, to_files
@@ -38,14 +39,7 @@ def emit(program: Program) -> dict[str, bytes]:
 def load(files: Mapping[str, bytes]) -> Program:
     """The program in the files that `emit` made."""
     program: Program = from_files(files, STEM, KINDS)
-    layers = {layer.name for layer in program.layers}
-    if not program.outputs or not layers.issuperset(program.outputs):
-        what = "outputs: no layers of this program"
-        raise fail(TargetError, f"{STEM}.json", what, "compile the model again")
-    golden = program.golden
-    if golden is not None and any(events.ndim != 1 for events in golden.events):
-        what = "golden: events of a step are no list"
-        raise fail(TargetError, f"{STEM}.json", what, "compile the model again")
+    raise_if_any(TargetError, program_problems(program))
     return program
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from snnstack.backends.spinnaker2.check import program_problems
 from snnstack.backends.spinnaker2.firmware import sources
 from snnstack.backends.spinnaker2.limits import limits_of
 from snnstack.backends.spinnaker2.network import (
@@ -17,6 +18,7 @@ from snnstack.backends.spinnaker2.network import (
 from snnstack.backends.spinnaker2.program import Element, Kernel, Program, RoutingTable, Rows
 from snnstack.backends.spinnaker2.sdk import sdk_files
 from snnstack.backends.spinnaker2.timing import busiest, expected, tick_s
+from snnstack.errors import TargetError, raise_if_any
 from snnstack.ir.step import Conv, Dense, Pool, Sparse
 from snnstack.program import with_manifest
 from snnstack.serial import from_files, to_files
@@ -57,6 +59,7 @@ def load(files: Mapping[str, bytes]) -> Program:
     """The program in the files that `emit` made."""
     program = from_files(files, STEM, KINDS)
     assert isinstance(program, Program)
+    raise_if_any(TargetError, program_problems(program))
     return program
 
 

@@ -1,0 +1,170 @@
+"""What a program from a file must satisfy before anything runs it: tables that fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from snnstack.backends.spinnaker2.network import ChipPopulation
+from snnstack.backends.spinnaker2.program import (
+    INDEX_BITS,
+    Element,
+    Kernel,
+    Program,
+    RoutingTable,
+    Rows,
+)
+from snnstack.backends.spinnaker2.rules import CHIP_RULES
+from snnstack.errors import Problem
+from snnstack.ir.nodes import Shape
+from snnstack.ir.step import size
+from snnstack.saved_tables import (
+    AGAIN,
+    Range,
+    array_problems,
+    connection_problems,
+    list_problems,
+    name_problems,
+    pointer_problems,
+    scale_problems,
+)
+
+WORD, KEY = Range(0, 2**16 - 1), Range(0, 2**32 - 1)
+PARAMETERS = ("alpha", "i_offset", "threshold", "v_reset", "exc_decay", "inh_decay", "v_init")
+LARGEST_CHIP = 2**15
+"""Columns or rows of chips, more than any machine has."""
+ELEMENT_BITS = 192
+"""Elements that one entry of a routing table names, three words of 64."""
+
+
+def program_problems(program: Program) -> Iterator[Problem]:
+    """Everything in `program` that belongs to no network of this board: shapes first."""
+    found = tuple(_network_problems(program))
+    yield from found
+    if found:
+        return
+    yield from (problem for rule in CHIP_RULES for problem in rule(program.network))
+    yield from _element_problems(program)
+    for table in program.tables:
+        yield from _table_problems(table)
+    yield from _setting_problems(program)
+
+
+def _network_problems(program: Program) -> Iterator[Problem]:
+    network = program.network
+    shapes = {network.input.name: network.input.shape}
+    shapes |= {p.name: p.shape for p in network.populations}
+    names = [p.name for p in network.populations]
+    wrong = list(name_problems(network.input.name, shapes, names, network.outputs))
+    yield from wrong
+    if wrong:
+        return
+    sizes = {name: size(shape) for name, shape in shapes.items()}
+    for p in network.populations:
+        yield from _neuron_problems(p)
+    for c in network.connections:
+        yield from connection_problems(c, sizes)
+    yield from scale_problems(program.scales, sizes)
+    most = len(names) + sum(1 + c.delay for c in network.connections)
+    for name, steps in network.lag.items():
+        if name not in names or not 0 <= steps <= most:
+            yield Problem("lag", f"{name}: {steps} steps, at most {most} are possible", AGAIN)
+
+
+def _neuron_problems(p: ChipPopulation) -> Iterator[Problem]:
+    if (p.exc_decay is None) != (p.inh_decay is None):
+        yield Problem(p.name, "has one of two synaptic decays", AGAIN)
+    for name in PARAMETERS:
+        yield from array_problems(f"{p.name}, {name}", getattr(p, name), (p.n,))
+
+
+def _element_problems(program: Program) -> Iterator[Problem]:
+    network = program.network
+    shapes = {network.input.name: network.input.shape}
+    shapes |= {p.name: p.shape for p in network.populations}
+    if not program.elements:
+        yield Problem("elements", "there are none", AGAIN)
+    for number, e in enumerate(program.elements):
+        where = f"element {number}"
+        if e.number != number or e.population not in shapes:
+            yield Problem(where, f"is number {e.number} of {e.population}", AGAIN)
+        elif not _is_chip(e.chip) or not 0 <= e.pe < ELEMENT_BITS:
+            yield Problem(where, f"stands at {e.pe} of chip {e.chip}", AGAIN)
+        else:
+            yield from _one_element(program, e, shapes)
+
+
+def _is_chip(chip: tuple[int, int]) -> bool:
+    return all(0 <= n <= LARGEST_CHIP for n in chip)
+
+
+def _one_element(program: Program, e: Element, shapes: Mapping[str, Shape]) -> Iterator[Problem]:
+    where, others = f"element {e.number}", Range(0, len(program.elements) - 1)
+    shape = shapes[e.population]
+    if e.n > 1 << INDEX_BITS:
+        yield Problem(where, f"has {e.n} neurons, a key counts to {1 << INDEX_BITS}", AGAIN)
+    yield from list_problems(f"{where}, neurons", e.neurons, Range(0, size(shape) - 1))
+    yield from list_problems(f"{where}, sources", e.sources, others)
+    yield from _row_problems(f"{where}, rows", e.rows, others)
+    for k, kernel in enumerate(e.kernels):
+        yield from _kernel_problems(f"{where}, kernel {k}", program, e, kernel, others)
+    if min((*e.used.values(), e.packets, e.hops, e.lookups), default=0) < 0:
+        yield Problem(where, "has counts below 0", AGAIN)
+
+
+def _row_problems(where: str, rows: Rows, others: Range) -> Iterator[Problem]:
+    last = ((others.high + 1) << INDEX_BITS) - 1
+    wrong = [
+        *list_problems(f"{where}, keys", rows.keys, Range(0, last)),
+        *list_problems(f"{where}, words", rows.words, WORD),
+    ]
+    yield from wrong
+    if not wrong:
+        yield from pointer_problems(
+            f"{where}, starts", rows.starts, len(rows.keys), len(rows.words)
+        )
+
+
+def _kernel_problems(
+    where: str, program: Program, e: Element, kernel: Kernel, others: Range
+) -> Iterator[Problem]:
+    """A part of a convolution that this element does not compute."""
+    connections = program.network.connections
+    known = 0 <= kernel.connection < len(connections)
+    conv = connections[kernel.connection].synapses if known else None
+    if conv is None or connections[kernel.connection].target != e.population:
+        yield Problem(where, f"connection {kernel.connection} does not enter it", AGAIN)
+        return
+    wanted = (kernel.weight.shape[0] if kernel.weight.ndim else 0, *conv.weight.shape[1:])
+    yield from array_problems(f"{where}, weights", kernel.weight, wanted, Range(-128, 127))
+    yield from list_problems(f"{where}, sources", kernel.sources, others)
+    count = len(kernel.sources) if kernel.sources.ndim else 0
+    size32 = Range(0, 2**15)
+    yield from array_problems(f"{where}, box", kernel.box, (3, 2), size32)
+    yield from array_problems(f"{where}, boxes", kernel.boxes, (count, 3, 2), size32)
+
+
+def _table_problems(table: RoutingTable) -> Iterator[Problem]:
+    where = f"routing table of chip {table.chip[0]},{table.chip[1]}"
+    if not _is_chip(table.chip):
+        yield Problem(where, "no machine has such a chip", AGAIN)
+    yield from list_problems(f"{where}, keys", table.key, KEY)
+    entries = len(table.key) if table.key.ndim else 0
+    yield from array_problems(f"{where}, masks", table.mask, (entries,), KEY)
+    yield from array_problems(f"{where}, links", table.links, (entries,), Range(0, 63))
+    full = Range(0, 2**64 - 1)
+    yield from array_problems(f"{where}, elements", table.elements, (entries, 3), full)
+
+
+def _setting_problems(program: Program) -> Iterator[Problem]:
+    """What is read from the settings, which may hold anything: spike rates and relays."""
+    rates = program.settings.get("rates", {})
+    good = isinstance(rates, Mapping) and all(
+        isinstance(r, int | float) and np.isfinite(r) and r >= 0 for r in rates.values()
+    )
+    if not good:
+        yield Problem("rates", "are not numbers from 0 by population", AGAIN)
+    relays = program.settings.get("relays", ())
+    if not isinstance(relays, tuple | list) or not all(isinstance(r, str) for r in relays):
+        yield Problem("relays", "are no names", AGAIN)
