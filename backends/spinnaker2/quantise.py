@@ -33,6 +33,8 @@ from snnstack.quant.scales import Granularity
 from snnstack.quant.steady import settled
 
 LEAST_BITS = 2
+LARGEST_STATE = 1e30
+"""Of the parameters of a neuron; sums of a few such are still far from float32's largest number."""
 FEW = 250
 """Relay neurons that are always worth wider weights; beyond, a quarter of the network."""
 
@@ -158,13 +160,14 @@ def _imported(
     """One scale from the largest weight of all that enters; weights toward zero."""
     most = weight_limit("lif_no_delay")
     largest = max((float(np.abs(q.synapses.weight).max(initial=0.0)) for q in into), default=0.0)
-    w_scale = most / largest if largest > 0 else 1.0
+    gain = p.gain * (1.0 if p.beta is None else p.gain_in)
+    room = _largest_scale(p) * float(np.abs(gain).min(initial=1.0))
+    w_scale = min(most / largest, room or np.inf) if largest > 0 else 1.0
     integer = []
     for q in into:
         real = (np.asarray(q.synapses.weight, dtype=np.float64) * w_scale).astype(np.float32)
         weight = np.trunc(real).astype(np.int64)
         integer.append(replace(q, synapses=replace(q.synapses, weight=weight)))
-    gain = p.gain * (1.0 if p.beta is None else p.gain_in)
     return _population(p, w_scale / gain, p.bias * gain, "ge"), integer
 
 
@@ -177,9 +180,20 @@ def _fitted(
 ) -> tuple[QuantizedPopulation, list[Projection]]:
     """Scales with the least expected error; the weights of a row are rounded together."""
     found = scales_of(p, into, numerics, known, granularity)
-    scales = replace(found, scale=np.where(np.isnan(found.scale), 1.0, found.scale))
+    scale = np.where(np.isnan(found.scale), 1.0, np.minimum(found.scale, _largest_scale(p)))
+    scales = replace(found, scale=scale)
     integer = [integer_weights(q, scales, numerics, known) for q in into]
     return _population(p, scales.scale, p.bias, p.compare), integer
+
+
+def _largest_scale(p: Population) -> float:
+    """State units per volt with which threshold, reset and constant input are still float32.
+
+    Weights so small that they would need more are none beside the threshold.
+    """
+    parts = (p.threshold, p.v_reset, p.bias, p.leak)
+    largest = max(float(np.abs(part).max(initial=0.0)) for part in parts if part is not None)
+    return LARGEST_STATE / max(largest, 1.0 / LARGEST_STATE)
 
 
 def _population(p: Population, scale: Array, bias: Array, compare: str) -> QuantizedPopulation:

@@ -110,7 +110,9 @@ def microseconds_of(values: NDArray[Any], unit: str, where: str) -> Integers:
     if unit == "us":
         return whole_numbers(values, "t", where)
     if values.dtype.kind == "f":
-        return whole_numbers(np.rint(values.astype(np.float64) * times / per), "t", where)
+        with np.errstate(all="ignore"):  # what becomes infinite is refused
+            values = np.rint(values.astype(np.float64) * times / per)
+        return whole_numbers(values, "t", where)
     whole = whole_numbers(values, "t", where)
     if len(whole) and max(abs(int(whole.min())), abs(int(whole.max()))) >= LARGEST // times:
         raise fail(DataError, where, f"t has {int(whole.max())} {unit}", "what is the unit?")
@@ -120,8 +122,9 @@ def microseconds_of(values: NDArray[Any], unit: str, where: str) -> Integers:
 def whole_numbers(values: NDArray[Any], name: str, where: str) -> Integers:
     """int64 of whole numbers of any type; DataError for others."""
     if values.dtype.kind == "f":
-        whole = np.rint(values)
-        with np.errstate(invalid="ignore"):  # of infinities, which are refused
+        with np.errstate(all="ignore"):  # of what is infinite, and refused, or has too many bits
+            values = values.astype(np.float64)  # LARGEST is none of the numbers of 16 bits
+            whole = np.rint(values)
             wrong = ~((np.abs(values - whole) <= 1e-3) & (np.abs(values) < LARGEST))
         if wrong.any():
             what = f"{name} has the value {values[np.argmax(wrong)]:g}, not a whole number"

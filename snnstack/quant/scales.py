@@ -22,6 +22,8 @@ Granularity = Literal["neuron", "population", "import"]
 """Neurons that share a scale. "import": by the rules of the target's own importer, if any."""
 CANDIDATES = np.concatenate([[1.0], np.geomspace(0.6, 4.0, 40)])
 """Scales tried, relative to the one that maps the largest weight to the largest integer."""
+SMALLEST = 1e-300
+"""Volts; a weight that is no larger is none, its scale would be no number."""
 FEW_LEVELS = 7
 """Up to this largest weight integer most weights of a row may be best clipped."""
 MORE_CANDIDATES = np.concatenate([[1.0], np.geomspace(0.6, 40.0, 90)])
@@ -114,12 +116,12 @@ def _per_tap(conv: Conv, activity: Activity) -> tuple[Array, Array]:
 def search(weights: Weights, groups: int, numerics: Numerics) -> Array:
     """The best weight scale of every group (weight integers per volt): float64 [groups].
 
-    A group without any non-zero weight gets NaN.
+    A group without any weight above `SMALLEST` gets NaN.
     """
     largest = np.zeros(groups)
     np.maximum.at(largest, weights.group, np.abs(weights.value))
-    with np.errstate(divide="ignore"):
-        base = np.where(largest > 0, numerics.weight_max / largest, np.nan)
+    seen = largest > SMALLEST
+    base = np.where(seen, numerics.weight_max / np.where(seen, largest, 1.0), np.nan)
     best, least = base.copy(), np.full(groups, np.inf)
     for factor in CANDIDATES if numerics.weight_max > FEW_LEVELS else MORE_CANDIDATES:
         error = _error(weights, base * factor, groups, numerics)

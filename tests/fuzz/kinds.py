@@ -265,16 +265,32 @@ def _query(folder: Path, rng: Rng) -> Any:
         "0.1",
         "99999999999s",
     )
-    parts = [
-        f"{keys[int(rng.integers(len(keys)))]}={values[int(rng.integers(len(values)))]}"
-        for _ in range(int(rng.integers(1, 5)))
-    ]
-    name = ("a.npz", "a.h5", "a.bin", "a.npy", "a-images-idx3-ubyte", "gone.npz", "")[
-        int(rng.integers(7))
-    ]
-    place = f"{('', '', '', 'events:', 'tonic:')[int(rng.integers(5))]}{folder / name}"
-    stream = open_data(f"{place}?{'&'.join(parts)}", COUNTS).first(2)
+    name, base, shape = QUERIES[int(rng.integers(len(QUERIES)))]
+    said = dict(base)
+    for _ in range(int(rng.choice([0, 1, 1, 2, 3]))):
+        known = list(said) if rng.random() < 0.7 else keys
+        said[str(known[int(rng.integers(len(known)))])] = values[int(rng.integers(len(values)))]
+    kind = ("", "", "", "", "", "", "events:", "tonic:")[int(rng.integers(8))]
+    place = (
+        folder / ("gone.npz", "")[int(rng.integers(2))] if rng.random() < 0.05 else folder / name
+    )
+    query = "&".join(f"{key}={value}" for key, value in said.items())
+    stream = open_data(f"{kind}{place}?{query}", StepInput("in", shape, "count")).first(2)
     return [part.spikes.total for part in stream.batches(2)]
+
+
+QUERIES: tuple[tuple[str, Mapping[str, str], tuple[int, ...]], ...] = (
+    ("a.npz", {"encode": "rate", "steps": "3", "max": "1"}, (6, 3)),
+    ("a.npz", {"encode": "latency", "steps": "4", "max": "1", "min": "0"}, (6, 3)),
+    ("a.h5", {"encode": "even", "steps": "3"}, (6, 3)),
+    ("a.npz", {"encode": "delta", "threshold": "0.5"}, (2, 3)),
+    ("a-images-idx3-ubyte", {"encode": "rate", "steps": "3", "seed": "1"}, (2, 3)),
+    ("a.bin", {"bin": "1ms"}, (2, 34, 34)),
+    ("a.bin", {"bin": "1ms", "downsample": "2", "clip": "3"}, (2, 17, 17)),
+    ("a.npy", {"bin": "1ms", "size": "3x1"}, (2, 1, 3)),
+    ("a.npy", {"bin": "1ms", "size": "3x1", "polarity": "both"}, (2, 1, 3)),
+)
+"""File, options that are right, and the shape that the network takes."""
 
 
 def _all_data(folder: Path) -> None:

@@ -91,11 +91,15 @@ def npz_packed(folder: Path) -> None:
 
 
 def trace(folder: Path) -> None:
+    """What `emulate -o` wrote, with samples added: data beside arrays that are none."""
     from snnstack.frontends.trace_file import trace_file
 
     program = snnstack.compile(small(), "microbit-v1")
     with trace_file(folder / "a.npz") as keep:
         keep(snnstack.emulate(program, X))
+    with np.load(folder / "a.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez(folder / "a.npz", x=X, y=Y, **arrays)
 
 
 def h5_data(folder: Path) -> None:
