@@ -80,7 +80,8 @@ def resting(value: Value, reading: int = 0, step: int | None = None) -> Array | 
     if value.op in ("x", "spikes", "state", "zero", "max"):
         return np.zeros(size(value.shape))
     if value.op == "opaque":
-        return None if value.data is None else np.asarray(value.data, dtype=np.float64)
+        constant = isinstance(value.data, np.ndarray)
+        return np.asarray(value.data, dtype=np.float64) if constant else None
     parts = [resting(inner, reading, step) for inner in value.args]
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):

@@ -12,6 +12,7 @@ import numpy as np
 from snnstack.frontends import torch_functional as functions
 from snnstack.frontends import torch_layers as layers
 from snnstack.frontends import torch_logic as logic
+from snnstack.frontends.torch_masks import Changed, mark, overwrites
 from snnstack.frontends.torch_modules import node
 from snnstack.frontends.torch_moves import give, joined, moved, nothing
 from snnstack.frontends.torch_rescale import plain_name, rescaled
@@ -68,6 +69,15 @@ def record(recorder: Any, function: Any, args: Any, kwargs: Any, out: Any) -> No
         return
     if rescaled(plain_name(name), args, kwargs, outs):
         return
+    _followed(recorder, function, name, args, kwargs, outs)
+    mark(name, args, kwargs, outs)
+
+
+def _followed(
+    recorder: Any, function: Any, name: str, args: Any, kwargs: Any, outs: list[Any]
+) -> None:
+    """What `function` made of signals, or that nothing can be made of it."""
+    given = [value_of(t) for t in (*tensors(args), *tensors(kwargs))]
     blocked = any(v is not None and v.op == "opaque" for v in given)
     if recorder.axes is None or blocked:
         give(recorder, outs, nothing(recorder, name, args, kwargs))
@@ -94,8 +104,11 @@ def _unchanged(given: Any, out: Any) -> bool:
 
 def _written(recorder: Any, args: Any) -> None:
     """`target[...] = value`: only good for collecting results."""
-    parts = [recorder.used(t) for t in tensors(args)]
-    value = opaque("__setitem__()", "writes into a tensor", "", *(p for p in parts if p))
+    target, parts = recorder.used(args[0]), [recorder.used(t) for t in tensors(args[1:])]
+    known = [part for part in (target, *parts) if part]
+    value = opaque("__setitem__()", "writes into a tensor", "", *known)
+    if known and overwrites(target, [part for part in parts if part]):
+        value = replace(value, data=Changed("__setitem__()"))
     attach(args[0], value)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from snnstack.errors import ModelError, Problem, fail
+from snnstack.errors import ModelError, Problem, fail, raise_if_any
+from snnstack.frontends import torch_masks
 from snnstack.frontends.torch_modules import said
 from snnstack.frontends.torch_record import Recorder
 from snnstack.frontends.torch_steps import expression_key
@@ -13,7 +14,10 @@ from snnstack.frontends.torch_values import Value, tensors, value_of
 
 
 def results(recorder: Recorder, out: Any) -> list[Value]:
-    """What the network returns of its last step: spikes before membranes, last layers only."""
+    """What the network returns of its last step: spikes before membranes, last layers only.
+
+    ModelError where the module changes it on the way, so that it is not what neurons sent.
+    """
     found: dict[Any, Value] = {}
     for tensor in tensors(out):
         value = value_of(tensor)
@@ -28,6 +32,7 @@ def results(recorder: Recorder, out: Any) -> list[Value]:
     if not last:
         hint = "name the neurons that are read: outputs=['lif2']"
         raise fail(ModelError, "output", "what the module returns comes from no neuron", hint)
+    raise_if_any(ModelError, torch_masks.problems([value_of(t) for t in tensors(out)], last))
     return last
 
 

@@ -26,7 +26,8 @@ class Value:
       element its number in the arguments laid end to end; "max": data (kernel, stride, padding).
     * "at": its argument in a step, the key, of a module that goes through the steps by itself.
     * "gate": key ("and",) or ("or",); data: the sum of its arguments above which it is 1.
-    * "opaque": key (where, what, hint): nothing that a network of spikes can do.
+    * "opaque": key (where, what, hint): nothing that a network of spikes can do; data: its
+      elements where they are constant, or what changed some of them (`torch_masks.Changed`).
 
     `binary`: every element is 0 or 1.
     """

@@ -312,3 +312,86 @@ def test_real_input_needs_levels_to_be_compiled() -> None:
         "input: carries real numbers, targets take spikes or counts "
         "(load the module with levels=..., which turns them into counts)"
     )
+
+
+MASK = torch.tensor([1.0, 0.0, 1.0, 0.0])
+LATE = (torch.arange(8) < 5)[:, None, None]
+
+
+def overwritten(z: Any, where: Any) -> Any:
+    z = z.clone()
+    z[where] = 0
+    return z
+
+
+class Masked(nn.Module):
+    """A layer whose spikes are changed in every step, all together, or both."""
+
+    def __init__(self, step: Any = None, whole: Any = None) -> None:
+        super().__init__()
+        self.fc, self.lif = nn.Linear(12, 4), snn.Leaky(beta=0.5)
+        self.step, self.whole = step or (lambda z: z), whole or (lambda z: z)
+
+    def forward(self, x: Any) -> Any:
+        mem, out = self.lif.reset_mem(), []
+        for now in x:
+            spk, mem = self.lif(self.fc(now), mem)
+            out.append(self.step(spk))
+        return self.whole(torch.stack(out))
+
+
+CHANGES = {
+    "mul()": (lambda z: z * MASK, lambda z: z * LATE),
+    "masked_fill()": (lambda z: z.masked_fill(MASK == 0, 0), lambda z: z.masked_fill(~LATE, 0)),
+    "where()": (lambda z: torch.where(MASK > 0, z, 0.0), lambda z: torch.where(LATE, z, 0.0)),
+    "__setitem__()": (lambda z: overwritten(z, (0, 1)), lambda z: overwritten(z, slice(5, 8))),
+    "einsum()": (lambda z: torch.einsum("bi,i->bi", z, MASK),),
+    "indexing": (lambda z: z.flip(-1), None, lambda z: z[:, :3]),
+    "flip()": (None, lambda z: z.flip(0)),
+}
+
+
+@pytest.mark.parametrize(
+    ("function", "step", "whole"),
+    [
+        (name, *((change, None) if k % 2 == 0 else (None, change)))
+        for name, changes in CHANGES.items()
+        for k, change in enumerate(changes)
+        if change is not None
+    ],
+)
+def test_a_result_that_is_changed_after_the_neurons_is_refused(
+    function: str, step: Any, whole: Any
+) -> None:
+    net = Masked(step, whole)
+    with pytest.raises(ModelError) as error:
+        snnstack.load(net, X)
+    assert str(error.value) == (
+        f"{function}: changes some elements of what 'lif' sends, and the network would not "
+        "(do it to the network's result, outside of the module; outputs=['lif'] leaves it out)"
+    )
+    assert snnstack.load(net, X, outputs=["lif"]).metadata["agreement"]["mismatches"] == 0
+
+
+def collected(z: Any) -> Any:
+    out = torch.zeros(len(z), *z[0].shape)
+    for t, one in enumerate(z):
+        out[t] = one
+    return out
+
+
+@pytest.mark.parametrize(
+    ("step", "whole"),
+    [
+        (None, None), (None, lambda z: z.sum(0)), (None, lambda z: z[-1]),
+        (None, lambda z: (z.mean(0) * 0.5).softmax(-1)), (lambda z: z * 0.5 + 1, None),
+        (None, collected), (None, lambda z: (z, (z * MASK).sum())),
+    ],
+)  # fmt: skip
+def test_a_result_that_is_read_out_alike_is_taken(step: Any, whole: Any) -> None:
+    assert snnstack.load(Masked(step, whole), X).metadata["agreement"]["mismatches"] == 0
+
+
+def test_a_mask_between_neurons_is_part_of_the_network() -> None:
+    net = Loop(lambda net, t, *states: usual(net, *states, lambda z: z * (torch.arange(10) % 2)))
+    assert snnstack.load(net, X).metadata["agreement"]["mismatches"] == 0
