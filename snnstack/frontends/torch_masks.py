@@ -52,7 +52,7 @@ def _changes(name: str, args: Any, kwargs: Any) -> bool:
     if name == "getitem":  # whole numbers choose steps
         return any(str(t.dtype) == "torch.bool" for t in constants)
     if name in FACTORS:
-        numbers = [a for a in args if np.isscalar(a)]
+        numbers: list[Any] = [a for a in args if np.isscalar(a)]
         turned = name.startswith("neg") or not all(n > 0 for n in numbers)
         return turned or any(_unlike(t) or bool((t <= 0).any()) for t in constants)
     return any(t.is_floating_point() and _unlike(t) for t in constants)
