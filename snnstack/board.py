@@ -35,7 +35,7 @@ TEXT_LIMIT = 200
 
 _TEXTS = (
     ("name", re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*"), "letters, digits, `.`, `_`, `+` and `-`"),
-    ("title", re.compile(r"[\w .,:;()&/'+-]+"), "words, spaces and .,:;()&/'+-"),
+    ("title", re.compile(r"[\w .,:;()&/'+-]*"), "words, spaces and .,:;()&/'+-"),
     ("url", re.compile(r"(https?://[A-Za-z0-9._~:/?#\[\]@!&'()*+,;=%-]+)?"), "a web address"),
 )
 _HINTS = {"status": f"one of {', '.join(STATUSES)}"}

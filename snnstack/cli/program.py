@@ -335,7 +335,7 @@ def say_foreign(program: Program, directory: Path) -> None:
     if found := unlike_emitted(program, directory):
         more = f" and {len(found) - 1} others" if len(found) > 1 else ""
         text = f"{directory}: {found[0]}{more} are not what this version writes for the program"
-        click.echo(f"note: {text}; built and compared is what it writes", err=True)
+        say(f"note: {text}; built and compared is what it writes", err=True)
 
 
 def _verdict(results: Sequence[Equality], as_json: bool) -> int:

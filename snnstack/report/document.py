@@ -201,6 +201,6 @@ def read_rows(path: Path) -> list[Row | Refusal]:
         raise fail(DataError, str(path), what, HINT)
     try:
         plain = msgspec.json.decode(path.read_bytes())
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise fail(DataError, str(path), f"is not JSON: {error}", HINT) from error
     return rows_of(plain, str(path))

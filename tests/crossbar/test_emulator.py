@@ -108,7 +108,7 @@ def currents_of(made: Any, number: int, digits: Any) -> tuple[Any, float]:
     """(levels in every channel, watts) of one read of a tile of chip 1, by the kernels."""
     flat = flatten(made)
     chip = drawn_chip(made, 1)
-    job: Any = _Job(made, flat, chip, room(flat), None, None, None, None, ())  # type: ignore[arg-type]
+    job: Any = _Job(made, flat, chip, room(flat), None, None, 0, None, None, ())  # type: ignore[arg-type]
     reads = _reads(job)
     for row in np.flatnonzero(digits):
         drive(flat, chip, reads, number, 0, row, int(digits[row]))

@@ -11,7 +11,6 @@ import pytest
 
 import snnstack
 from snnstack.errors import ModelError
-from snnstack.fixedpoint import decay
 from snnstack.passes.options import Options
 from snnstack.quant.losses import from_settings, warnings_of
 from snnstack.quant.steady import rounded
@@ -150,17 +149,6 @@ def test_loihi_keeps_the_steady_state_and_says_what_it_changes(tmp_path: Path) -
 def test_a_decay_that_is_not_one_never_becomes_one() -> None:
     factor = np.array([1.0, 1.0 - 1e-12, 0.5])
     assert rounded(factor, 16).tolist() == [65536, 65535, 32768]
-
-
-def test_fine_decays_of_the_engine_are_the_definition_s() -> None:
-    from snnstack.engine.neurons import shrunk_by
-
-    rng = np.random.default_rng(0)
-    value = rng.integers(-(2**30) + 1, 2**30, 2000)
-    factor = 2**32 - rng.integers(0, 2**31, 2000)
-    exact = decay(value, factor, 32, "floor")
-    given = zip(value.astype(np.int32), (factor - 2**32).astype(np.int32), strict=True)
-    assert [int(shrunk_by(v, f, True)) for v, f in given] == exact.tolist()
 
 
 @pytest.mark.needs_qemu

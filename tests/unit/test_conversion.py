@@ -169,6 +169,7 @@ def quantise_back(mixed: StepGraph, network: QuantizedNetwork) -> list[Any]:
 
 def test_the_report_as_plain_data_holds_every_number() -> None:
     plain = report(*setting()).to_dict()
-    assert equal(sorted(plain), ["accuracy", "accuracy_float", "first_loss", "layers", "samples"])
+    names = ["accuracy", "accuracy_float", "accuracy_pruned", "dead", "first_loss", "layers"]
+    assert equal(sorted(plain), [*names, "samples"])
     for row in plain["layers"]:
         assert {"spike_change", "silenced", "saturated", "threshold_units"} <= set(row)
