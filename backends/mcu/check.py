@@ -93,7 +93,9 @@ def _route_problems(
         yield Problem(where, "is no route of this program", AGAIN)
         return
     kept = max(1, history[route.source])
-    if not 0 <= route.delay < kept or (route.delay == 0 and route.source not in now):
+    # What fires later in the step has not yet replaced the oldest events that it keeps.
+    low, high = (0, kept - 1) if route.source in now else (1, kept)
+    if not low <= route.delay <= high:
         yield Problem(where, f"reads {route.delay} steps ago, {kept} are kept", AGAIN)
     sources = sizes[route.source]
     if route.pool is not None:
