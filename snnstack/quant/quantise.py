@@ -17,7 +17,7 @@ from snnstack.quant.numerics import Numerics
 from snnstack.quant.outliers import Scales, is_wide, scales_of, with_wide
 from snnstack.quant.reset_now import reset_now
 from snnstack.quant.rounding import round_together
-from snnstack.quant.scales import Granularity, activity_of
+from snnstack.quant.scales import Granularity, activity_of, groups_of, rows_of
 from snnstack.quant.steady import decay_bits, rounded, settled
 
 MOST_SHIFT = 14
@@ -56,7 +56,8 @@ def quantise(
             integer = tuple(integer_weights(p, scales, numerics, calibration) for p in into)
         else:
             old = like.population(population.name)
-            scale = np.minimum(old.scale / 2.0**old.shift, _largest_scale(population, numerics))
+            scale = old.scale / 2.0**old.shift
+            scale = _within(scale, population, numerics, rows_of(population, into))
             before = like.into(population.name)
             integer = tuple(
                 nearest_weights(p, scale, numerics, q) for p, q in zip(into, before, strict=True)
@@ -134,7 +135,16 @@ def _weight_scales(
     unused = np.isnan(each)
     if unused.any():
         each[unused] = numerics.weight_max / _unit(population)[unused]
-    return replace(found, scale=np.minimum(each, _largest_scale(population, numerics)))
+    groups = groups_of(population, into, "neuron")
+    return replace(found, scale=_within(each, population, numerics, groups))
+
+
+def _within(scale: Array, population: Population, numerics: Numerics, groups: Array) -> Array:
+    """`scale`, or what the state's range allows; neurons of a group have the weights in common."""
+    each = np.minimum(scale, _largest_scale(population, numerics))
+    least = np.full(population.n, np.inf)
+    np.minimum.at(least, groups, each)
+    return np.asarray(least[groups])
 
 
 def _unit(population: Population) -> Array:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from snnstack.frontends.data import Data
-from snnstack.ir.matrix import scale_targets
+from snnstack.ir.matrix import matrix, scale_targets
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Conv, Population, Projection, StepGraph, Synapses
+from snnstack.ir.step import Population, Projection, StepGraph, Synapses
 from snnstack.quant.losses import LayerLosses, from_settings
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.report.readout import accuracy, classes, in_units_of, output_probes, read_out
@@ -222,19 +222,23 @@ def _weight_error(
     pairs = zip(graph.into(quantised.name), network.into(quantised.name), strict=True)
     for real, integer in pairs:
         back = scale_targets(integer.synapses, quantised.weight_volts)
-        assert back is not None
-        error += float(np.sum((back.weight - real.synapses.weight) ** 2))
-        power += float(np.sum(real.synapses.weight**2))
-        scale = _per_weight(real.synapses, 1.0 / quantised.weight_volts)
-        clipped += int(np.count_nonzero(np.abs(real.synapses.weight * scale) > most + 0.5))
-        count += real.synapses.weight.size
+        units = scale_targets(real.synapses, 1.0 / quantised.weight_volts)
+        assert back is not None and units is not None
+        error += float(np.sum(_apart(back, real.synapses, quantised.n) ** 2))
+        power += float(np.sum(_values(real.synapses, type(back), quantised.n) ** 2))
+        clipped += int(np.count_nonzero(np.abs(units.weight) > most + 0.5))
+        count += units.weight.size
     return float(np.sqrt(error / power)) if power else 0.0, clipped / max(count, 1)
 
 
-def _per_weight(synapses: Synapses, scale: Array) -> Array:
-    """The scale of every weight, of a shape that broadcasts with the weights."""
-    if isinstance(synapses, Conv):
-        return np.asarray(scale.reshape(synapses.out_shape[0], -1)[:, :1, None, None])
-    if synapses.weight.ndim == 2:
-        return np.asarray(scale[:, None])
-    return np.asarray(scale[synapses.target])  # type: ignore[union-attr]
+def _apart(one: Synapses, two: Synapses, targets: int) -> Array:
+    """Differences of weights; neurons of a channel with scales of their own have no kernel."""
+    if type(one) is type(two):
+        return np.asarray(one.weight - two.weight)
+    return np.asarray((matrix(one, targets) - matrix(two, targets)).data)
+
+
+def _values(synapses: Synapses, form: type, targets: int) -> Array:
+    """Weights, each as often as it is in synapses of `form`."""
+    whole = isinstance(synapses, form)
+    return np.asarray(synapses.weight if whole else matrix(synapses, targets).data)
