@@ -22,6 +22,8 @@ from snnstack.frontends.stream import Stream, of_data
 from snnstack.frontends.tonic_sets import tonic_set
 from snnstack.ir.step import StepInput
 
+MOST_STEPS = 2**20
+"""Of an encoded sample, which is in memory as a whole."""
 ENCODE_OPTIONS = ("encode", "gain", "levels", "max", "min", "seed", "steps", "threshold")
 EITHER = (".h5", ".hdf5", ".npy", ".npz")
 """Files of events if there is a bin or a number of frames, else of samples."""
@@ -101,6 +103,8 @@ def encoding_of(spec: Spec, arrays: Arrays) -> Encoding:
     steps = whole(spec, "steps", None if kind != "delta" else 1, least=1)
     if steps is None:
         raise fail(DataError, spec.text, "says no steps", "steps=25 is the number of time steps")
+    if steps > MOST_STEPS:
+        raise fail(DataError, spec.text, f"steps is {steps}", f"{MOST_STEPS} or fewer")
     whole_numbers = arrays.dtype.kind in "ui"
     top = float(np.iinfo(arrays.dtype).max) if whole_numbers else 1.0
     low, high = real(spec, "min", 0.0), real(spec, "max", top)
