@@ -30,8 +30,9 @@ MOST_APART = 0.125
 """Share of a row's weights that may be stored apart."""
 FEW_APART = 1
 """So many may always be."""
-FACTORS = 2.0 ** np.arange(2.0, 16.5, 0.5)
-"""How much finer a row's scale may get; less would not be worth lists of their own."""
+FACTORS = 2.0 ** np.arange(3.0, 16.5, 0.5)
+"""How much finer a row's scale may get; less than three bits would not be worth lists of their own:
+roundings that are chosen together win more."""
 PAYS = 0.5
 """Of what was lost, the share that may still be lost with weights apart."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -56,13 +56,16 @@ class Block:
 class Grid:
     """The weights a population can have: multiples `step` of a volt, at most `most` of them.
 
-    `step`, `most` by projection; `volts` [neuron] is one weight integer.
+    `step`, `most` by projection; `volts` [neuron] is one weight integer. `apart` [row, input] by
+    projection: weights that are stored apart from the others, and may be up to `widest`.
     """
 
     volts: Array
     step: Mapping[int, int]
     most: Mapping[int, int]
     zero: bool
+    apart: Mapping[int, Array] = field(default_factory=dict)
+    widest: int = 0
 
     def scaled(self, factor: Array | float) -> Grid:
         """With `factor` times as many integers in a volt."""
@@ -74,7 +77,7 @@ class Grid:
 
         def nearest(values: Array, column: int) -> Array:
             part = int(block.part[column])
-            step, most = self.step[part], self.most[part]
+            step, most = self.step[part], self._limits(block, part, column)
             if not self.zero:
                 return np.where(values > 0, most, -most) * volts
             return np.clip(np.rint(values / volts / step) * step, -most, most) * volts
@@ -82,17 +85,48 @@ class Grid:
         found = compensated(block.real, block.ordered, nearest)
         return polished(block.real, found, block.moments, nearest)
 
+    def _limits(self, block: Block, part: int, column: int) -> Array | int:
+        """The largest integer of every row in one column."""
+        if part not in self.apart:
+            return self.most[part]
+        own = column - int(np.argmax(block.part == part))
+        apart = self.apart[part][block.neuron // block.span, own]
+        return np.where(apart, self.widest, self.most[part])
+
 
 def grid_of(graph: StepGraph, network: QuantizedNetwork, name: str) -> Grid:
     """The grid that the weights into a population have in `network`."""
     numbers = [k for k, p in enumerate(graph.projections) if p.target == name]
-    used = [_used(p.synapses.weight) for p in network.into(name)]
+    integers = dict(zip(numbers, (p.synapses for p in network.into(name)), strict=True))
+    numerics, neurons = network.numerics, network.population(name).n
+    apart = {}
+    if numerics.wide_weight is not None:
+        small = {k: s for k, s in integers.items() if neurons * _columns(s) <= MOST_WEIGHTS}
+        masks = {k: np.abs(_matrix(neurons, s)) > numerics.weight_max for k, s in small.items()}
+        apart = {k: mask for k, mask in masks.items() if mask.any()}
+    used = {
+        k: _used(s.weight, numerics.weight_max if k in apart else None) for k, s in integers.items()
+    }
     return Grid(
         volts=volts(network.population(name)),
-        step={k: step for k, (step, _) in zip(numbers, used, strict=True)},
-        most={k: most for k, (_, most) in zip(numbers, used, strict=True)},
-        zero=network.numerics.weight_zero,
+        step={k: step for k, (step, _) in used.items()},
+        most={k: most for k, (_, most) in used.items()},
+        zero=numerics.weight_zero,
+        apart=apart,
+        widest=numerics.wide_weight or 0,
     )
+
+
+def _columns(synapses: Synapses) -> int:
+    """Sources of a list, which is written as a full matrix; 0 for what is one already."""
+    return len(synapses.indptr) - 1 if isinstance(synapses, Sparse) else 0
+
+
+def _matrix(neurons: int, synapses: Synapses) -> Array:
+    """Weights as [row, input]: a row a neuron, or a channel of a convolution."""
+    if isinstance(synapses, Conv):
+        return synapses.weight.reshape(len(synapses.weight), -1)
+    return _full(neurons, synapses)
 
 
 def volts(population: QuantizedPopulation) -> Array:
@@ -100,9 +134,14 @@ def volts(population: QuantizedPopulation) -> Array:
     return population.weight_volts
 
 
-def _used(integers: Array) -> tuple[int, int]:
-    """(distance of neighbouring weights, largest weight) as the target used them."""
+def _used(integers: Array, ordinary: int | None) -> tuple[int, int]:
+    """(distance of neighbouring weights, largest weight) as the target used them.
+
+    `ordinary`: only weights up to that count, others are stored apart; None: all.
+    """
     used = np.abs(integers[integers != 0]).astype(np.int64)
+    if ordinary is not None:
+        used = used[used <= ordinary]
     if not used.size:
         return 1, 0
     common = int(np.bitwise_or.reduce(used))
@@ -144,7 +183,7 @@ def _places(sparse: Sparse) -> tuple[Array, Array]:
 def _rows(
     population: Population, into: list[tuple[int, Projection]], sources: dict[str, Spikes]
 ) -> Block:
-    parts = [_full(population, p.synapses) for _, p in into]
+    parts = [_full(population.n, p.synapses) for _, p in into]
     return Block(
         real=np.concatenate(parts, axis=1),
         moments=filtered_moments(population, tuple(p for _, p in into), sources),
@@ -153,10 +192,10 @@ def _rows(
     )
 
 
-def _full(population: Population, synapses: Synapses) -> Array:
+def _full(neurons: int, synapses: Synapses) -> Array:
     if not isinstance(synapses, Sparse):
         return synapses.weight
-    out = np.zeros((population.n, len(synapses.indptr) - 1))
+    out = np.zeros((neurons, len(synapses.indptr) - 1))
     out[_places(synapses)] = synapses.weight
     return out
 
