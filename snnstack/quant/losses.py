@@ -7,13 +7,14 @@ and pages. What an answer depends on is a warning; `--strict` makes that an erro
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from snnstack.errors import DataError, Problem, fail
+from snnstack.ir.matrix import from_matrix, matrix, pool_matrix
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, StepGraph
 from snnstack.quant.bounds import Bounds, input_bounds, max_counts
@@ -165,6 +166,8 @@ def _weights(
     integer: tuple[Projection, ...],
     calibration: Calibration,
 ) -> dict[str, Any]:
+    if [p.synapses.weight.size for p in real] != [p.synapses.weight.size for p in integer]:
+        real, integer = _listed(real, integer, population.n)
     rows = rows_of(population, real)
     count = int(rows.max(initial=-1)) + 1
     weights = flat_weights(real, rows, calibration)
@@ -180,6 +183,29 @@ def _weights(
         "largest_lost": float(largest_lost(weights, lost, need).max(initial=0.0)),
         "deaf": int(size[deaf(weights, lost, need)].sum()),
     }
+
+
+def _listed(
+    real: tuple[Projection, ...], integer: tuple[Projection, ...], neurons: int
+) -> tuple[tuple[Projection, ...], tuple[Projection, ...]]:
+    """Both as lists of the float network's synapses, where a target has them in another form."""
+    found, held = [], []
+    for p in real:
+        synapses = from_matrix(_full(p, neurons))
+        source = np.repeat(np.arange(len(synapses.indptr) - 1), np.diff(synapses.indptr))
+        same = [q for q in integer if (q.source, q.delay) == (p.source, p.delay)]
+        weight = np.zeros(len(source))
+        for q in same:
+            weight += np.asarray(_full(q, neurons)[synapses.target, source]).ravel()
+        found.append(replace(p, synapses=synapses, pool=None))
+        held.append(replace(p, synapses=replace(synapses, weight=weight), pool=None))
+    return tuple(found), tuple(held)
+
+
+def _full(projection: Projection, neurons: int) -> Any:
+    """[targets, sources] with the pool, if there is one."""
+    weights = matrix(projection.synapses, neurons)
+    return weights if projection.pool is None else weights @ pool_matrix(projection.pool)
 
 
 def _apart(network: QuantizedNetwork, name: str, integer: tuple[Projection, ...]) -> int:

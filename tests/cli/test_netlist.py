@@ -69,5 +69,5 @@ def test_what_cannot_be_written_is_said(
     )
     for rows, words in (("a", "'a' is not a list like 0,3,8-15"), ("5-2", "'5-2' is not a range")):
         assert words in refused("netlist", arrays, *out, "--rows", rows, code=2)
-    assert refused("netlist", arrays, "-o", arrays).startswith("error: arrays: already exists")
+    assert refused("netlist", arrays, "-o", arrays).startswith("error: arrays: is an input of")
     assert not (tmp_path / "none").exists()
