@@ -92,9 +92,10 @@ def with_figures(board: str, figures: tuple[str, ...]) -> str | Board:
 
 
 class _Positive(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A finite number above zero."""
+    """A finite number above zero, `what` in words."""
 
-    name = "seconds"
+    def __init__(self, name: str, what: str) -> None:
+        self.name, self.what = name, what
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         try:
@@ -102,11 +103,12 @@ class _Positive(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         except ValueError:
             self.fail(f"{value!r} is not a number", param, ctx)
         if not 0 < number < float("inf"):
-            self.fail(f"{value} is not a positive number of seconds", param, ctx)
+            self.fail(f"{value} is not {self.what}", param, ctx)
         return number
 
 
-POSITIVE = _Positive()
+POSITIVE = _Positive("seconds", "a positive number of seconds")
+RATE = _Positive("float", "a positive number")
 _MODEL = (
     click.option("--dt", type=POSITIVE, help="Time step. [default: the file's, else 1e-4, or 1 "
                  "for a network without time constants]"),
@@ -151,7 +153,7 @@ _ANN = (
                  help="Train it on these labelled samples (needs torch)."),
     click.option("--ann-weights", metavar="FILE",
                  help="An .npz of a trained one: w1, b1, w2, b2, ..., largest."),
-    click.option("--ann-windows", type=click.IntRange(min=1), metavar="N",
+    click.option("--ann-windows", type=click.IntRange(1, 4096), metavar="N",
                  help="Counts of events that it reads of every input. [default: 1, or 8 for a "
                  "network with loops or delays]"),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from snnstack.cli.options import (
+    RATE,
     board_option,
     data_option,
     granularity_option,
@@ -35,9 +36,15 @@ from snnstack.cli.verb import Verb
 @granularity_option
 @click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True,
               help="How often every sample is seen.")  # fmt: skip
-@click.option("--rate", type=click.FloatRange(0, min_open=True), default=3e-3, show_default=True,
+@click.option("--rate", type=RATE, default=3e-3, show_default=True,
               help="Learning rate of the first update.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Of order and variation.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of order and variation.",
+)
 @strict_option
 @set_option
 @model_options

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ from snnstack.backends.crossbar.device import (
     read_sigma,
     stuck,
 )
-from snnstack.board import load_board
+from snnstack.board import load_board, with_values
 from snnstack.errors import DataError, ModelError, TargetError
 
 FOLDER = Path(__file__).resolve().parents[2] / "backends" / "crossbar" / "devices"
@@ -328,8 +327,7 @@ def test_a_board_with_a_curved_device_is_refused(tmp_path: Path, examples_dir: P
     text = (FOLDER / "wan2022.toml").read_text().replace('"wan2022"', '"curved"', 1)
     file = tmp_path / "curved.toml"
     file.write_text(text.replace("a3_per_v2 = 0.0", "a3_per_v2 = 0.5"))
-    board = load_board("rram-40nm-256kb")
-    bent = msgspec.structs.replace(board, hardware={**board.hardware, "device": str(file)})
+    bent = with_values(load_board("rram-40nm-256kb"), {"hardware.device": str(file)})
     with pytest.raises(ModelError) as caught:
         api.build(str(examples_dir / "digits.nir"), bent, str(examples_dir / "digits_train.npz"))
     assert str(caught.value).startswith(
