@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from snnstack.cli.bench_tables import show_rows
 from snnstack.cli.options import (
     POSITIVE,
     ann_choice,
@@ -88,6 +87,7 @@ def bench(
     not take the model.
     """
     from snnstack import api
+    from snnstack.cli.bench_tables import show_rows
 
     refused: list[BenchRefusal] = []
     ann = ann_choice(choices)
@@ -148,6 +148,7 @@ def demo(written: list[str], /, output: Path, boards: tuple[str, ...], as_json: 
     DIR gets a program for each board, and report.html: one page about all of them.
     """
     from snnstack import api
+    from snnstack.cli.bench_tables import show_rows
     from snnstack.files import write_file
     from snnstack.report.page import page
 

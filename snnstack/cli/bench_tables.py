@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from snnstack.cli.show import band, digits, percent, say, settings_line, table
+from snnstack.cli.show import say, settings_line, table
+from snnstack.report.document import Row, rows_of
+from snnstack.report.numbers import band, digits, percent
+from snnstack.report.shown import headline, operations_text, ratio
 
 if TYPE_CHECKING:
     from snnstack.report.bench import BenchRow
-    from snnstack.report.operations import Operations
     from snnstack.report.opponent import AnnResult
 
 HEADER = ("board", "accuracy %", "spikes equal %", "exact", "latency ms", "energy uJ",
@@ -23,17 +25,31 @@ OPPONENTS = ("board", "accuracy", "without spikes", "energy uJ", "without spikes
 def show_rows(rows: Sequence[BenchRow]) -> None:
     """The benchmark as a table, with what a reader must know below it."""
     first = rows[0]
+    checked = [as_row(row) for row in rows]
     say(f"{first.settings['name']}: {settings_line(first.settings)}")
-    float_ = percent(first.accuracy_float)
+    float_ = headline(checked[0]).accuracy_float
     say(f"{first.samples} samples of {first.steps} steps, float accuracy {float_}")
     say()
-    table("mean of an inference: expected (lowest-highest), ~ estimated", HEADER, _cells(rows))
+    table("mean of an inference: expected (lowest-highest), ~ estimated", HEADER, _cells(checked))
     for row in rows:
         for line in _notes(row):
             say(line)
     say()
-    table("resources, and operations per inference (NeuroBench)", RESOURCES, _resources(rows))
+    table(_operations_title(checked), RESOURCES, _resources(checked))
     _show_opponents(rows)
+
+
+def as_row(row: BenchRow) -> Row:
+    """The row as `--json` prints it: what is shown is what is printed."""
+    (found,) = rows_of([row.to_dict()], row.board)
+    assert isinstance(found, Row)
+    return found
+
+
+def _operations_title(rows: Sequence[Row]) -> str:
+    """With what was counted."""
+    of = dict.fromkeys(r.operations.counted_on for r in rows if r.operations is not None)
+    return f"resources, and operations per inference (NeuroBench) of {' or '.join(of) or 'nothing'}"
 
 
 def _show_opponents(rows: Sequence[BenchRow]) -> None:
@@ -85,7 +101,7 @@ def _beside(both: Sequence[tuple[BenchRow, AnnResult]]) -> list[list[str]]:
                 "unknown" if ann.fit.accuracy is None else percent(ann.fit.accuracy),
                 digits(row.performance.energy.total.typical),
                 band(*cost.energy.total),
-                digits(row.performance.energy.total.typical / cost.energy.total.typical),
+                ratio(row.performance.energy.total, cost.energy.total),
                 digits(row.performance.latency.typical * 1e3),
                 digits(cost.latency.typical * 1e3),
             ]
@@ -100,51 +116,34 @@ def _notes(row: BenchRow) -> Iterator[str]:
     yield f"  {_verdict(row)}"
     if row.chips is not None:
         yield f"  {row.chips}"
+    if row.memory_basis:
+        yield f"  memory: {row.memory_basis}"
     for note in (*row.notes, *row.performance.energy.warnings):
         yield f"  {note}"
 
 
-def _resources(rows: Sequence[BenchRow]) -> list[list[str]]:
+def _resources(rows: Sequence[Row]) -> list[list[str]]:
     cells = []
     for row in rows:
-        used, available = row.cores
-        name, share = max(row.utilisation.items(), key=lambda item: item[1], default=("-", 0.0))
-        interval = row.performance.energy.interval()
-        cells.append(
-            [
-                row.board,
-                f"{used}/{available}",
-                f"{100 * share:.3g} % {name.replace('_', ' ')}",
-                digits(row.throughput.typical),
-                f"{digits(interval.low, 2)}-{digits(interval.high, 2)}",
-                *_operations(row.operations),
-            ]
-        )
+        head = headline(row)
+        shown = [head.cores, head.fullest, head.per_second, head.interval_uj]
+        cells.append([row.board, *shown, *operations_text(row)])
     return cells
 
 
-def _operations(found: Operations | None) -> list[str]:
-    if found is None:
-        return ["-"] * 4
-    counts = (found.effective_acs, found.effective_macs, found.dense)
-    return [*map(digits, counts), percent(found.activation_sparsity)]
-
-
-def _cells(rows: Sequence[BenchRow]) -> list[list[str]]:
+def _cells(rows: Sequence[Row]) -> list[list[str]]:
     cells = []
     for row in rows:
-        cost, memory = row.performance, row.memory
-        kib = [f"{memory[k]['used'] / 1024:.1f}" if k in memory else "-" for k in ("flash", "ram")]
-        mark = "~" if row.board_status == "estimated" else ""
-        shares = (row.accuracy, row.spike_agreement)
+        head, mark = headline(row), "~" if row.board_status == "estimated" else ""
         cells.append(
             [
                 row.board,
-                *("-" if share is None else f"{100 * share:.2f}" for share in shares),
-                "yes" if row.bit_exact else "NO",
-                mark + band(*(1e3 * value for value in cost.latency)),
-                mark + band(*cost.energy.total),
-                *kib,
+                *(share.removesuffix(" %") for share in (head.accuracy, head.spikes_equal)),
+                head.exact,
+                mark + head.latency_ms,
+                mark + head.energy_uj,
+                head.flash_kib,
+                head.ram_kib,
             ]
         )
     return cells

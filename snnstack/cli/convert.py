@@ -9,8 +9,9 @@ import click
 
 from snnstack.cli.options import json_option
 from snnstack.cli.program import is_new
-from snnstack.cli.show import percent, print_json, say, table
+from snnstack.cli.show import print_json, say, table
 from snnstack.cli.verb import OutputFile, Verb
+from snnstack.report.numbers import percent
 
 if TYPE_CHECKING:
     from snnstack.report.curve import Curve

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from snnstack.cli.options import json_option
-from snnstack.cli.show import band, print_json, say
+from snnstack.cli.show import print_json, say
 from snnstack.cli.verb import Verb
+from snnstack.report.numbers import band
 
 
 @click.command(cls=Verb, short_help="The longest time step of a microcontroller program.")

@@ -74,9 +74,16 @@ def info(model: Path, sample: str | None, as_json: bool, **choices: Any) -> None
 
 
 def _compared(told: Mapping[str, Any]) -> str:
-    """What was compared with the framework when the module was loaded."""
-    lines = [f"{told['mismatches']} of {told['slots']} spikes differed from {told['framework']}'s"]
-    return "\n  ".join([*lines, *told.get("differences", ())])
+    """What was compared with the framework when the module was loaded.
+
+    Differences are listed of the run in double precision: below the number that counts them.
+    """
+    line = f"{told['mismatches']} of {told['slots']} spikes differed from {told['framework']}'s"
+    double = told.get("mismatches_of_double_to_single", 0)
+    if told.get("precision") == "single":
+        line += f" in single precision; {double} do where this side computes in double precision"
+    listed = told.get("differences", ()) if double or told["mismatches"] else ()
+    return "\n  ".join([line, *listed])
 
 
 def _totals(steps: StepGraph) -> dict[str, int]:

@@ -31,7 +31,6 @@ from snnstack.cli.options import (
 from snnstack.cli.registers import show_registers
 from snnstack.cli.show import (
     losses_line,
-    percent,
     print_json,
     progress,
     say,
@@ -41,6 +40,7 @@ from snnstack.cli.show import (
     table,
 )
 from snnstack.cli.verb import OutputFile, Verb
+from snnstack.report.numbers import percent
 
 if TYPE_CHECKING:
     from snnstack.api import Build

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from snnstack.foreign_text import lines, visible
+from snnstack.report.numbers import percent
 
 UNLIMITED = 10_000
 """Columns of a file or a pipe: nothing is folded there, so that `grep` finds whole lines."""
@@ -79,29 +79,6 @@ def progress(title: str) -> Iterator[Callable[[str, int, int], None]]:
             bar.update(task, description=escape(visible(what)), completed=done, total=total)
 
         yield update
-
-
-def percent(share: float | None) -> str:
-    """`0.9637` as `96.37 %`."""
-    return "-" if share is None else f"{100 * share:.2f} %"
-
-
-def band(low: float, typical: float, high: float) -> str:
-    """`12.3 (10-15)`: expected, smallest and largest value."""
-    return f"{digits(typical)} ({digits(low, 2)}-{digits(high, 2)})"
-
-
-def digits(value: float, figures: int = 3) -> str:
-    """Significant digits only, and no exponent where people can read the number.
-
-    >>> [digits(value) for value in (0, 0.04567, 1.239, 45.67, 1293.9)]
-    ['0', '0.0457', '1.24', '45.7', '1290']
-    """
-    if value == 0:
-        return "0"
-    rounded = float(f"{value:.{figures}g}")
-    places = max(0, figures - 1 - math.floor(math.log10(abs(rounded))))
-    return f"{rounded:.{places}f}" if places < 7 else f"{rounded:.2e}"
 
 
 def size(count: int) -> str:

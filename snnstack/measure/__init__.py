@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 
-from snnstack.building import Build, Refused, Told
+from snnstack.building import Build, Refused, Told, with_measured_memory
 from snnstack.errors import SnnstackError
+from snnstack.frontends.data import Data
 from snnstack.frontends.stream import Stream
 from snnstack.ir.step import StepGraph
 from snnstack.measure.checks import compared_with_reference, shifted, verified
@@ -14,7 +16,9 @@ from snnstack.measure.subject import Ann, Choices, Subject
 from snnstack.measure.tally import Tally
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.report.bench import BenchRow
+from snnstack.report.operations import OperationCounter, Wiring
 from snnstack.samples import run_float
+from snnstack.trace import Trace
 
 __all__ = [
     "Ann",
@@ -47,8 +51,14 @@ def measure(
     """
     programs = [built.program for built in builds]
     rival, why = prepared(programs, steps, choices.ann, test)
-    tallies = [Tally(Subject.of(built), choices, rival, why) for built in builds]
-    _run(tallies, rival, test, whole or steps, _neurons(steps), progress)
+    counted = None if steps is None else OperationCounter(Wiring.of_steps(steps))
+    if choices.verify_samples:  # its tools are asked then anyway; a sweep's points do without
+        builds = [with_measured_memory(built) for built in builds]
+    tallies = [Tally(Subject.of(built), choices, rival, why, counted) for built in builds]
+    for part, real in _batches(tallies, rival, test, whole or steps, _neurons(steps), progress):
+        if counted is not None and steps is not None and real is not None:
+            run = real if whole is None else run_float(steps, part)
+            counted.add(run, {steps.inputs[0].name: part.spikes})
     return [_row_or_refused(tally, progress) for tally in tallies]
 
 
@@ -56,19 +66,19 @@ def measure_program(subject: Subject, test: Stream, choices: Choices) -> BenchRo
     """The row of a program whose float network is not known: no agreement with it."""
     rival, why = prepared([subject.program], subject.network, choices.ann, test)
     tally = Tally(subject, choices, rival, why)
-    _run([tally], rival, test, None, _neurons(subject.network), None)
+    deque(_batches([tally], rival, test, None, _neurons(subject.network), None), maxlen=0)
     return tally.row()
 
 
-def _run(
+def _batches(
     tallies: Sequence[Tally],
     rival: Rival | None,
     test: Stream,
     steps: StepGraph | None,
     neurons: int,
     progress: Told | None,
-) -> None:
-    """All batches of `test` through the float network `steps`, the programs and the opponent."""
+) -> Iterator[tuple[Data, Trace | None]]:
+    """Each batch of `test` with the float network's run, once programs and opponent had it."""
     done = 0
     for part in test.batches(batch_size(neurons, test)):
         real = None if steps is None else run_float(steps, part)
@@ -79,6 +89,7 @@ def _run(
         done += part.spikes.batch
         if progress is not None:
             progress("emulating", done, test.samples)
+        yield part, real
 
 
 def _neurons(network: StepGraph | QuantizedNetwork | None) -> int:

@@ -39,17 +39,24 @@ class Tally:
     """Sums over batches for one program; `row` closes them.
 
     `rival`: the opponent of its network, `why` what is to be said where there is none.
+    `operations`: counted elsewhere, on the float network; None: here, on the program's own.
     """
 
     def __init__(
-        self, subject: Subject, choices: Choices, rival: Rival | None, why: Sequence[str]
+        self,
+        subject: Subject,
+        choices: Choices,
+        rival: Rival | None,
+        why: Sequence[str],
+        operations: OperationCounter | None = None,
     ) -> None:
         self.subject, self.choices = subject, choices
         self.rival, self.why = rival, tuple(why)
         self.names = list(subject.program.fires)
         self.readout = choices.readout or read_out(subject.program.settings)
-        wiring = _wiring(subject)
-        self.operations = None if wiring is None else OperationCounter(wiring)
+        wiring = None if operations is not None else _wiring(subject)
+        self.own = None if wiring is None else OperationCounter(wiring)
+        self.operations = operations or self.own
         self.samples = self.steps = self.slots = self.different = 0
         self.same = self.right = self.right_float = 0
         self.labelled = self.compared = True
@@ -79,8 +86,8 @@ class Tally:
         for seed in range(len(self.chips)):
             chip = self._classes(self._emulated(part, seed))
             self.chips[seed] += int(np.sum(chip == truth))
-        if self.operations is not None:
-            self.operations.add(trace, {program.port.name: part.spikes})
+        if self.own is not None:
+            self.own.add(trace, {program.port.name: part.spikes})
         self.counts.append(trace.counts)
         self._keep_first(part.spikes)
 
@@ -93,7 +100,7 @@ class Tally:
     def _emulated(self, part: Data, seed: int | None) -> Trace:
         program = self.subject.program
         wanted = output_probes(program.outputs, program.fires, self.readout)
-        if self.operations is not None:
+        if self.own is not None:
             wanted += [(name, SENT) for name in self.names if (name, SENT) in program.variables]
         run = emulator(program.target).emulate(program, part.spikes, seed=seed, probes=wanted)
         if seed is not None:
@@ -142,6 +149,7 @@ class Tally:
                 name: {"used": int(used), "available": int(available)}
                 for name, (used, available) in machine.utilization(program).items()
             },
+            memory_basis=_memory_basis(program),
             board_status=program.board.status,
             settings=dict(program.settings),
             operations=None if self.operations is None else self.operations.total(),
@@ -199,6 +207,14 @@ class Tally:
             return self.rival.on(program, self.choices.period_s), ()
         except SnnstackError as error:
             return None, tuple(f"no network without spikes: {p}" for p in error.problems)
+
+
+def _memory_basis(program: Any) -> str:
+    """What linked the memory's figures, for a target whose programs are linked; else ""."""
+    basis = getattr(program, "memory_basis", None)
+    if basis is None:
+        return ""
+    return f"linked by {basis}" if basis else "code and stack are upper bounds"
 
 
 def _clipping(found: Sequence[Clipped]) -> tuple[str, ...]:

@@ -30,8 +30,8 @@ class BenchRow:
     none. `ann`: a network
     of the same shape without spikes on the same board, where one was asked for.
     `chips`: accuracies of seeded chips of an analogue target; `clipped`: what the converters of
-    all drawn chips together clipped, by tile. `figures`: what a page shows
-    besides, plain data.
+    all drawn chips together clipped, by tile. `memory_basis`: what `memory` was linked by, or
+    that it is a bound. `figures`: what a page shows besides, plain data.
     """
 
     board: str
@@ -58,6 +58,7 @@ class BenchRow:
     chips: Chips | None = None
     clipped: tuple[Clipped, ...] = ()
     notes: tuple[str, ...] = ()
+    memory_basis: str = ""
     figures: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -116,6 +117,7 @@ class BenchRow:
             "spikes": self.spikes,
             "operations": None if self.operations is None else self.operations.to_dict(),
             "memory": {name: dict(value) for name, value in self.memory.items()},
+            "memory_basis": self.memory_basis,
             "utilisation": self.utilisation,
             "cores": {"used": used, "available": available},
             "ann": None if self.ann is None else self.ann.to_dict(self.accuracy),

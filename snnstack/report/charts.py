@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from snnstack.report.pareto import Interval, front, joined
+
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 """Okabe and Ito: told apart by people with any colour vision. Shapes say the same again."""
 SHAPES = ("circle", "square", "triangle", "diamond", "plus", "cross", "star")
@@ -96,21 +98,6 @@ def short(value: float, figures: int = 3) -> str:
     return f"{rounded:.12g}"
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the points that no other beats: x small, y large; from left to right.
-
-    >>> front([(1, 0.5), (2, 0.9), (3, 0.7), (4, 0.9)])
-    [0, 1]
-    """
-    order = sorted(range(len(points)), key=lambda k: (points[k][0], -points[k][1]))
-    best, kept = -math.inf, []
-    for k in order:
-        if points[k][1] > best:
-            kept.append(k)
-            best = points[k][1]
-    return kept
-
-
 def styles(names: Iterable[str]) -> dict[str, tuple[str, str]]:
     """(colour, shape) of each name, in order of appearance; they repeat after seven."""
     return {
@@ -175,11 +162,16 @@ def scatter(
     bands: Sequence[tuple[float, float]],
     *,
     box: tuple[float, float, float, float],
+    heights: Sequence[Interval],
     y_log: bool = False,
     most: float = math.inf,
     pad: float = 0.0,
 ) -> dict[str, Any]:
-    """Log x (energy) against y. `box`: left, top, width, height; `bands`: whiskers along x."""
+    """Log x (energy) against y. `box`: left, top, width, height; `bands`: whiskers along x.
+
+    `heights`: within which the y of each point is known. Its front joins only points that lie
+    apart in both (`snnstack.report.pareto`).
+    """
     left, top, width, height = box
     x_axis = log_axis([v for band in bands for v in band] + [x for x, _ in points])
     ys = [y for _, y in points]
@@ -194,9 +186,11 @@ def scatter(
         "whiskers": [(place(a, 1)[0], place(b, 1)[0]) for a, b in bands],
         "x_ticks": [(left + p * width, label) for p, label in x_axis.ticks],
         "y_ticks": [(top + (1 - p) * height, label) for p, label in y_axis.ticks],
-        "front": "M" + "L".join("{:.1f} {:.1f}".format(*place(*points[k])) for k in best)
-        if best
-        else "",
+        "front": "".join(
+            "M" + "L".join("{:.1f} {:.1f}".format(*place(*points[k])) for k in line)
+            for line in joined(best, bands, heights)
+            if len(line) > 1
+        ),
         "best": best,
     }
 

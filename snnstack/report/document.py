@@ -110,6 +110,7 @@ class Operations(msgspec.Struct, frozen=True):
     activation_sparsity: float | None
     membrane_updates: float
     synaptic_operations: SynapticOperations
+    counted_on: str = "the program's integers"
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -166,6 +167,7 @@ class Row(msgspec.Struct, frozen=True):
     chips: Chips | None = None
     ann: Ann | None = None
     notes: tuple[str, ...] = ()
+    memory_basis: str = ""
     figures: Figures = Figures()
 
 

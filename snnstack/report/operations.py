@@ -4,6 +4,9 @@ Definitions follow NeuroBench 2.3: an effective operation is a synapse whose wei
 and whose input is not zero; it is an accumulate (AC) where all inputs of that connection in
 that step are 0, 1 or -1, else a multiply-accumulate (MAC); dense counts every synapse in every
 step. Biases do not count. Synapses outside the border of a convolution do not exist.
+
+They are properties of a network, not of a board: where the float network is known it is counted
+on that and on its own spikes, once for all boards (`Wiring.of_steps`).
 """
 
 from __future__ import annotations
@@ -17,12 +20,23 @@ from numpy.typing import NDArray
 
 from snnstack.ir.matrix import pool_matrix
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Conv, Dense, Projection, Sparse, Synapses, source_size
+from snnstack.ir.step import (
+    Conv,
+    Dense,
+    Population,
+    Projection,
+    Sparse,
+    StepGraph,
+    Synapses,
+    source_size,
+)
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.trace import Spikes, Trace
 
 PARAMETER_BYTES = 4
-"""Of a decay, threshold, bias, leak or reset value of one neuron."""
+"""Of a decay, threshold, bias, leak or reset value of one neuron; of a weight in floats."""
+FLOAT, INTEGERS = "the float network", "the program's integers"
+"""What is counted: weights and spikes of which."""
 SENT = "s"
 """The state of a population that sends values instead of spikes."""
 
@@ -31,9 +45,10 @@ SENT = "s"
 class Operations:
     """Means per inference. Sparsities are shares of zeros, 0 to 1.
 
-    `footprint_bytes`: weights at the target's weight bits, 4 bytes for every other parameter
-    of a neuron; what a board really stores is its `memory`. `activation_sparsity` is over all
-    neurons that fire, steps and samples; None where no neuron fires.
+    `footprint_bytes`: 4 bytes for every weight and every other parameter of a neuron, of a
+    program its weights at the target's bits; what a board really stores is its `memory`.
+    `activation_sparsity` is over all neurons that fire, steps and samples; None where no neuron
+    fires. `counted_on`: `FLOAT`, the same for every board, or `INTEGERS` where that is unknown.
     """
 
     footprint_bytes: int
@@ -43,6 +58,7 @@ class Operations:
     effective_acs: float
     dense: float
     membrane_updates: float
+    counted_on: str = INTEGERS
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, synaptic operations grouped as NeuroBench groups them."""
@@ -61,6 +77,15 @@ class Wiring:
     sizes: Mapping[str, int]
     projections: Sequence[Projection]
     footprint_bytes: int
+    of_what: str = INTEGERS
+
+    @classmethod
+    def of_steps(cls, steps: StepGraph) -> Wiring:
+        """Of a float network."""
+        sizes = {p.name: p.n for p in steps.populations}
+        weights = PARAMETER_BYTES * sum(p.synapses.weight.size for p in steps.projections)
+        rest = sum(parameter_bytes(*_parameters(p)) for p in steps.populations)
+        return cls(sizes, steps.projections, weights + rest, FLOAT)
 
     @classmethod
     def of(cls, network: QuantizedNetwork) -> Wiring:
@@ -111,6 +136,7 @@ class OperationCounter:
             effective_acs=self._acs / n,
             dense=self._dense / n,
             membrane_updates=self._updates / n,
+            counted_on=self._wiring.of_what,
         )
 
 
@@ -212,7 +238,7 @@ def footprint_bytes(network: QuantizedNetwork) -> int:
     return packed + sum(parameter_bytes(*_parameters(p)) for p in network.populations)
 
 
-def _parameters(p: QuantizedPopulation) -> tuple[Array | None, ...]:
+def _parameters(p: Population | QuantizedPopulation) -> tuple[Array | None, ...]:
     return (p.alpha, p.beta, p.threshold, *(a for a in (p.bias, p.leak, p.v_reset) if np.any(a)))
 
 

@@ -11,10 +11,11 @@ from snnstack.report import charts
 from snnstack.report.document import Refusal, Row, rows_of
 from snnstack.report.figures import board_figures
 from snnstack.report.links import linked
+from snnstack.report.numbers import MISSING, band, digits
 from snnstack.report.plots import plots
+from snnstack.report.shown import headline, ratio
 
 KINDS = ("dynamic", "static", "io")
-MISSING = "-"
 
 
 def page(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> str:
@@ -35,6 +36,7 @@ def render(found: Sequence[Row | Refusal], title: str | None = None) -> str:
         .render(
             title=title or name,
             rows=rows,
+            heads=[headline(row) for row in rows],
             refused=refused,
             settings=_settings(rows[0].settings) if rows else [],
             style=style,
@@ -59,11 +61,13 @@ def environment() -> Any:
     )  # fmt: skip
     made.filters |= {
         "short": charts.short,
+        "digits": digits,
+        "band": band,
         "percent": _percent,
         "linked": linked,
         "plain": lambda text: str(text).replace("_", " "),
     }
-    made.globals |= {"marker": charts.shape_path}
+    made.globals |= {"marker": charts.shape_path, "ratio": ratio}
     return made
 
 

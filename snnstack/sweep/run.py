@@ -16,13 +16,17 @@ from snnstack.outputs import Output, check_outputs
 from snnstack.process import processors
 from snnstack.report.flat import csv_text
 from snnstack.sweep import workers
+from snnstack.sweep.chips import COUNT, SEED, joined
 from snnstack.sweep.journal import digest_of, key_of, opened
 from snnstack.sweep.page import sweep_page
 from snnstack.sweep.point import Job
 from snnstack.sweep.spec import Point, Spec
+from snnstack.target import statistical
 
 GONE = "there is no such file"
 CSV, PARQUET, PAGE = "results.csv", "results.parquet", "results.html"
+CHIPS = "chips.csv"
+"""Of sweeps with an axis `seed`: a row per point, over its chips."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ def sweep(
     parquet: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
-    """All points of `spec` into `folder`: `results.csv` (and `.parquet`), and a page with plots.
+    """All points of `spec` into `folder`: `results.csv` (and `.parquet`), and a page with plots;
+    with an axis `seed` also `chips.csv`, mean and standard error over the chips of each point.
 
     Points that an earlier run into the same folder finished are not run again, whatever ended
     it. `processes`: how many points run side by side (None: one per processor); `scheduler`:
@@ -54,7 +59,7 @@ def sweep(
         _parquet_module()
     folder = Path(folder)
     job, shared = _job(spec)
-    tables = [Output(folder / name, (Path(name).suffix,)) for name in (CSV, PARQUET, PAGE)]
+    tables = [Output(folder / name, (Path(name).suffix,)) for name in (CSV, CHIPS, PARQUET, PAGE)]
     check_outputs([Output(folder), *tables], [Path(place) for place in job.paths.values()])
     keyed = [(key_of(point, _asked(shared, point)), point) for point in spec.points()]
     failed: list[tuple[Point, BaseException]] = []
@@ -70,7 +75,8 @@ def sweep(
             if progress is not None:
                 progress(len(journal.done) - _extra(journal.done, points), len(keyed))
         rows = [p | {**journal.done[k], **p} for k, p in keyed if k in journal.done]
-        written = _write(rows, spec, folder, parquet)
+        analogue = {name for name, board in job.boards.items() if statistical(board.target)}
+        written = _write(rows, spec, folder, parquet, analogue)
     return Outcome(tuple(rows), reused, tuple(failed), tuple(written))
 
 
@@ -142,15 +148,22 @@ def _asked(shared: Mapping[str, Any], point: Point) -> dict[str, Any]:
     return asked | ({"tables": tables} if tables else {})
 
 
-def _write(rows: list[dict[str, Any]], spec: Spec, folder: Path, parquet: bool) -> list[Path]:
+def _write(
+    rows: list[dict[str, Any]], spec: Spec, folder: Path, parquet: bool, analogue: set[str]
+) -> list[Path]:
     """The tables of what is finished; nothing where nothing is."""
     if not rows:
         return []
     first = [*spec.fixed, *spec.axes, "status"]
     text = csv_text(rows, first)
     write_file(text.encode(), folder / CSV)
-    write_file(sweep_page(rows, spec).encode(), folder / PAGE)
+    points = joined(rows, [*spec.fixed, *spec.axes], analogue)
+    write_file(sweep_page(rows, points, spec).encode(), folder / PAGE)
     written = [folder / CSV, folder / PAGE]
+    if SEED in spec.axes and points:
+        columns = [name for name in first if name != SEED]
+        write_file(csv_text(points, [*columns, COUNT]).encode(), folder / CHIPS)
+        written.append(folder / CHIPS)
     if parquet:
         write_file(_parquet(rows, first), folder / PARQUET)
         written.append(folder / PARQUET)

@@ -10,8 +10,9 @@ import pytest
 
 from snnstack.cli import show
 from snnstack.cli.bench_tables import HEADER
-from snnstack.cli.show import band, percent, size
+from snnstack.cli.show import size
 from snnstack.frontends.nir import write
+from snnstack.report.numbers import band, percent
 from tests.cli.calls import Refused, Run, small
 from tests.conftest import needed
 
@@ -151,3 +152,24 @@ def test_other_files_take_no_sample(refused: Refused, model: Path, data: Path) -
         f"error: {model.name}: is not run by another framework on a sample (leave out --sample "
         "(sample=): one step of a spiking network in ONNX is compared on it)"
     )
+
+
+def test_info_lists_no_difference_below_a_zero_that_does_not_count_it(
+    run: Run, model: Path, tmp_path: Path
+) -> None:
+    """Compared in single precision nothing differs; what differs in double is said as that."""
+    from snnstack.frontends.nir import read, write
+
+    told = {
+        "framework": "snntorch", "slots": 400, "mismatches": 0, "precision": "single",
+        "mismatches_of_double_to_single": 2, "differences": ("lif[3]: x", "lif[1]: y"),
+    }  # fmt: skip
+    graph = read(model)
+    write(graph.with_(metadata={**graph.metadata, "agreement": told}), tmp_path / "noted.nir")
+    shown = run("info", tmp_path / "noted.nir").out.splitlines()
+    assert shown[-3:] == [
+        "0 of 400 spikes differed from snntorch's in single precision; 2 do where this side "
+        "computes in double precision",
+        "  lif[3]: x",
+        "  lif[1]: y",
+    ]
