@@ -130,8 +130,8 @@ def test_operations_are_those_of_the_network_on_every_board() -> None:
 def test_a_saved_program_is_counted_by_its_integers(tmp_path: Path) -> None:
     kept: list[api.Build] = []
     api.bench(unlike(), "microbit-v1", samples(), verify_samples=0, figures=False, keep=kept.append)
-    api.save_all({"program": kept[0]}, tmp_path)
-    row = api.bench_program(tmp_path / "program", samples(), verify_samples=1)
+    api.save_all({"program": kept[0]}, tmp_path / "all")
+    row = api.bench_program(tmp_path / "all" / "program", samples(), verify_samples=1)
     assert row.operations is not None and row.operations.counted_on == INTEGERS
 
 
