@@ -23,7 +23,7 @@ from snnstack.cli.options import (
     with_figures,
 )
 from snnstack.cli.program import build_dict, is_new, show_build
-from snnstack.cli.show import print_json, progress, say_losses
+from snnstack.cli.show import print_json, progress, say, say_losses
 from snnstack.cli.verb import Verb
 
 
@@ -45,6 +45,10 @@ from snnstack.cli.verb import Verb
     show_default=True,
     help="Of order and variation.",
 )
+@click.option("--resume", is_flag=True,
+              help="Go on with the training of the same command that was interrupted, from "
+              "DIR.training.npz, which is written after every epoch; without that file, start.",
+              )  # fmt: skip
 @strict_option
 @set_option
 @model_options
@@ -53,17 +57,24 @@ from snnstack.cli.verb import Verb
 def train(
     written: list[str], /, model: Path, board: str, data: str, output: Path,
     weight_bits: int | None, granularity: Any, epochs: int, rate: float, seed: int,
-    strict: bool, figures: tuple[str, ...], as_json: bool, **choices: Any,
+    resume: bool, strict: bool, figures: tuple[str, ...], as_json: bool, **choices: Any,
 ) -> None:  # fmt: skip
     """Train MODEL on DATA for what a board computes, and write the program to the new directory
     DIR. The float network is the teacher, so labels are not needed. Needs torch.
+
+    A training that is interrupted, by whatever, goes on with --resume, and ends with the same
+    program as one that was not.
     """
     from snnstack.board import load_board
     from snnstack.building import with_measured_memory
     from snnstack.saving import save
-    from snnstack.training import Recipe, fit, qat
+    from snnstack.training import Checkpoint, Recipe, fit, qat
 
     is_new(output)
+    checkpoint = Checkpoint(output.with_name(f"{output.name}.training.npz"), resume)
+    checkpoint.check()
+    if checkpoint.path.exists():
+        say(f"going on from {checkpoint.path}", err=True)
     chosen = with_figures(board, figures)
     with progress("training") as told:
         module = qat(
@@ -76,10 +87,14 @@ def train(
             progress=partial(told, "integers"),
         )
         recipe = Recipe(epochs=epochs, rate=rate, seed=seed)
-        built = fit(module, data, recipe, partial(told, "epochs"), strict=strict)
+        written.append(f"{checkpoint.path} (after an epoch; go on with --resume)")
+        built = fit(
+            module, data, recipe, partial(told, "epochs"), strict=strict, checkpoint=checkpoint
+        )
     built = with_measured_memory(built)
     save(built, output)
-    written.append(str(output))
+    checkpoint.done()
+    written[:] = [str(output)]
     if as_json:
         print_json(build_dict(built, output))
     else:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from snnstack.board import board_digest
 from snnstack.building import Build, calibrated, explain
 from snnstack.frontends.data import Data
 from snnstack.report.readout import accuracy, aligned, classes, in_units_of, output_probes, read_out
@@ -18,6 +21,7 @@ from snnstack.samples import Samples, as_data, calibration_run, judged_stream, r
 from snnstack.target import Progress, emulator
 from snnstack.trace import Spikes
 from snnstack.training.augment import varied
+from snnstack.training.checkpoint import Checkpoint, State, content_digest
 from snnstack.training.loss import Loss
 from snnstack.training.module import StepModule
 from snnstack.training.recipe import Recipe
@@ -32,16 +36,46 @@ JUDGED = 4096
 
 
 def fitted(
-    module: StepModule, data: Samples, recipe: Recipe, progress: Progress | None = None
+    module: StepModule,
+    data: Samples,
+    recipe: Recipe,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Build:
     """See `snnstack.training.fit`."""
-    training = _Training(module, judged_stream(data, module.graph).read(), recipe)
-    for epoch in range(recipe.epochs):
+    read = judged_stream(data, module.graph).read()
+    config = _config(module, read, recipe)
+    saved = None if checkpoint is None else checkpoint.read(config)
+    training = _Training(module, read, recipe)
+    if saved is not None:
+        training.restore(saved)
+    for epoch in range(0 if saved is None else saved.epoch, recipe.epochs):
         training.epoch()
+        if checkpoint is not None:
+            checkpoint.write(training.state(epoch + 1), config)
         if progress is not None:
             progress(epoch + 1, recipe.epochs)
     training.put(training.best)
     return training.finished(trained(module))
+
+
+def _config(module: StepModule, data: Data, recipe: Recipe) -> dict[str, Any]:
+    """What the result of a training depends on: content as digests, the rest as it is."""
+    found: dict[str, Any] = {
+        "snnstack": version("snnstack"),
+        "model": content_digest([_array(p) for p in module.parameters()], module.teacher),
+        "samples": content_digest(data.spikes, data.labels),
+        **asdict(recipe),
+    }
+    machine = module.machine
+    if isinstance(machine, OnTarget):
+        found |= {
+            "board": machine.board.name,
+            "figures of the board": board_digest(machine.board),
+            "weight_bits": machine.weight_bits,
+            "granularity": machine.granularity,
+        }
+    return found
 
 
 class _Training:
@@ -107,6 +141,42 @@ class _Training:
         report = explain(self.teacher, built.network, program, run, whole)
         return replace(built, program=program, conversion=report)
 
+    def state(self, epoch: int) -> State:
+        """All that later epochs depend on, after `epoch` of them."""
+        lists = {"now": self._copy(), "mean": self.mean, "best": self.best}
+        arrays = {f"{key}_{k}": _array(p) for key, own in lists.items() for k, p in enumerate(own)}
+        for k, own in self.optimiser.state_dict()["state"].items():
+            arrays |= {f"adam_{k}_{name}": _array(value) for name, value in own.items()}
+        values = {
+            "reached": self.reached,
+            "random": self.rng.bit_generator.state,
+            "schedule": _plain(self.schedule.state_dict()),
+            "rates": [group["lr"] for group in self.optimiser.param_groups],
+        }
+        return State(epoch, arrays, values)
+
+    def restore(self, state: State) -> None:
+        """Go on as if the epochs of `state` had been run here."""
+        arrays, values = state.arrays, state.values
+        count = len(self.parameters)
+        now, self.mean, self.best = (
+            [torch.tensor(arrays[f"{key}_{k}"]) for k in range(count)]
+            for key in ("now", "mean", "best")
+        )
+        self.put(now)
+        kept = self.optimiser.state_dict()
+        for name, array in arrays.items():
+            kind, _, rest = name.partition("_")
+            if kind == "adam":
+                k, _, key = rest.partition("_")
+                kept["state"].setdefault(int(k), {})[key] = torch.tensor(array)
+        self.optimiser.load_state_dict(kept)
+        for group, rate in zip(self.optimiser.param_groups, values["rates"], strict=True):
+            group["lr"] = rate
+        self.schedule.load_state_dict(values["schedule"])
+        self.rng.bit_generator.state = values["random"]
+        self.reached = values["reached"]
+
     def _copy(self) -> list[Tensor]:
         return [p.detach().clone() for p in self.parameters]
 
@@ -125,6 +195,15 @@ class _Training:
             yield
         finally:
             self.put(present)
+
+
+def _array(values: Tensor) -> NDArray[Any]:
+    return np.asarray(values.detach().cpu().numpy())
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """What of a scheduler's state is numbers, which is all of it that changes."""
+    return {k: v for k, v in values.items() if isinstance(v, bool | int | float | list)}
 
 
 def _dense(spikes: Spikes, rows: NDArray[np.int64]) -> NDArray[np.uint8]:

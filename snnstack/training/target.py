@@ -33,6 +33,7 @@ from snnstack.report.readout import aligned
 from snnstack.samples import JUDGING_SAMPLES, Samples, judged_stream, real_as_spikes, run_float
 from snnstack.target import Progress, compiler, emulator, target_names
 from snnstack.trace import Spikes, Trace
+from snnstack.training.checkpoint import Checkpoint
 from snnstack.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def fit(
     progress: Progress | None = None,
     *,
     strict: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Build:
     """The best program that training `module` (of `qat`) on `data` leads to.
 
@@ -112,11 +114,12 @@ def fit(
     `data` after every epoch, and returned is the running mean of the parameters; `module` ends
     with those of the returned program. `progress` is told epochs done, and in all. `strict`: what
     its quantisation loses beyond stated shares (`snnstack.quant.losses`) is a ModelError.
+    `checkpoint`: a file that holds the training after every epoch, to go on from.
     """
     from snnstack.training.loop import fitted
 
     data = _as_spikes(_machine(module).graph, module.graph, data)
-    built = fitted(module, data, recipe or Recipe(), progress)
+    built = fitted(module, data, recipe or Recipe(), progress, checkpoint)
     raise_if_any(ModelError, warnings_of(built.program.settings) if strict else ())
     return built
 
