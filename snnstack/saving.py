@@ -14,7 +14,8 @@ from snnstack.errors import Problem, TargetError, fail, raise_if_any
 from snnstack.files import write_directory
 from snnstack.program import MANIFEST, Program, digest, program_of, read_directory
 from snnstack.quant.network import QuantizedNetwork
-from snnstack.serial import from_files, to_files
+from snnstack.saved_networks import beside_problems, network_problems, opened
+from snnstack.serial import to_files
 from snnstack.simple import NETWORK_KINDS
 from snnstack.target import backend, target_names
 
@@ -75,7 +76,9 @@ def open_program(path: str | PathLike[str]) -> tuple[Program, QuantizedNetwork |
     program = backend(target).load(kept)
     if f"{NETWORK}.json" not in kept:
         return program, None
-    return program, from_files(kept, NETWORK, NETWORK_KINDS)
+    network = opened(kept, NETWORK, NETWORK_KINDS, network_problems)
+    raise_if_any(TargetError, beside_problems(network, program))
+    return program, network
 
 
 def unlike_emitted(program: Program, path: str | Path) -> list[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from snnstack.board import Board
+from snnstack.errors import Problem
 from snnstack.ir.nodes import Metadata, node
-from snnstack.ir.step import Conv, Dense, Pool, Projection, Sparse, StepInput
+from snnstack.ir.step import CONNECTION_KINDS, Projection, StepInput
 from snnstack.program import with_manifest
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
 from snnstack.reference import run_quantized
-from snnstack.serial import from_files, to_files
+from snnstack.saved_networks import network_problems, opened
+from snnstack.serial import to_files
 from snnstack.trace import Spikes, Trace
 
 FORMAT = 1
@@ -20,10 +22,7 @@ NETWORK_KINDS = (
     QuantizedNetwork,
     QuantizedPopulation,
     Projection,
-    Dense,
-    Sparse,
-    Conv,
-    Pool,
+    *CONNECTION_KINDS,
     StepInput,
     Numerics,
 )
@@ -82,9 +81,13 @@ def emit(program: NetworkProgram) -> dict[str, bytes]:
 
 def load(files: Mapping[str, bytes]) -> NetworkProgram:
     """The program in the files that `emit` made; TargetError for anything else."""
-    program = from_files(files, STEM, (NetworkProgram, *NETWORK_KINDS))
-    assert isinstance(program, NetworkProgram)
+    kinds = (NetworkProgram, *NETWORK_KINDS)
+    program: NetworkProgram = opened(files, STEM, kinds, _problems)
     return program
+
+
+def _problems(program: NetworkProgram) -> Iterator[Problem]:
+    return network_problems(program.network)
 
 
 def emulate(

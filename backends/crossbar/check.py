@@ -11,6 +11,7 @@ from snnstack.backends.crossbar.program import Block, Program, Route, Tile
 from snnstack.errors import Problem
 from snnstack.ir.step import size
 from snnstack.quant.network import QuantizedPopulation
+from snnstack.saved_networks import neuron_problems
 from snnstack.saved_tables import (
     AGAIN,
     LARGEST_DELAY,
@@ -21,7 +22,8 @@ from snnstack.saved_tables import (
     scale_problems,
 )
 
-FIELDS = ("bias", "leak", "threshold", "v_reset")
+WIDTHS = (16, 32)
+"""Fraction bits of a decay, where it has others than usual."""
 
 
 def saved_problems(program: Program) -> Iterator[Problem]:
@@ -58,18 +60,9 @@ def _cell_problems(program: Program) -> Iterator[Problem]:
 
 
 def _neuron_problems(p: QuantizedPopulation) -> Iterator[Problem]:
-    for name in FIELDS:
-        yield from array_problems(f"{p.name}, {name}", getattr(p, name), (p.n,), Range())
-    for name, bits in (("alpha", p.alpha_bits), ("beta", p.beta_bits)):
-        if bits not in (None, 16, 32):
-            yield Problem(p.name, f"has {name} of {bits} bits", AGAIN)
-            continue
-        one = Range(0, 1 << (bits or NUMERICS.decay_bits))
-        yield from array_problems(f"{p.name}, {name}", getattr(p, name), (p.n,), one)
+    yield from neuron_problems(p, NUMERICS.decay_bits, Range(), WIDTHS)
     yield from array_problems(f"{p.name}, input gain", p.input_gain, (p.n,))
     yield from scale_problems({p.name: p.scale}, {p.name: p.n})
-    if not 0 <= p.shift <= 31 or not 0 <= p.refractory < 2**31:
-        yield Problem(p.name, f"shifts by {p.shift} and rests {p.refractory} steps", AGAIN)
 
 
 def _pool_problems(program: Program, route: Route) -> Iterator[Problem]:

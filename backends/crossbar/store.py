@@ -10,11 +10,11 @@ from snnstack.backends.crossbar.check import saved_problems
 from snnstack.backends.crossbar.coding import Coding
 from snnstack.backends.crossbar.program import Block, Cell, Converter, Program, Route
 from snnstack.backends.crossbar.programming import programming_files
-from snnstack.errors import TargetError, raise_if_any
 from snnstack.ir.step import Pool, StepInput
 from snnstack.program import with_manifest
 from snnstack.quant.network import QuantizedPopulation
-from snnstack.serial import from_files, to_files
+from snnstack.saved_networks import opened
+from snnstack.serial import to_files
 
 FORMAT = 1
 STEM = "program"
@@ -29,8 +29,7 @@ def emit(program: Program) -> dict[str, bytes]:
 
 def load(files: Mapping[str, bytes]) -> Program:
     """The program in the files that `emit` made."""
-    program: Program = from_files(files, STEM, KINDS)
-    raise_if_any(TargetError, saved_problems(program))
+    program: Program = opened(files, STEM, KINDS, saved_problems)
     return program
 
 

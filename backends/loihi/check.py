@@ -10,15 +10,8 @@ from snnstack.backends.loihi.program import Placement, Program
 from snnstack.backends.loihi.rules import CHIP_RULES
 from snnstack.errors import Problem
 from snnstack.ir.step import size
-from snnstack.saved_tables import (
-    AGAIN,
-    INT32,
-    Range,
-    array_problems,
-    connection_problems,
-    name_problems,
-    scale_problems,
-)
+from snnstack.saved_networks import chip_problems
+from snnstack.saved_tables import AGAIN, INT32, Range, array_problems
 
 TRAVEL = ("messages", "hops_x", "hops_y")
 
@@ -29,28 +22,17 @@ def program_problems(program: Program) -> Iterator[Problem]:
     yield from found
     if not found:
         yield from (problem for rule in CHIP_RULES for problem in rule(program.network))
-        yield from _lag_problems(program)
 
 
 def _shape_problems(program: Program) -> Iterator[Problem]:
     network = program.network
-    populations = {p.name: p for p in network.populations}
-    shapes = {network.input.name: network.input.shape}
-    shapes |= {name: p.shape for name, p in populations.items()}
-    names = [p.name for p in network.populations]
-    wrong = list(name_problems(network.input.name, shapes, names, network.outputs))
+    wrong = list(chip_problems(network, program.scales, _neuron_problems))
     yield from wrong
-    if wrong:
-        return
-    sizes = {name: size(shape) for name, shape in shapes.items()}
-    for p in network.populations:
-        yield from _neuron_problems(p)
-    for c in network.connections:
-        if c.target == network.input.name:
-            yield Problem(f"{c.source} to {c.target}", "leads into the input", AGAIN)
-        yield from connection_problems(c, sizes)
-    yield from scale_problems(program.scales, sizes)
-    yield from _place_problems(program, sizes)
+    if not wrong:
+        sizes = {network.input.name: size(network.input.shape)}
+        yield from _place_problems(program, sizes | {p.name: p.n for p in network.populations})
+        if program.input_count is not None and program.input_count < 1:
+            yield Problem("input_count", f"is {program.input_count}", AGAIN)
 
 
 def _neuron_problems(p: ChipPopulation) -> Iterator[Problem]:
@@ -78,15 +60,3 @@ def _one_place(name: str, place: Placement, n: int, cores: Range) -> Iterator[Pr
     yield from array_problems(f"{name}, core", place.core, (n,), cores)
     for key in TRAVEL:
         yield from array_problems(f"{name}, {key}", getattr(place, key), (n,), Range(0, INT32))
-
-
-def _lag_problems(program: Program) -> Iterator[Problem]:
-    """Populations that run further behind than spikes can take through all connections."""
-    network = program.network
-    most = len(network.populations) + sum(1 + c.delay for c in network.connections)
-    names = {p.name for p in network.populations}
-    for name, steps in network.lag.items():
-        if name not in names or not 0 <= steps <= most:
-            yield Problem("lag", f"{name}: {steps} steps, at most {most} are possible", AGAIN)
-    if program.input_count is not None and program.input_count < 1:
-        yield Problem("input_count", f"is {program.input_count}", AGAIN)

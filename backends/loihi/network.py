@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from snnstack.ir.nodes import Array, Shape, node
-from snnstack.ir.step import Conv, Dense, Pool, Synapses, size
+from snnstack.ir.step import CONNECTION_KINDS, Conv, Dense, Pool, Synapses, size
 
 ChipReset = Literal["zero", "subtract"]
 """`zero` is the CUBA neuron of both generations; `subtract` needs generation 2's microcode."""
@@ -161,3 +161,7 @@ def depths(network: ChipNetwork) -> dict[str, int]:
         near = [name for name in reached if name not in found]
         found |= {name: reached[name] for name in near}
     return {p.name: found.get(p.name, 0) for p in network.populations}
+
+
+NETWORK_KINDS = (ChipNetwork, ChipInput, Connection, Cuba, SigmaDelta, *CONNECTION_KINDS)
+"""Every dataclass that a `ChipNetwork` consists of."""

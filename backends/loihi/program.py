@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
 
-from snnstack.backends.loihi.network import ChipNetwork, Cuba
+from snnstack.backends.loihi.network import NETWORK_KINDS, ChipNetwork, Cuba
 from snnstack.board import Board
 from snnstack.ir.nodes import Array, EventKind, Metadata, node
 from snnstack.ir.step import StepInput
@@ -102,3 +102,7 @@ class Program:
         other = [p.name for p in self.network.populations if not isinstance(p, Cuba)]
         names = [*((n, v) for v in "vi" for n in cuba), *((n, v) for v in "vs" for n in other)]
         return tuple(names)
+
+
+KINDS = (Program, Placement, CoreImage, *NETWORK_KINDS)
+"""Every dataclass that a `Program` consists of."""

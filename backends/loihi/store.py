@@ -7,29 +7,13 @@ from typing import Any
 
 from snnstack.backends.loihi.check import program_problems
 from snnstack.backends.loihi.limits import limits_of
-from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Connection, Cuba, SigmaDelta
-from snnstack.backends.loihi.program import CoreImage, Placement, Program
-from snnstack.errors import TargetError, raise_if_any
-from snnstack.ir.step import Conv, Dense, Pool, Sparse
+from snnstack.backends.loihi.program import KINDS, Program
 from snnstack.program import with_manifest
-from snnstack.serial import from_files, to_files
+from snnstack.saved_networks import opened
+from snnstack.serial import to_files
 
 FORMAT = 1
 STEM = "program"
-KINDS = (
-    Program,
-    Placement,
-    CoreImage,
-    ChipNetwork,
-    ChipInput,
-    Connection,
-    Cuba,
-    SigmaDelta,
-    Dense,
-    Sparse,
-    Conv,
-    Pool,
-)
 
 
 def emit(program: Program) -> dict[str, bytes]:
@@ -40,9 +24,7 @@ def emit(program: Program) -> dict[str, bytes]:
 
 def load(files: Mapping[str, bytes]) -> Program:
     """The program in the files that `emit` made."""
-    program = from_files(files, STEM, KINDS)
-    assert isinstance(program, Program)
-    raise_if_any(TargetError, program_problems(program))
+    program: Program = opened(files, STEM, KINDS, program_problems)
     return program
 
 

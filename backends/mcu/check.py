@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.program import (
     ConvTable,
     DenseTable,
@@ -16,9 +17,9 @@ from snnstack.backends.mcu.program import (
 )
 from snnstack.errors import Problem
 from snnstack.ir.step import size
+from snnstack.saved_networks import neuron_problems
 from snnstack.saved_tables import (
     AGAIN,
-    INT32,
     LARGEST_DELAY,
     Range,
     array_problems,
@@ -30,7 +31,8 @@ from snnstack.saved_tables import (
     scale_problems,
 )
 
-FIELDS = ("bias", "leak", "threshold", "v_reset")
+WIDTHS = (16, 32)
+"""Fraction bits of a decay."""
 WEIGHT = Range(-128, 127)
 
 
@@ -49,7 +51,7 @@ def program_problems(program: Program) -> Iterator[Problem]:
     for one in both:
         yield from _order_problems(one)
     for number, layer in enumerate(layers):
-        yield from _neuron_problems(layer)
+        yield from neuron_problems(layer, NUMERICS.decay_bits, Range(), WIDTHS)
         now = {port.name, *names[:number]}
         for route in layer.routes:
             yield from _route_problems(route, layer, sizes, history, now)
@@ -62,22 +64,6 @@ def _order_problems(one: InputPort | Layer) -> Iterator[Problem]:
         yield Problem(one.name, "has no channels to put last", AGAIN)
     if not 0 <= one.history <= LARGEST_DELAY + 1:
         yield Problem(one.name, f"keeps {one.history} steps", AGAIN)
-
-
-def _neuron_problems(layer: Layer) -> Iterator[Problem]:
-    for name in FIELDS:
-        yield from array_problems(
-            f"{layer.name}, {name}", getattr(layer, name), (layer.n,), Range()
-        )
-    for name, bits in (("alpha", layer.alpha_bits), ("beta", layer.beta_bits)):
-        if bits not in (16, 32):
-            yield Problem(layer.name, f"has {name} of {bits} bits", AGAIN)
-            continue
-        one = Range(0, 1 << bits)
-        yield from array_problems(f"{layer.name}, {name}", getattr(layer, name), (layer.n,), one)
-    if not 0 <= layer.shift <= 31 or not 0 <= layer.refractory <= INT32:
-        what = f"shifts by {layer.shift} and rests {layer.refractory} steps"
-        yield Problem(layer.name, what, AGAIN)
 
 
 def _route_problems(

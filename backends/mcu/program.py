@@ -199,3 +199,7 @@ class Program:
         """Every (population, variable) that can be probed."""
         currents = [(layer.name, "i") for layer in self.layers if layer.beta is not None]
         return (*((layer.name, "v") for layer in self.layers), *currents)
+
+
+KINDS = (Program, Golden, InputPort, Layer, Route, DenseTable, SparseTable, ConvTable, Pool)
+"""Every dataclass that a `Program` consists of."""

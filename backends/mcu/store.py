@@ -9,24 +9,13 @@ from snnstack.backends.mcu.check import program_problems
 from snnstack.backends.mcu.emit import emit as emit_project
 from snnstack.backends.mcu.hardware import data_region
 from snnstack.backends.mcu.packaging import package_files
-from snnstack.backends.mcu.program import (
-    ConvTable,
-    DenseTable,
-    Golden,
-    InputPort,
-    Layer,
-    Program,
-    Route,
-    SparseTable,
-)
-from snnstack.errors import TargetError, raise_if_any
-from snnstack.ir.step import Pool
+from snnstack.backends.mcu.program import KINDS, Layer, Program
 from snnstack.program import with_manifest
-from snnstack.serial import from_files, to_files
+from snnstack.saved_networks import opened
+from snnstack.serial import to_files
 
 FORMAT = 1
 STEM = "program"
-KINDS = (Program, Golden, InputPort, Layer, Route, DenseTable, SparseTable, ConvTable, Pool)
 
 
 def emit(program: Program) -> dict[str, bytes]:
@@ -38,8 +27,7 @@ def emit(program: Program) -> dict[str, bytes]:
 
 def load(files: Mapping[str, bytes]) -> Program:
     """The program in the files that `emit` made."""
-    program: Program = from_files(files, STEM, KINDS)
-    raise_if_any(TargetError, program_problems(program))
+    program: Program = opened(files, STEM, KINDS, program_problems)
     return program
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from snnstack.backends.spinnaker2.check_kernels import kernel_problems, share_problems
 from snnstack.backends.spinnaker2.network import ChipPopulation
 from snnstack.backends.spinnaker2.program import (
     INDEX_BITS,
     Element,
-    Kernel,
     Program,
     RoutingTable,
     Rows,
@@ -19,16 +19,8 @@ from snnstack.backends.spinnaker2.rules import CHIP_RULES
 from snnstack.errors import Problem
 from snnstack.ir.nodes import Shape
 from snnstack.ir.step import size
-from snnstack.saved_tables import (
-    AGAIN,
-    Range,
-    array_problems,
-    connection_problems,
-    list_problems,
-    name_problems,
-    pointer_problems,
-    scale_problems,
-)
+from snnstack.saved_networks import chip_problems
+from snnstack.saved_tables import AGAIN, Range, array_problems, list_problems, pointer_problems
 
 WORD, KEY = Range(0, 2**16 - 1), Range(0, 2**32 - 1)
 PARAMETERS = ("alpha", "i_offset", "threshold", "v_reset", "exc_decay", "inh_decay", "v_init")
@@ -40,36 +32,18 @@ ELEMENT_BITS = 192
 
 def program_problems(program: Program) -> Iterator[Problem]:
     """Everything in `program` that belongs to no network of this board: shapes first."""
-    found = tuple(_network_problems(program))
+    found = tuple(chip_problems(program.network, program.scales, _neuron_problems))
     yield from found
     if found:
         return
     yield from (problem for rule in CHIP_RULES for problem in rule(program.network))
-    yield from _element_problems(program)
+    wrong = list(_element_problems(program))
+    yield from wrong
+    if not wrong:
+        yield from _map_problems(program)
     for table in program.tables:
         yield from _table_problems(table)
     yield from _setting_problems(program)
-
-
-def _network_problems(program: Program) -> Iterator[Problem]:
-    network = program.network
-    shapes = {network.input.name: network.input.shape}
-    shapes |= {p.name: p.shape for p in network.populations}
-    names = [p.name for p in network.populations]
-    wrong = list(name_problems(network.input.name, shapes, names, network.outputs))
-    yield from wrong
-    if wrong:
-        return
-    sizes = {name: size(shape) for name, shape in shapes.items()}
-    for p in network.populations:
-        yield from _neuron_problems(p)
-    for c in network.connections:
-        yield from connection_problems(c, sizes)
-    yield from scale_problems(program.scales, sizes)
-    most = len(names) + sum(1 + c.delay for c in network.connections)
-    for name, steps in network.lag.items():
-        if name not in names or not 0 <= steps <= most:
-            yield Problem("lag", f"{name}: {steps} steps, at most {most} are possible", AGAIN)
 
 
 def _neuron_problems(p: ChipPopulation) -> Iterator[Problem]:
@@ -80,9 +54,7 @@ def _neuron_problems(p: ChipPopulation) -> Iterator[Problem]:
 
 
 def _element_problems(program: Program) -> Iterator[Problem]:
-    network = program.network
-    shapes = {network.input.name: network.input.shape}
-    shapes |= {p.name: p.shape for p in network.populations}
+    shapes = _shapes(program)
     if not program.elements:
         yield Problem("elements", "there are none", AGAIN)
     for number, e in enumerate(program.elements):
@@ -93,6 +65,20 @@ def _element_problems(program: Program) -> Iterator[Problem]:
             yield Problem(where, f"stands at {e.pe} of chip {e.chip}", AGAIN)
         else:
             yield from _one_element(program, e, shapes)
+
+
+def _shapes(program: Program) -> dict[str, Shape]:
+    network = program.network
+    found = {network.input.name: network.input.shape}
+    return found | {p.name: p.shape for p in network.populations}
+
+
+def _map_problems(program: Program) -> Iterator[Problem]:
+    """What elements hold, beside the maps of the network."""
+    yield from share_problems(program, _shapes(program))
+    for e in program.elements:
+        for k, kernel in enumerate(e.kernels):
+            yield from kernel_problems(f"element {e.number}, kernel {k}", program, e, kernel)
 
 
 def _is_chip(chip: tuple[int, int]) -> bool:
@@ -107,8 +93,6 @@ def _one_element(program: Program, e: Element, shapes: Mapping[str, Shape]) -> I
     yield from list_problems(f"{where}, neurons", e.neurons, Range(0, size(shape) - 1))
     yield from list_problems(f"{where}, sources", e.sources, others)
     yield from _row_problems(f"{where}, rows", e.rows, others)
-    for k, kernel in enumerate(e.kernels):
-        yield from _kernel_problems(f"{where}, kernel {k}", program, e, kernel, others)
     if min((*e.used.values(), e.packets, e.hops, e.lookups), default=0) < 0:
         yield Problem(where, "has counts below 0", AGAIN)
 
@@ -124,25 +108,6 @@ def _row_problems(where: str, rows: Rows, others: Range) -> Iterator[Problem]:
         yield from pointer_problems(
             f"{where}, starts", rows.starts, len(rows.keys), len(rows.words)
         )
-
-
-def _kernel_problems(
-    where: str, program: Program, e: Element, kernel: Kernel, others: Range
-) -> Iterator[Problem]:
-    """A part of a convolution that this element does not compute."""
-    connections = program.network.connections
-    known = 0 <= kernel.connection < len(connections)
-    conv = connections[kernel.connection].synapses if known else None
-    if conv is None or connections[kernel.connection].target != e.population:
-        yield Problem(where, f"connection {kernel.connection} does not enter it", AGAIN)
-        return
-    wanted = (kernel.weight.shape[0] if kernel.weight.ndim else 0, *conv.weight.shape[1:])
-    yield from array_problems(f"{where}, weights", kernel.weight, wanted, Range(-128, 127))
-    yield from list_problems(f"{where}, sources", kernel.sources, others)
-    count = len(kernel.sources) if kernel.sources.ndim else 0
-    size32 = Range(0, 2**15)
-    yield from array_problems(f"{where}, box", kernel.box, (3, 2), size32)
-    yield from array_problems(f"{where}, boxes", kernel.boxes, (count, 3, 2), size32)
 
 
 def _table_problems(table: RoutingTable) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from snnstack.ir.nodes import Array, Shape, node
-from snnstack.ir.step import Pool, Synapses, size
+from snnstack.ir.step import CONNECTION_KINDS, Pool, Synapses, size
 
 Application = Literal["lif", "lif_no_delay", "lif_curr_exp", "lif_curr_exp_no_delay", "lif_conv2d"]
 """The chip's neuron programs; those without delays have 7-bit weights instead of 4-bit."""
@@ -98,3 +98,7 @@ class ChipNetwork:
     def with_(self, **changes: Any) -> ChipNetwork:
         """A copy with some fields replaced."""
         return replace(self, **changes)
+
+
+NETWORK_KINDS = (ChipNetwork, ChipInput, ChipPopulation, Connection, *CONNECTION_KINDS)
+"""Every dataclass that a `ChipNetwork` consists of."""

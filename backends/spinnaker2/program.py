@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
 
-from snnstack.backends.spinnaker2.network import ChipNetwork, ChipPopulation
+from snnstack.backends.spinnaker2.network import NETWORK_KINDS, ChipNetwork, ChipPopulation
 from snnstack.board import Board
 from snnstack.ir.nodes import Array, EventKind, Metadata, node
 from snnstack.ir.step import StepInput
@@ -175,3 +175,7 @@ class Program:
             *((p.name, "v") for p in self.populations),
             *((name, variable) for name in currents for variable in ("ie", "ii")),
         )
+
+
+KINDS = (Program, Element, Rows, Kernel, RoutingTable, *NETWORK_KINDS)
+"""Every dataclass that a `Program` consists of."""

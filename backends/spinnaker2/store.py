@@ -9,39 +9,17 @@ from typing import Any
 from snnstack.backends.spinnaker2.check import program_problems
 from snnstack.backends.spinnaker2.firmware import sources
 from snnstack.backends.spinnaker2.limits import limits_of
-from snnstack.backends.spinnaker2.network import (
-    ChipInput,
-    ChipNetwork,
-    ChipPopulation,
-    Connection,
-)
-from snnstack.backends.spinnaker2.program import Element, Kernel, Program, RoutingTable, Rows
+from snnstack.backends.spinnaker2.program import KINDS, Program
 from snnstack.backends.spinnaker2.sdk import sdk_files
 from snnstack.backends.spinnaker2.timing import busiest, expected, tick_s
-from snnstack.errors import TargetError, raise_if_any
-from snnstack.ir.step import Conv, Dense, Pool, Sparse
 from snnstack.program import with_manifest
-from snnstack.serial import from_files, to_files
+from snnstack.saved_networks import opened
+from snnstack.serial import to_files
 
 FORMAT = 1
 STEM = "program"
 SDK_CHIPS = 48
 """Chips of the largest machine that py-spinnaker2 drives."""
-KINDS = (
-    Program,
-    Element,
-    Rows,
-    Kernel,
-    RoutingTable,
-    ChipNetwork,
-    ChipInput,
-    ChipPopulation,
-    Connection,
-    Dense,
-    Sparse,
-    Conv,
-    Pool,
-)
 
 
 def emit(program: Program) -> dict[str, bytes]:
@@ -57,9 +35,7 @@ def emit(program: Program) -> dict[str, bytes]:
 
 def load(files: Mapping[str, bytes]) -> Program:
     """The program in the files that `emit` made."""
-    program = from_files(files, STEM, KINDS)
-    assert isinstance(program, Program)
-    raise_if_any(TargetError, program_problems(program))
+    program: Program = opened(files, STEM, KINDS, program_problems)
     return program
 
 

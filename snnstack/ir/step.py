@@ -87,6 +87,10 @@ class Pool:
     padding: tuple[int, int]
 
 
+CONNECTION_KINDS = (Dense, Sparse, Conv, Pool)
+"""What lies between two populations."""
+
+
 @node
 class Projection:
     """Synapses from `source` (population or input) to `target`, `delay` steps later.

@@ -6,7 +6,7 @@ import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.fuzz.kinds import KINDS, inputs
+from tests.fuzz.kinds import KINDS
 from tests.fuzz.tally import COLUMNS, Tally, shown, tallied
 
 
@@ -21,9 +21,7 @@ def main() -> int:
     print(shown("kind", COLUMNS), flush=True)
     total = Tally()
     with ThreadPoolExecutor(said.jobs) as pool:
-        runs = {
-            k: pool.submit(tallied, k, said.first, inputs(k, said.n)) for k in said.kind or KINDS
-        }
+        runs = {k: pool.submit(tallied, k, said.first, said.n) for k in said.kind or KINDS}
         for kind, run in runs.items():
             found = run.result()
             total = total + found

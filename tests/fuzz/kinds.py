@@ -358,21 +358,6 @@ def _made() -> Any:
 
 
 EVENTS = "?bin=1ms&size=3x1"
-SHARES = {
-    "nir": 0.1,
-    "netx": 0.25,
-    "onnx": 0.25,
-    "onnx step": 0.2,
-    "trace": 0.25,
-    "options": 0.1,
-    "values": 0.25,
-    "board": 0.5,
-    "opponent": 0.5,
-    "rows": 0.25,
-    "h5 events": 0.5,
-    "h5": 0.5,
-}
-"""Of the inputs that are asked for, where one takes long; programs: a tenth."""
 KINDS: Mapping[str, Kind] = {
     "nir": Kind(
         (sources.nir_small, sources.nir_conv),
@@ -456,12 +441,6 @@ KINDS: Mapping[str, Kind] = {
     "query": Kind((_all_data,), "none", (BYTES,), _query),
     "values": Kind((sources.npz,), "none", (BYTES,), _values),
 }
-
-
-def inputs(kind: str, asked: int) -> int:
-    """How many inputs of a kind are tried where `asked` are."""
-    slow = kind.startswith(("program", "arrays"))
-    return max(1, round(asked * SHARES.get(kind, 0.1 if slow else 1.0)))
 
 
 def generator(kind: str, seed: int) -> Rng:

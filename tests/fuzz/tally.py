@@ -7,11 +7,12 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.fuzz.worker import SECONDS
 
@@ -64,12 +65,16 @@ def tallied(kind: str, first: int, count: int) -> Tally:
 
 def _lines(kind: str, first: int, last: int) -> Iterator[dict[str, Any]]:
     argv = [sys.executable, "-m", "tests.fuzz.worker", kind, str(first), str(last)]
-    pipe = subprocess.PIPE
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    with subprocess.Popen(argv, stdout=pipe, stderr=pipe, cwd=ROOT, env=environment) as process:
+    with (
+        tempfile.TemporaryFile() as said,  # a pipe that nobody empties would stop the process
+        subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=said, cwd=ROOT, env=environment
+        ) as process,
+    ):
         seed = first
         try:
-            assert process.stdout is not None and process.stderr is not None
+            assert process.stdout is not None
             while select.select([process.stdout], [], [], PATIENCE)[0]:
                 text = process.stdout.readline()
                 if not text:
@@ -81,7 +86,13 @@ def _lines(kind: str, first: int, last: int) -> Iterator[dict[str, Any]]:
                 yield {"seed": seed, "outcome": "hang", "what": "only a kill ended it"}
                 return
             if seed < last:
-                said = process.stderr.read().decode(errors="replace").strip().splitlines()[-1:]
-                yield {"seed": seed, "outcome": "foreign", "what": f"the process died: {said}"}
+                what = f"the process died: {_end_of(said)}"
+                yield {"seed": seed, "outcome": "foreign", "what": what}
         finally:
             process.kill()
+
+
+def _end_of(file: IO[bytes]) -> str:
+    file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
+    lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "without a word"

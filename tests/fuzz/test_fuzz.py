@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from tests.fuzz.kinds import KINDS, inputs
+from tests.fuzz.kinds import KINDS
 from tests.fuzz.tally import tallied
 
 INPUTS = int(os.environ.get("FUZZ_N", "300"))
@@ -20,5 +20,5 @@ def test_damaged_inputs_are_refused_by_us(kind: str) -> None:
     for module in KINDS[kind].needs:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    found = tallied(kind, 0, inputs(kind, INPUTS))
+    found = tallied(kind, 0, INPUTS)
     assert not found.failures, "\n".join(found.failures[:20])
