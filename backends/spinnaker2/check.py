@@ -88,9 +88,10 @@ def _is_chip(chip: tuple[int, int]) -> bool:
 def _one_element(program: Program, e: Element, shapes: Mapping[str, Shape]) -> Iterator[Problem]:
     where, others = f"element {e.number}", Range(0, len(program.elements) - 1)
     shape = shapes[e.population]
-    if e.n > 1 << INDEX_BITS:
+    wrong = list(list_problems(f"{where}, neurons", e.neurons, Range(0, size(shape) - 1)))
+    yield from wrong
+    if not wrong and e.n > 1 << INDEX_BITS:
         yield Problem(where, f"has {e.n} neurons, a key counts to {1 << INDEX_BITS}", AGAIN)
-    yield from list_problems(f"{where}, neurons", e.neurons, Range(0, size(shape) - 1))
     yield from list_problems(f"{where}, sources", e.sources, others)
     yield from _row_problems(f"{where}, rows", e.rows, others)
     if min((*e.used.values(), e.packets, e.hops, e.lookups), default=0) < 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ def _idx(path: Path) -> Arrays:
         pass
     beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
     labels = None
-    if beside != path and beside.is_file():
+    if beside != path and os.path.isfile(beside):
         with _idx_file(beside) as (file, count, kind):
             size = math.prod(count) * kind.itemsize
             labels = np.frombuffer(exactly(file, size, "y"), dtype=kind).reshape(count)

@@ -174,7 +174,7 @@ def _counted(
     keys, counts = np.unique(step * n + element, return_counts=True)
     whole = int(counts.sum())
     if clip is not None:
-        counts = np.minimum(counts, clip)
+        counts = np.minimum(counts, min(clip, whole))
     if counts.max(initial=0) > LARGEST_COUNT:
         at = int(keys[counts.argmax()])
         what = (

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from snnstack import door
-from snnstack.door import instance
+from snnstack.door import instance, shown
 from snnstack.errors import ModelError, Problem, fail, raise_if_any
 from snnstack.frontends.nir_file import read_tree, write_nir
 from snnstack.frontends.nir_parse import EXTRAS, PARAMETERS, VERSION, Parser
@@ -95,8 +95,11 @@ def to_nir(graph: Graph) -> Any:
 
 
 def _graph(tree: Mapping[str, Any]) -> Graph:
-    if tree.get("type") not in ("NIRGraph", b"NIRGraph"):
-        what = f"it holds a single node of type {tree.get('type')}, not a network"
+    kind = tree.get("type")
+    word = isinstance(kind, str | bytes)
+    if not word or kind not in ("NIRGraph", b"NIRGraph"):
+        named = kind if word or kind is None else shown(kind)
+        what = f"it holds a single node of type {named}, not a network"
         raise fail(ModelError, "graph", what, "wrap it in a NIRGraph with an Input and an Output")
     parser = Parser([], set())
     graph = parser.graph(tree)

@@ -83,7 +83,7 @@ def session(model: Any, outputs: Sequence[str] = ()) -> Any:
         if name not in present:
             wanted.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is said by us
     options.intra_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(
@@ -225,12 +225,12 @@ def _run(running: Any, names: list[str], feeds: dict[str, Any]) -> list[NDArray[
     for start in range(0, len(x), size):
         part = x[start : start + size]
         filled = np.concatenate([part, np.zeros((size - len(part), *x.shape[1:]), x.dtype)])
-        results = _results(running, names, {key: filled})
+        results = results_of(running, names, {key: filled})
         parts.append([np.asarray(r)[: len(part)] for r in results])
     return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
 
 
-def _results(running: Any, names: list[str], feeds: dict[str, Any]) -> Any:
+def results_of(running: Any, names: list[str], feeds: dict[str, Any]) -> Any:
     """What onnxruntime computes; ModelError where the file's parts do not fit together."""
     try:
         return running.run(names, feeds)

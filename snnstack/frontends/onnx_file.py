@@ -173,7 +173,12 @@ def _numbers(onnx: Any, tensor: Any) -> Array:
     found: Array = onnx.numpy_helper.to_array(tensor)
     if found.dtype.kind == "O":
         return np.array([str(v) for v in found.ravel()]).reshape(found.shape)
-    return found if found.dtype.kind in "biufcSU" else found.astype(np.float32)
+    found = found if found.dtype.kind in "biufcSU" else found.astype(np.float32)
+    if found.dtype.kind != "f":
+        return found
+    with np.errstate(invalid="ignore"):  # a NaN of other bits would warn whenever it is read
+        unknown = np.isnan(found)
+    return np.where(unknown, found.dtype.type(np.nan), found) if unknown.any() else found
 
 
 def _shape(info: Any) -> tuple[int, ...] | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from snnstack.errors import ModelError, fail
 from snnstack.frontends.onnx_build import StepBuilder
-from snnstack.frontends.onnx_convert import session
+from snnstack.frontends.onnx_convert import results_of, session
 from snnstack.frontends.onnx_file import OnnxGraph, onnx_module
 from snnstack.frontends.onnx_neurons import HINT, recognised
 from snnstack.frontends.onnx_states import paired
@@ -147,7 +148,7 @@ def _runtime(file: StepFile, names: list[str]) -> tuple[Any, Any]:
     dtype = {"tensor(float)": np.float32, "tensor(double)": np.float64}.get(kind)
     if dtype is None:
         raise fail(ModelError, file.onnx.inputs[0], f"is a {kind}", "export it in float32")
-    return running.run, dtype
+    return partial(results_of, running), dtype
 
 
 def _double(file: StepFile, names: list[str]) -> tuple[Any, Any]:

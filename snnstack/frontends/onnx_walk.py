@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.frontends.onnx_export import taps
 from snnstack.frontends.onnx_file import OnnxGraph, OnnxNode
 from snnstack.frontends.onnx_layers import alike
@@ -17,6 +19,9 @@ from snnstack.frontends.torch_layers import dense
 from snnstack.ir.nodes import AvgPool2d, Flatten, Leaf, Shape
 from snnstack.ir.shapes import output_shape
 from snnstack.ir.step import Conv
+
+LARGEST = 2**26
+"""Elements of a tensor of one step."""
 
 
 def walked(onnx: OnnxGraph, first: str) -> Walk:
@@ -38,7 +43,18 @@ def walked(onnx: OnnxGraph, first: str) -> Walk:
             made = None
         for name in node.outputs:
             walk.values[name] = _unknown(walk, node, name) if made is None else made
+    _check_sizes(walk)
     return walk
+
+
+def _check_sizes(walk: Walk) -> None:
+    """ModelError for a tensor that the file gives a shape which nothing can hold."""
+    wrong = (
+        Problem(name, f"has {n} elements, at most {LARGEST}", "is the file damaged?")
+        for name, n in ((name, math.prod(terms.shape)) for name, terms in walk.values.items())
+        if not 0 <= n <= LARGEST
+    )
+    raise_if_any(ModelError, wrong)
 
 
 def _unknown(walk: Walk, node: OnnxNode, tensor: str) -> Terms:

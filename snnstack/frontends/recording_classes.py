@@ -6,6 +6,7 @@ the list that `classes=` gives; how many there are is compared with the network'
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def names_given(spec: Spec) -> tuple[str, ...] | None:
     if text is None:
         return None
     file = Path(text)
-    if file.is_file():
+    if os.path.isfile(text):  # of a list that can be no name as well
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -80,7 +81,7 @@ def found_at(path: Path, spec: Spec) -> RecordingSet:
         Recording(str(f), partial(read, f), label)
         for f, label in zip(files, found.labels, strict=True)
     ]
-    many = any(_gestures(f).is_file() for f in files)
+    many = any(os.path.isfile(_gestures(f)) for f in files)
     if many or (kind in HDF5 and len(files) == 1):
         parts = [part for f in files for part in _in_file(f, spec).recordings]
     return RecordingSet(parts, NMNIST if kind == ".bin" else None, found.names)
@@ -123,7 +124,7 @@ def _in_file(path: Path, spec: Spec) -> RecordingSet:
     if suffix in HDF5:
         if event_hdf5.is_ragged(path):
             return _ragged(path)
-    elif suffix == ".aedat" and _gestures(path).is_file():
+    elif suffix == ".aedat" and os.path.isfile(_gestures(path)):
         return RecordingSet(_cut(path), GESTURES)
     elif suffix not in READERS:
         hint = f"files that are read: {', '.join(SUFFIXES)}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snnstack import notices
 from snnstack.errors import DataError, fail
@@ -69,6 +70,7 @@ OPTIONS = (
     "unit",
 )
 """Of every kind of recording."""
+LARGEST_CLASS = 2**31 - 1
 WORTH_SAYING = 0.01
 """Share of events that options leave out (`steps`, `start`, `clip`) above which it is said."""
 
@@ -149,9 +151,18 @@ def stream_of(found: RecordingSet, spec: Spec, port: StepInput) -> Stream:
                 account.say()
                 said.append(True)
 
-    labels = [r.label for r in recordings]
-    known = None if None in labels else np.array(labels, dtype=np.int64)
+    known = _classes(recordings, spec)
     return Stream(spec.text, port, len(recordings), steps, reader, known, found.classes)
+
+
+def _classes(recordings: Sequence[Recording], spec: Spec) -> NDArray[np.int64] | None:
+    """The class of every recording, None where one has none."""
+    for r in recordings:
+        if r.label is not None and abs(r.label) > LARGEST_CLASS:
+            what = f"{r.name} is of class {r.label}, at most {LARGEST_CLASS} are told apart"
+            raise fail(DataError, spec.text, what, "classes are whole numbers from 0")
+    labels = [r.label for r in recordings]
+    return None if None in labels else np.array(labels, dtype=np.int64)
 
 
 def _longest(recordings: Sequence[Recording], binning: Binning) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 
+from snnstack import door
 from snnstack.errors import DataError, Problem, fail, raise_if_any
 
 KINDS = ("tonic", "events")
@@ -40,13 +42,15 @@ def parse(text: str) -> Spec:
     >>> parse("tonic:NMNIST?path=recordings&bin=1ms").options
     {'path': 'recordings', 'bin': '1ms'}
     """
-    if Path(text).exists():
+    if os.path.exists(text):  # of a text that can be no name as well
         return Spec(text, "", text)
     place, _, query = text.partition("?")
     kind, colon, rest = place.partition(":")
-    if colon and kind in KINDS:
-        return Spec(text, kind, rest, _options(text, query))
-    return Spec(text, "", place, _options(text, query))
+    found = Spec(text, kind, rest) if colon and kind in KINDS else Spec(text, "", place)
+    options = _options(text, query)
+    for name in filter(None, (found.place, options.get("path"))):
+        door.path(name, "DATA", DataError)
+    return replace(found, options=options)
 
 
 def _options(text: str, query: str) -> dict[str, str]:

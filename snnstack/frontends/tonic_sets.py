@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def _labels(found: Any, spec: Spec) -> tuple[list[int | None], tuple[str, ...] |
         kept = _target(found, 0)
         known = isinstance(kept, (int, str, np.integer))
         targets = [_target(found, k) for k in range(len(found))] if known else [None] * len(found)
-    if all(isinstance(t, str) for t in targets) and not any(Path(t).is_file() for t in targets):
+    if all(isinstance(t, str) for t in targets) and not any(map(os.path.isfile, targets)):
         classes = numbered(list(targets), set(targets), spec)
         return list(classes.labels), classes.names
     return [int(t) if isinstance(t, (int, np.integer)) else None for t in targets], None

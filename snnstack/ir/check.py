@@ -134,8 +134,12 @@ def every_node_is_reachable(graph: Graph) -> Iterator[Problem]:
         yield from (Problem(name, "no path leads to it from an input", hint) for name in lost)
 
 
+LARGEST = float(np.finfo(np.float32).max)
+"""No tool trains beyond single precision; the squares of such numbers are still finite here."""
+
+
 def parameters_are_finite(graph: Graph) -> Iterator[Problem]:
-    """No parameter is NaN or infinite."""
+    """No parameter is NaN, infinite or beyond single precision."""
     for name, node in graph.nodes.items():
         if isinstance(node, Graph):
             continue
@@ -146,12 +150,16 @@ def parameters_are_finite(graph: Graph) -> Iterator[Problem]:
 
 
 def _not_finite(name: str, key: str, values: Array) -> Iterator[Problem]:
-    wrong = np.argwhere(~np.isfinite(values))
+    most = min(LARGEST, float(np.finfo(values.dtype).max))
+    wrong = np.argwhere(~(np.abs(values) <= most))
     if len(wrong):
         first = values[tuple(wrong[0])]
         word = "NaN" if np.isnan(first) else f"{first:g}"
         at = f" at {wrong[0].tolist()}" if values.ndim else ""
-        what = f"{key} has {len(wrong)} of {values.size} values NaN or infinite, first {word}{at}"
+        kind = "NaN or infinite"
+        if np.isfinite(values[tuple(wrong.T)]).all():
+            kind = f"beyond {LARGEST:.3g}, which single precision ends with"
+        what = f"{key} has {len(wrong)} of {values.size} values {kind}, first {word}{at}"
         yield Problem(name, what, "export the model again after checking its training")
 
 

@@ -41,6 +41,7 @@ def malformed(node: Leaf) -> Iterator[str]:
             yield from _bad_conv(node)
         case SumPool2d() | AvgPool2d():
             window = {"kernel_size": node.kernel_size, "stride": node.stride}
+            yield from _not_pairs({**window, "padding": node.padding})
             yield from _below(1, window)
             yield from _below(0, {"padding": node.padding})
         case Flatten():
@@ -94,7 +95,11 @@ def _bad_conv(node: Conv1d | Conv2d) -> Iterator[str]:
         yield f"bias {list(node.bias.shape)} does not match weight {list(shape)}"
     if node.groups < 1 or shape[0] % node.groups:
         yield f"groups {node.groups} does not divide its {shape[0]} output channels"
-    yield from _below(1, {"stride": node.stride, "dilation": node.dilation})
+    window = {"stride": node.stride, "dilation": node.dilation}
+    if axes == 2:
+        given = {} if isinstance(node.padding, str) else {"padding": node.padding}
+        yield from _not_pairs(window | given)
+    yield from _below(1, window)
     if node.input_shape is not None:
         yield from _below(1, {"input_shape": node.input_shape})
         if np.size(node.input_shape) != axes:
@@ -116,6 +121,12 @@ def _bad_neuron(node: Any) -> Iterator[str]:
         yield f"its parameters have no axes: {listed}"
     elif any(0 in shape for shape in shapes.values()):
         yield f"its parameters are empty: {listed}"
+
+
+def _not_pairs(values: dict[str, Any]) -> Iterator[str]:
+    for name, value in values.items():
+        if np.shape(value) != (2,):
+            yield f"{name} {_plain(value)} needs two numbers, (y, x)"
 
 
 def _below(least: int, values: dict[str, Any]) -> Iterator[str]:

@@ -191,7 +191,8 @@ def _population(graph: Graph, name: str, shape: Shape, bias: Array | None) -> Po
 
 def _factors(tau: Array, dt: float, integrator: Integrator) -> tuple[Array, Array]:
     """(decay per step, gain of a constant input) of a first-order low-pass."""
-    ratio = dt / np.asarray(tau, dtype=np.float64)
+    with np.errstate(over="ignore"):  # a time constant of almost nothing forgets at once
+        ratio = dt / np.asarray(tau, dtype=np.float64)
     if integrator == "euler":
         return 1.0 - ratio, ratio
     return np.exp(-ratio), -np.expm1(-ratio)

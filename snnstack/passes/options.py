@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -57,15 +58,26 @@ def said(options: Any) -> Options | None:
     if options is None:
         return None
     found = instance(options, Options, "options", "snnstack.Options(dt=1e-3, reset='zero', ...)")
-    for name in ("dt", "prune"):
-        value = getattr(found, name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
-            raise fail(TargetError, f"options.{name}", f"is {shown(value)}", "a number")
+    found = replace(found, dt=_number("dt", found.dt), prune=_number("prune", found.prune))
     for name in ("integrator", "reset", "reset_time", "compare", "events", "written_by", "readout"):
         value = getattr(found, name)
         if value is not None and not isinstance(value, str):
             raise fail(TargetError, f"options.{name}", f"is {shown(value)}", "a word, as text")
     return found
+
+
+def _number(name: str, value: Any) -> float | None:
+    """A real number that is finite in double precision; TargetError for anything else."""
+    if value is None:
+        return None
+    try:
+        real = isinstance(value, Real) and not isinstance(value, bool)
+        number = float(value) if real else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise fail(TargetError, f"options.{name}", f"is {shown(value)}", "a number")
+    return number
 
 
 def apply_options(graph: Graph, options: Options) -> Graph:

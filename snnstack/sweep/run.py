@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,13 +101,13 @@ def _job(spec: Spec) -> tuple[Job, dict[str, Any]]:
     """The job, and {"settings", "files"}: what the answers depend on besides the point."""
     named = [spec.data.partition("?")[0], (spec.calibrate or "").partition("?")[0]]
     named += map(str, spec.axes.get("model", (spec.fixed.get("model", ""),)))
-    found = {name: Path(name) for name in named if name and Path(name).exists()}
+    found = {name: Path(name) for name in named if name and os.path.exists(name)}
     models = spec.axes.get("model", (spec.fixed.get("model", ""),))
     gone = [Problem(m, GONE, "name a model file") for m in map(str, models) if m not in found]
     gone += [
         Problem(str(place), GONE, "name samples: docs/data.md")
         for place in map(_place, (spec.data, spec.calibrate))
-        if place is not None and not place.exists()
+        if place is not None and not os.path.exists(place)
     ]
     raise_if_any(DataError, gone)
     files = {name: str(path) for name, path in found.items() if path.is_file()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -179,7 +180,7 @@ def at_folder(spec: Spec, folder: Path) -> Spec:
             return text
         name, mark, rest = text.partition("?")
         there = folder / name
-        return f"{there}{mark}{rest}" if name and there.exists() else text  # type: ignore[return-value]
+        return f"{there}{mark}{rest}" if name and os.path.exists(there) else text  # type: ignore[return-value]
 
     axes = {
         name: tuple(map(placed, values)) if name in FILE_AXES else values

@@ -25,6 +25,10 @@ Y = np.arange(4) % 4
 IMAGES = np.random.default_rng(1).integers(0, 256, (4, 2, 3)).astype(np.uint8)
 
 
+PAIRS = ((1, 1), (0, 0), (1, 1))
+"""Stride, padding and dilation."""
+
+
 def conv() -> Graph:
     """A convolution, a current-based layer with a loop, and a read-out."""
     rng = np.random.default_rng(0)
@@ -34,7 +38,7 @@ def conv() -> Graph:
     flat = {"r": np.ones(3), "v_leak": np.zeros(3), "v_threshold": np.ones(3)}
     nodes = {
         "in": Input((1, 4, 4), events="binary"),
-        "conv": Conv2d((4, 4), rng.normal(0, 0.5, (2, 1, 3, 3)), 1, 0, 1, 1, np.zeros(2)),
+        "conv": Conv2d((4, 4), rng.normal(0, 0.5, (2, 1, 3, 3)), *PAIRS, 1, np.zeros(2)),
         "if": IF(r=one, v_threshold=one, v_reset=0 * one),
         "flat": Flatten(shape, 0, -1),
         "fc": Linear(rng.normal(0, 0.5, (3, 8))),

@@ -57,19 +57,20 @@ def tallied(kind: str, first: int, count: int) -> Tally:
     """Inputs of a kind; a process that hangs or dies is one failure, and is replaced."""
     found, at, last = Tally(), first, first + count
     while at < last:
-        for line in _lines(kind, at, last):
+        argv = [sys.executable, "-m", "tests.fuzz.worker", kind, str(at), str(last)]
+        for line in lines(argv, at, last):
             found.add(line)
             at = line["seed"] + 1
     return found
 
 
-def _lines(kind: str, first: int, last: int) -> Iterator[dict[str, Any]]:
-    argv = [sys.executable, "-m", "tests.fuzz.worker", kind, str(first), str(last)]
+def lines(argv: list[str], first: int, last: int) -> Iterator[dict[str, Any]]:
+    """What a process says of the seeds `first` to `last` - 1, and how it ended if it says less."""
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
     with (
         tempfile.TemporaryFile() as said,  # a pipe that nobody empties would stop the process
         subprocess.Popen(
-            argv, stdout=subprocess.PIPE, stderr=said, cwd=ROOT, env=environment
+            argv, bufsize=0, stdout=subprocess.PIPE, stderr=said, cwd=ROOT, env=environment
         ) as process,
     ):
         seed = first
