@@ -43,7 +43,7 @@ from snnstack.passes.options import Options, said
 from snnstack.program import Program
 from snnstack.quant.scales import Granularity
 from snnstack.report.bench import BenchRefusal, BenchRow
-from snnstack.report.readout import parse
+from snnstack.report.readout import read_out
 from snnstack.running import (
     carries_values,
     emulate,
@@ -184,8 +184,14 @@ def bench(
     data, calibrate = given(data), None if calibrate is None else given(calibrate)
     choices = Choices(verify_samples, period_s, seeds, None, figures, strict=strict)
     fit = data if calibrate is None else calibrate
-    graph, steps = loaded(model, options, needed=_general(model, chosen), calibrate=fit)
-    whole = None if steps is None else before_pruning(model, options, fit)
+    graph, steps = loaded(
+        model,
+        options,
+        needed=_general(model, chosen),
+        calibrate=fit,
+        training=calibrate is not None,
+    )
+    whole = None if steps is None else before_pruning(model, options, fit, graph)
     found = [_native(model, board, options, graph, steps) for board in chosen]
     port = _port(found) if steps is None else steps.inputs[0]
     if graph is not None and steps is not None:
@@ -283,10 +289,10 @@ def bench_program(
 
     `readout`: instead of the program's own (docs/readout.md).
     """
-    other = None if readout is None else parse(readout, "readout")
     rival = _opponent(ann, None, None, None)
-    choices = Choices(verify_samples, period_s, seeds, rival, readout=other)
     program, network = open_program(path)
+    other = None if readout is None else read_out(program.settings, said=readout)
+    choices = Choices(verify_samples, period_s, seeds, rival, readout=other)
     subject = Subject(program, network, saved_conversion(path))
     test = judged_samples(program, data, samples, other)
     return measure_program(subject, test, choices)

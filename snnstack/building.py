@@ -102,7 +102,7 @@ def build(
     graph = load(model, options, calibrate=calibrate)
     return build_steps(
         graph, discretised(graph), board, calibrate, granularity, weight_bits, quality,
-        strict=strict, progress=progress, whole=before_pruning(model, options, calibrate),
+        strict=strict, progress=progress, whole=before_pruning(model, options, calibrate, graph),
     )  # fmt: skip
 
 

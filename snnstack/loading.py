@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from snnstack.door import path, shown
-from snnstack.errors import ModelError, Problem, fail, raise_if_any
+from snnstack.errors import DataError, ModelError, Problem, fail, raise_if_any
 from snnstack.frontends.levels import KEY
 from snnstack.frontends.torch_door import is_module
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
 from snnstack.native import native_graph, native_target
 from snnstack.passes.options import READOUT, Options, apply_options, said
-from snnstack.report.readout import check_readout, read_out
-from snnstack.samples import Samples, as_stream
+from snnstack.report.linear import FIT, fit
+from snnstack.report.readout import LINEAR, check_readout, read_out, usual_scores
+from snnstack.samples import Samples, as_stream, real_as_spikes, run_float
 
 log = logging.getLogger("snnstack")
 PROOF_SAMPLES = 32
@@ -36,6 +37,7 @@ def load(
     calibrate: Samples | None = None,
     sample: Any = None,
     tell: bool = True,
+    training: bool = True,
 ) -> Graph:
     """The network in a model, with `options` applied and every rule checked.
 
@@ -44,11 +46,15 @@ def load(
     spiking step in ONNX is compared with onnxruntime on `sample`, [step, sample, ...] or samples
     by name (docs/data.md; the first ones), else on random spikes; other files take none.
 
+    A linear read-out that is not fitted yet is, to the labels of `calibrate`, unless these are no
+    `training` samples.
+
     What was guessed about a file of another tool, and what such files leave out, is kept in
     `metadata["notes"]` and, with `tell`, logged as warnings. Raises ModelError with all problems,
     each naming its node.
     """
     graph = _checked(model, said(options) or Options(), calibrate, sample)
+    graph = with_fit(graph, calibrate if training else None)
     for note in graph.metadata.get("notes", ()) if tell else ():
         log.warning("%s: %s", graph.metadata.get("name", "model"), note)
     return graph
@@ -153,10 +159,11 @@ def loaded(
     options: Options | None,
     needed: bool,
     calibrate: Samples | None = None,
+    training: bool = True,
 ) -> tuple[Graph | None, StepGraph | None]:
     """The graph of `model` and its steps; (None, None) if it can be none and none is needed."""
     try:
-        graph = load(model, options, calibrate=calibrate)
+        graph = load(model, options, calibrate=calibrate, training=training)
     except ModelError:
         if needed or native_target(model) is None:
             raise
@@ -165,13 +172,38 @@ def loaded(
 
 
 def before_pruning(
-    model: Any, options: Options | None, calibrate: Samples | None = None
+    model: Any, options: Options | None, calibrate: Samples | None, pruned: Graph | None
 ) -> StepGraph | None:
-    """The float network that `options` prune; None where they prune nothing."""
+    """The float network that `options` prune to `pruned`, read out like it; None where they prune
+    nothing.
+    """
     if options is None or options.prune is None:
         return None
-    whole = replace(options, prune=None)
-    return discretised(load(model, whole, calibrate=calibrate, tell=False))
+    whole = load(
+        model, replace(options, prune=None), calibrate=calibrate, tell=False, training=False
+    )
+    kept = {} if pruned is None else {k: v for k, v in pruned.metadata.items() if k == FIT}
+    return discretised(whole.with_(metadata={**whole.metadata, **kept}))
+
+
+def with_fit(graph: Graph, training: Samples | None) -> Graph:
+    """`graph` with its linear read-out fitted to the float network's run of `training`, where it
+    has one that is not; DataError where these samples have no labels.
+    """
+    if graph.metadata.get(READOUT) != LINEAR or FIT in graph.metadata or training is None:
+        return graph
+    kept = {name: value for name, value in graph.metadata.items() if name != READOUT}
+    steps = discretised(graph.with_(metadata=kept))
+    stream = as_stream(real_as_spikes(graph, steps, training) or training, steps.inputs[0])
+    parts = [(usual_scores(run_float(steps, p), steps.outputs[0]), p.labels)
+             for p in stream.batches(stream.batch_size())]  # fmt: skip
+    labels = [found for _, found in parts if found is not None]
+    if len(labels) < len(parts):
+        hint = "a linear read-out is fitted to labelled samples"
+        raise fail(DataError, stream.name, "has no labels", hint)
+    features = np.concatenate([found for found, _ in parts])
+    found = fit(features, np.concatenate(labels), Path(stream.name.partition("?")[0]).name)
+    return graph.with_(metadata={**graph.metadata, FIT: str(found)})
 
 
 def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
@@ -190,7 +222,7 @@ def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
     steps = as_lists(steps) if PRUNED in graph.metadata else steps
     name = str(graph.metadata.get("name", "network"))
     more = {KEY: dict(graph.metadata[KEY])} if KEY in graph.metadata else {}
-    more |= {READOUT: graph.metadata[READOUT]} if READOUT in graph.metadata else {}
+    more |= {key: graph.metadata[key] for key in (READOUT, FIT) if key in graph.metadata}
     steps = steps.with_(settings={**steps.settings, **_choices(graph), **more, "name": name})
     output = steps.population(steps.outputs[0])
     check_readout(read_out(steps.settings), output.name, output.n, output.threshold is not None)

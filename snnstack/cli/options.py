@@ -19,7 +19,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 READOUT = (
     "How the first output names a class: rate, first-spike, sum, mean, last, max or softmax (of "
     "its membrane); with :K (rate:10) for K classes of equally many neurons; above:X for one "
-    "neuron. [default: the file's, else most spikes, or the largest summed membrane]"
+    "neuron; linear: a matrix of its counts that is fitted to training samples. [default: the "
+    "file's, else most spikes, or the largest summed membrane]"
 )
 readout_option = click.option("--readout", metavar="READOUT", help=READOUT)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

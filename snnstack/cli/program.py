@@ -130,6 +130,7 @@ def build_dict(built: Build, output: Path) -> dict[str, Any]:
 
 def show_build(built: Build, output: Path) -> None:
     """What a new program is, for people."""
+    from snnstack.report.readout import readout_notes
     from snnstack.target import backend
 
     program = built.program
@@ -142,6 +143,8 @@ def show_build(built: Build, output: Path) -> None:
         say(f"  memory of the self-test as {basis} links it")
     if line := losses_line(program.settings):
         say(f"  {line}")
+    for note in readout_notes(program.settings):
+        say(f"  {note}")
     if "registers" in program.settings:
         say()
         show_registers(program.settings["registers"])
@@ -270,9 +273,9 @@ def emulate(
 
 def _readout(text: str | None, program: Program) -> ReadOut:
     """What `--readout` says, else the program."""
-    from snnstack.report.readout import parse, read_out
+    from snnstack.report.readout import read_out
 
-    return read_out(program.settings) if text is None else parse(text, "--readout")
+    return read_out(program.settings, said=text)
 
 
 def _show_cores(cores: dict[str, dict[str, int]]) -> None:

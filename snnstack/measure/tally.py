@@ -30,6 +30,7 @@ from snnstack.report.readout import (
     in_units_of,
     output_probes,
     read_out,
+    readout_notes,
 )
 from snnstack.target import Progress, backend, emulator, offered, statistical
 from snnstack.trace import Counts, Spikes, Trace
@@ -156,7 +157,7 @@ class Tally:
             ann=ann,
             chips=self._chips(),
             clipped=clipped,
-            notes=(*notes, *more, *_clipping(clipped)),
+            notes=(*notes, *more, *_clipping(clipped), *readout_notes(program.settings)),
             figures=figures(self.subject, self.first) if choices.figures else {},
         )
 

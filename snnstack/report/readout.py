@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from snnstack.door import shown
 from snnstack.errors import ModelError, Problem, SnnstackError, fail, raise_if_any
 from snnstack.passes.options import READOUT
+from snnstack.report.linear import Linear, fitted_in
 from snnstack.trace import Spikes, Trace
 
 USUAL, SPIKES, MEMBRANES = (
@@ -22,9 +23,10 @@ USUAL, SPIKES, MEMBRANES = (
     ("rate", "first-spike"),
     ("sum", "mean", "last", "max", "softmax"),
 )
-KINDS = (USUAL, *SPIKES, *MEMBRANES, "above")
+LINEAR = "linear"
+KINDS = (USUAL, *SPIKES, *MEMBRANES, "above", LINEAR)
 HINT = "rate, first-spike, sum, mean, last, max or softmax; with :K as rate:10 for K classes of "
-HINT += "equally many neurons; above:X for one neuron (docs/readout.md)"
+HINT += "equally many neurons; above:X for one neuron; linear, fitted to samples (docs/readout.md)"
 Real = NDArray[np.float64]
 
 
@@ -46,13 +48,15 @@ class ReadOut:
     """`kind`: one of `KINDS`. `classes`: blocks of equally many neurons that stand for a class
     each (None: every neuron is one). `above`: what a single neuron has to exceed for class 1.
 
-    `scale` [n]: units of the membranes per volt; None: they are in volts already.
+    `scale` [n]: units of the membranes per volt; None: they are in volts already. `linear`: the
+    weights of a "linear" one; None: they are not fitted yet.
     """
 
     kind: str = USUAL
     classes: int | None = None
     above: float | None = None
     scale: Real | None = None
+    linear: Linear | None = None
 
     def __str__(self) -> str:
         """The text that `parse` takes."""
@@ -61,6 +65,8 @@ class ReadOut:
 
     def count(self, neurons: int) -> int:
         """Classes that an output of so many neurons tells apart."""
+        if self.linear is not None:
+            return len(self.linear.bias)
         return 2 if self.above is not None else self.classes or neurons
 
     def reads_membrane(self, fires: bool) -> bool:
@@ -72,13 +78,13 @@ def parse(text: Any, where: str = READOUT) -> ReadOut:
     """The read-out that a text names; ModelError for anything else.
 
     >>> parse("first-spike"), parse("rate:3").count(15), str(parse("above:0.5"))
-    (ReadOut(kind='first-spike', classes=None, above=None, scale=None), 3, 'above:0.5')
+    (ReadOut(kind='first-spike', classes=None, above=None, scale=None, linear=None), 3, 'above:0.5')
     """
     if not isinstance(text, str):
         raise fail(ModelError, where, f"is {shown(text)}", HINT)
     kind, mark, value = text.replace("_", "-").partition(":")
     wrong = fail(ModelError, where, f"there is no read-out {text[:80]!r}", HINT)
-    if kind not in KINDS or (kind == "above" and not mark):
+    if kind not in KINDS or (kind == "above" and not mark) or (kind == LINEAR and mark):
         raise wrong
     if not mark:
         return ReadOut(kind)
@@ -99,12 +105,22 @@ def _number(text: str, wrong: SnnstackError) -> float:
     return found
 
 
-def read_out(settings: Mapping[str, Any], network: _Scaled | None = None) -> ReadOut:
+def read_out(
+    settings: Mapping[str, Any], network: _Scaled | None = None, said: str | None = None
+) -> ReadOut:
     """What a network's or program's settings say, else the usual one; with `network`, for
-    membranes in its units.
+    membranes in its units. `said`: another one, whose fitted weights are those in the settings.
     """
-    found = parse(settings.get(READOUT, USUAL))
+    found = parse(settings.get(READOUT, USUAL)) if said is None else parse(said, "--readout")
+    if found.kind == LINEAR:
+        found = replace(found, linear=fitted_in(settings))
     return found if network is None else in_units_of(found, network)
+
+
+def readout_notes(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a reader must know of how classes are found: the cost of a linear read-out."""
+    found = read_out(settings).linear
+    return () if found is None else (found.cost(),)
 
 
 def in_units_of(readout: ReadOut, network: _Scaled) -> ReadOut:
@@ -120,6 +136,13 @@ def check_readout(readout: ReadOut, output: str, neurons: int, fires: bool) -> N
 
 def _unreadable(readout: ReadOut, output: str, neurons: int, fires: bool) -> Iterator[Problem]:
     where = f"read-out {str(readout)!r}"
+    if readout.kind == LINEAR and readout.linear is None:
+        hint = "compile, bench: --calibrate with labelled training samples; train: its --data"
+        yield Problem(where, "is not fitted, and nothing is told to fit it to", hint)
+    if readout.linear is not None and readout.linear.weight.shape[1] != neurons:
+        known = readout.linear.weight.shape[1]
+        what = f"output {output!r} has {neurons} neurons, the read-out was fitted to {known}"
+        yield Problem(where, what, "fit it again")
     if readout.kind in SPIKES and not fires:
         yield Problem(where, f"output {output!r} does not fire", "sum, mean, last, max or softmax")
     if readout.classes and neurons % readout.classes:
@@ -167,9 +190,11 @@ def scores(trace: Trace, output: str, readout: ReadOut | None = None) -> Real:
     readout = readout or ReadOut()
     if readout.kind == USUAL:
         return _grouped(usual_scores(trace, output), readout.classes, np.sum)
-    if readout.above is not None:
+    if readout.above is not None or readout.linear is not None:
         of = usual_scores(trace, output)
         of = of if output in trace.spikes or readout.scale is None else of / readout.scale
+        if readout.linear is not None:
+            return readout.linear.scores(of)
         return np.concatenate([np.full_like(of, readout.above), of], axis=1)
     if readout.kind in SPIKES:
         return _of_spikes(trace.spikes[output], readout)

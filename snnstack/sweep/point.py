@@ -68,7 +68,8 @@ def run_point(job: Job, point: Mapping[str, Any]) -> dict[str, Any]:
 
 def _measured(job: Job, point: Mapping[str, Any]) -> dict[str, Any]:
     options = {k: point[k] for k in Options.__dataclass_fields__ if k in point}
-    graph, steps = _loaded(job.at(str(point["model"])), tuple(sorted(options.items())))
+    training = None if job.calibrate is None else job.at(job.calibrate)
+    graph, steps = _loaded(job.at(str(point["model"])), tuple(sorted(options.items())), training)
     steps = _scaled(steps, float(point.get("threshold", 1.0)))
     test = _stream(job, job.data, steps, point).first(job.samples)
     fitted = test if job.calibrate is None else _stream(job, job.calibrate, steps, point)
@@ -94,8 +95,10 @@ def _read(job: Job, point: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4)
-def _loaded(path: str, options: tuple[tuple[str, Any], ...]) -> tuple[Graph, StepGraph]:
-    graph = load(path, Options(**dict(options)))
+def _loaded(
+    path: str, options: tuple[tuple[str, Any], ...], training: str | None
+) -> tuple[Graph, StepGraph]:
+    graph = load(path, Options(**dict(options)), calibrate=training)
     return graph, discretised(graph)
 
 

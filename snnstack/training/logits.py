@@ -26,6 +26,9 @@ def logits(sent: Tensor, readout: ReadOut) -> Tensor:
     2^-t, so that an earlier one outweighs all that follow and every one has a gradient.
     """
     values = _over_time(sent, readout.kind)
+    if readout.linear is not None:
+        weight, bias = (torch.as_tensor(v) for v in (readout.linear.weight, readout.linear.bias))
+        return values.to(weight.dtype) @ weight.T + bias
     if readout.classes is None:
         return values
     return values.reshape(len(values), readout.classes, -1).sum(2)

@@ -81,7 +81,7 @@ def qat(
     graph, steps = _read(model, options, sample, calibrate)
     whole = None
     if graph is not None and not is_module(model):
-        whole = before_pruning(model, options, calibrate)
+        whole = before_pruning(model, options, calibrate, graph)
     calibrate = None if calibrate is None else _as_spikes(graph, steps, calibrate)
     steps = for_target(steps, board.target)
     start = _start(steps, board, calibrate, granularity, weight_bits, progress)
