@@ -1,7 +1,13 @@
-"""Processes: how many there is room for, and a tool in one of its own, bounded in time."""
+"""Processes: how many there is room for, and tools in their own, none of which outlives this one.
+
+What this process starts is ended with it however it ends, `kill -9` and the kernel's want of
+memory included: a shell of a few kilobytes, started before the first tool, is told by a pipe which
+process groups live. The pipe's end is the end of this process; the shell then kills what is left.
+"""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -14,6 +20,19 @@ from typing import Any
 
 from snnstack.errors import ToolError, fail
 
+GUARD = """
+trap '' INT TERM HUP
+live=
+while read -r sign group; do
+  left=
+  for one in $live; do [ "$one" = "$group" ] || left="$left $one"; done
+  live=$left
+  if [ "$sign" = + ]; then live="$live $group"; fi
+done
+for one in $live; do kill -KILL "-$one"; done
+"""
+"""Reads `+ GROUP` and `- GROUP`, a line each, until nobody can write any more."""
+SHELL = "/bin/sh"
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals on which this process unwinds."""
 
@@ -30,19 +49,27 @@ def execute(argv: Sequence[str], *, timeout_s: float, cwd: Path | None = None) -
 
     On a timeout, or when this process is interrupted, its whole process group is killed.
     """
-    where, pipe = Path(argv[0]).name, subprocess.PIPE
+    where = Path(argv[0]).name
+    try:
+        done = completed(argv, timeout_s=timeout_s, cwd=cwd)
+    except subprocess.TimeoutExpired as error:
+        raise fail(ToolError, where, f"did not end within {timeout_s:g} s") from error
+    if done.returncode != 0:
+        what = f"failed with status {done.returncode}: {last_lines(done.stderr or done.stdout)}"
+        raise fail(ToolError, where, what)
+    return done.stdout
+
+
+def completed(
+    argv: Sequence[str], *, timeout_s: float, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A command's status and what it printed; `subprocess.TimeoutExpired` if it hangs."""
+    pipe = subprocess.PIPE
     with started(
         argv, cwd=cwd, stdout=pipe, stderr=pipe, text=True, errors="replace"
     ) as process:  # fmt: skip
-        try:
-            output, errors = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise fail(ToolError, where, f"did not end within {timeout_s:g} s") from error
-    printed: str = output
-    if process.returncode != 0:
-        what = f"failed with status {process.returncode}: {last_lines(errors or output)}"
-        raise fail(ToolError, where, what)
-    return printed
+        output, errors = process.communicate(timeout=timeout_s)
+    return subprocess.CompletedProcess(argv, process.returncode, output, errors)
 
 
 @contextmanager
@@ -55,14 +82,23 @@ def started(argv: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[An
     process = None
     try:
         with _signals_wait():
-            process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, start_new_session=True, **options
-            )
+            process = launch(argv, stdin=subprocess.DEVNULL, **options)
         yield process
     finally:
         if process is not None:
             with process:
                 kill_group(process)
+
+
+def launch(argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """A process in a session of its own that this one's end, whatever its cause, ends as well.
+
+    The one place where this program starts processes. The caller ends it with `kill_group`.
+    """
+    _GUARD.ready()
+    process: subprocess.Popen[Any] = subprocess.Popen(argv, start_new_session=True, **options)
+    _GUARD.tell("+", process.pid)
+    return process
 
 
 @contextmanager
@@ -87,11 +123,73 @@ def _signals_wait() -> Iterator[None]:
 
 
 def kill_group(process: subprocess.Popen[Any]) -> None:
-    """End a process started in a session of its own, and all it started, if it still runs."""
+    """End what `launch` or `started` made, and all it started, if it still runs."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    _GUARD.tell("-", process.pid)
+
+
+class _Guard:
+    """The shell that outlives this process by a moment, and the pipe to it."""
+
+    def __init__(self) -> None:
+        self.lock, self.pid, self.pipe = threading.Lock(), 0, -1
+
+    def ready(self) -> None:
+        """Start it if it is not there; without a shell, nothing watches."""
+        with self.lock:
+            if self.pipe >= 0 or not os.path.exists(SHELL):
+                return
+            source, self.pipe = os.pipe()
+            nowhere = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_WRONLY, 0) for n in (1, 2)]
+            actions = [(os.POSIX_SPAWN_DUP2, source, 0), *nowhere]
+            argv = [SHELL, "-c", GUARD]
+            self.pid = os.posix_spawn(SHELL, argv, {}, file_actions=actions, setpgroup=0)
+            os.close(source)
+
+    def tell(self, sign: str, group: int) -> None:
+        """One line; shorter than what a pipe takes in one piece, so threads do not mix."""
+        if self.pipe >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self.pipe, f"{sign} {group}\n".encode())
+
+    def end(self) -> None:
+        """At the end of this process: whatever it still knows is killed now."""
+        if self.pipe >= 0:
+            os.close(self.pipe)
+            self.pipe = -1
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, 0)
+
+    def forget(self) -> None:
+        """In a forked child: the guard is another's, and must not wait for this one's end."""
+        if self.pipe >= 0:
+            os.close(self.pipe)
+        self.lock, self.pid, self.pipe = threading.Lock(), 0, -1
+
+
+_GUARD = _Guard()
+atexit.register(_GUARD.end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_GUARD.forget)
+
+
+def end_with_parent() -> None:
+    """In a worker of `multiprocessing`: when the process that made it is gone, so is this one."""
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()
+
+
+def _watch(sentinel: int) -> None:
+    from multiprocessing.connection import wait
+
+    wait([sentinel])
+    os._exit(1)
 
 
 def last_lines(text: str, count: int = 12) -> str:

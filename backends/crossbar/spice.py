@@ -20,6 +20,7 @@ import numpy.typing as npt
 from snnstack.backends.crossbar.circuit.array import Array, Reals, check_drive
 from snnstack.errors import ToolError, fail
 from snnstack.foreign_text import comment
+from snnstack.process import completed
 
 TOOL = "ngspice"
 INSTALL = "apt-get install ngspice"
@@ -147,11 +148,9 @@ def _run(text: str, timeout_s: float) -> str:
     with tempfile.TemporaryDirectory(prefix="snnstack-") as folder:
         file = Path(folder) / "array.cir"
         file.write_text(text)
+        argv = [TOOL, "-n", "-b", file.name]
         try:
-            done = subprocess.run(
-                [TOOL, "-n", "-b", file.name], cwd=folder, capture_output=True, text=True,
-                timeout=timeout_s, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+            done = completed(argv, timeout_s=timeout_s, cwd=Path(folder))
         except subprocess.TimeoutExpired as error:
             what = f"not ready after {timeout_s:g} s"
             raise fail(ToolError, TOOL, what, "use a smaller array, or more time") from error

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from snnstack.errors import TargetError, ToolError, fail
+from snnstack.process import completed
 
 SANDBOX = ("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
 """System calls that QEMU itself gives up before the firmware starts, where it was built for it."""
@@ -192,7 +193,8 @@ def sandbox(binary: str) -> tuple[str, ...]:
 
     Asked once per process: QEMU refuses an option that it was not built with.
     """
-    done = subprocess.run(
-        [binary, *SANDBOX, "-version"], stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
+    try:
+        done = completed([binary, *SANDBOX, "-version"], timeout_s=60)
+    except subprocess.TimeoutExpired as error:
+        raise fail(ToolError, binary, "did not say its version within 60 s") from error
     return SANDBOX if done.returncode == 0 else ()

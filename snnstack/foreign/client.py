@@ -16,6 +16,7 @@ from typing import Any
 
 from snnstack.errors import ToolError, fail
 from snnstack.foreign.wire import packed, unpacked
+from snnstack.process import kill_group, launch
 
 START = "import sys; sys.path[:] = {path!r}; from snnstack.foreign.worker import main; main()"
 PIPE = 2**20
@@ -42,9 +43,9 @@ class Worker:
         code, pipe = START.format(path=_module_path()), subprocess.PIPE
         argv = [sys.executable, "-S", "-c", code, *preload]
         try:
-            self.process = subprocess.Popen(
+            self.process = launch(
                 argv, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, bufsize=0,
-                env=_environment(), start_new_session=True,
+                env=_environment(),
             )  # fmt: skip
         except (OSError, ValueError) as error:
             what = f"the process that reads files cannot be started: {error}"
@@ -97,8 +98,7 @@ class Worker:
 
     def end(self) -> None:
         """Nothing of it is left."""
-        self.process.kill()
-        self.process.wait()
+        kill_group(self.process)
         self.source.close()
         with contextlib.suppress(OSError):
             self.sink.close()

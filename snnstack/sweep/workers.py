@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.connection
-import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from snnstack.errors import ToolError, fail
+from snnstack.process import end_with_parent
 from snnstack.sweep.point import Job, run_point, sources
 
 Task = tuple[str, Mapping[str, Any]]
@@ -61,7 +59,7 @@ def _pooled(job: Job, tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
     """Few points are handed out at a time: a grid of any size stays here."""
     context = multiprocessing.get_context("spawn")
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
     try:
         waiting = iter(tasks)
         running: dict[Future[Any], str] = {}
@@ -80,19 +78,6 @@ def _pooled(job: Job, tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in set(multiprocessing.active_children()) - before:
             worker.terminate()
-
-
-def _end_with_parent() -> None:
-    """In a worker: when the sweep's process is gone, whatever ended it, so is this one."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        watch = threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True)
-        watch.start()
-
-
-def _watch(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
 
 
 def dask(job: Job, tasks: Sequence[Task], address: str) -> Iterator[Outcome]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from snnstack.errors import ToolError
-from snnstack.process import execute, started
+from snnstack.frontends.nir import write
+from snnstack.process import execute, launch, started
+from tests.cli.calls import small
 
+ROOT = Path(__file__).resolve().parents[2]
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
@@ -78,3 +85,123 @@ def test_a_tool_that_hangs_is_named() -> None:
     with pytest.raises(ToolError) as error:
         execute(SLEEP, timeout_s=0.2)
     assert str(error.value) == f"{Path(sys.executable).name}: did not end within 0.2 s"
+
+
+def alive(mark: str) -> list[int]:
+    """Processes, other than zombies, whose environment has `mark`; what they start inherits it."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            marked = f"MARK={mark}".encode() in (place / "environ").read_bytes().split(b"\0")
+            state = (place / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if marked and state != "Z":
+            found.append(int(place.name))
+    return found
+
+
+def comes(condition: Callable[[], bool], seconds: float = 60) -> bool:
+    """Whether `condition` holds within some time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def named(number: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
+
+
+def killed(code: str, child: str, count: int, mark: str) -> None:
+    """Python that runs `code` gets SIGKILL when `count` of `child` run: none is left."""
+    path = os.pathsep.join(map(str, (ROOT, *sys.path)))
+    environment = {**os.environ, "PYTHONPATH": path, "MARK": mark}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment) as parent:
+
+        def running() -> bool:
+            children = [n for n in alive(mark) if n != parent.pid and child in named(n)]
+            return parent.poll() is not None or len(children) >= count
+
+        try:
+            assert comes(running)
+            assert parent.poll() is None, "it ended before it was killed"
+        finally:
+            parent.kill()
+    assert comes(lambda: not alive(mark), 10), [named(n) for n in alive(mark)]
+
+
+linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
+
+
+@linux
+def test_a_killed_process_leaves_nothing_that_it_started(tmp_path: Path) -> None:
+    nested = "import subprocess; subprocess.run(['sleep', '61'])"
+    code = (
+        "import sys, time\n"
+        "from snnstack.process import launch, started\n"
+        f"argv = [sys.executable, '-c', {nested!r}]\n"
+        "with started(argv), started(argv):\n"
+        "    launch(argv)\n"
+        "    time.sleep(60)\n"
+    )
+    killed(code, "sleep 61", 3, tmp_path.name)
+
+
+@linux
+def test_a_killed_process_leaves_no_reader_that_is_busy(tmp_path: Path) -> None:
+    code = (
+        "from snnstack.foreign.client import ask\n"
+        "question = {'function': 'time:sleep', 'arguments': [60], 'limits': [60, 1000]}\n"
+        "ask(question, 60.0, 1000)\n"
+    )
+    killed(code, "snnstack.foreign.worker", 1, tmp_path.name)
+
+
+@linux
+@pytest.mark.needs_qemu
+def test_a_killed_verify_leaves_no_machine(tmp_path: Path) -> None:
+    write(small(), tmp_path / "m.nir")
+    code = (
+        "import numpy as np, snnstack\n"
+        f"program = snnstack.compile({str(tmp_path / 'm.nir')!r}, 'microbit-v1')\n"
+        "x = np.ones((400, 100, 3), np.uint8)\n"
+        "snnstack.verify(program, x)\n"
+    )
+    killed(code, "qemu-system", 1, tmp_path.name)
+
+
+def test_a_watched_start_costs_little() -> None:
+    quick = ["/bin/sh", "-c", ":"]
+
+    def seconds(start: Callable[[], subprocess.Popen[Any]]) -> float:
+        before = time.perf_counter()
+        start().wait()
+        return time.perf_counter() - before
+
+    launch(quick).wait()  # the guard is there from now on
+    extra = [
+        seconds(lambda: launch(quick)) - seconds(lambda: subprocess.Popen(quick)) for _ in range(31)
+    ]
+    assert statistics.median(extra) < 0.005
+
+
+def test_nothing_else_starts_processes() -> None:
+    starting = re.compile(
+        r"subprocess\.(Popen|run|call|check_\w+|getoutput|getstatusoutput)\s*\("
+        r"|os\.(system|popen|fork|forkpty|exec\w*|spawn\w*|posix_spawn\w*)\s*\("
+        r"|from subprocess import|create_subprocess|pty\.(fork|spawn)"
+    )
+    files = [
+        path
+        for folder in ("snnstack", "backends", "compilers", "emulators")
+        for path in (ROOT / folder).rglob("*.py")
+        if path.is_relative_to((ROOT / folder).resolve())
+    ]
+    assert len(files) > 200
+    found = {p.relative_to(ROOT).as_posix() for p in files if starting.search(p.read_text())}
+    assert found == {"snnstack/process.py"}
