@@ -34,6 +34,7 @@ from snnstack.cli.show import (
     print_json,
     progress,
     say,
+    say_dead,
     say_losses,
     settings_line,
     size,
@@ -187,8 +188,7 @@ def show_conversion(found: Conversion) -> None:
         title += f" -> {percent(found.accuracy_pruned)} pruned"
     table(f"{title} -> {percent(found.accuracy)}", header, rows)
     say(f"first layer where accuracy is lost: {found.first_loss or 'none'}")
-    for name in found.dead:
-        say(f"warning: output {name} never spikes on these samples", err=True)
+    say_dead(found.dead)
 
 
 @click.command(cls=Verb, short_help="Run a program on the emulator.")
@@ -253,6 +253,7 @@ def emulate(
         populations = [{"population": name, **row} for name, row in rows.items()]
         file = None if output is None else str(output)
         head |= {"accuracy": share, **total, "populations": populations}
+        head["dead_outputs"] = [one.to_dict() for one in found.dead]
         head |= {"cores": [{"core": name, **row} for name, row in cores.items()]} if cores else {}
         head |= clipping_dict(clipped) if clipped else {}
         print_json({**head, "trace": file})
@@ -267,6 +268,7 @@ def emulate(
         _show_cores(cores)
     if line := summary(clipped):
         say(line)
+    say_dead(found.dead)
     if output is not None:
         say(f"trace: {output}")
 

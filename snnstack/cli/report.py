@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from snnstack.cli.options import POSITIVE, ann_choice, ann_options, readout_option
-from snnstack.cli.show import say, say_losses
+from snnstack.cli.show import say, say_dead, say_losses
 from snnstack.cli.verb import OutputFile, Verb
 
 
@@ -52,6 +52,7 @@ def report(
             seeds=seeds, ann=ann_choice(choices), readout=readout,
         )  # fmt: skip
         rows = rows_of([row.to_dict()], str(source))
+        say_dead(row.dead)
     else:
         rows = read_rows(source)
     write_file(render(rows, title).encode(), output)

@@ -6,12 +6,15 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from snnstack.foreign_text import lines, visible
 from snnstack.report.numbers import percent
+
+if TYPE_CHECKING:
+    from snnstack.report.dead import Dead
 
 UNLIMITED = 10_000
 """Columns of a file or a pipe: nothing is folded there, so that `grep` finds whole lines."""
@@ -100,6 +103,13 @@ def say_losses(settings: Mapping[str, Any], board: str = "") -> None:
 
     for problem in warnings_of(settings):
         say(f"warning: {board}{': ' if board else ''}{problem}", err=True)
+
+
+def say_dead(found: Sequence[Dead]) -> None:
+    """Output neurons that never spike: a warning where all are silent, or some spike in float."""
+    for one in found:
+        serious = len(one.neurons) == one.of or bool(one.lost)
+        say(f"{'warning' if serious else 'note'}: {one}", err=serious)
 
 
 def losses_line(settings: Mapping[str, Any]) -> str:

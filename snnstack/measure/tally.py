@@ -19,6 +19,7 @@ from snnstack.measure.subject import Choices, Subject
 from snnstack.report.bench import BenchRow
 from snnstack.report.chips import Chips
 from snnstack.report.clipping import Clipped, summary, warnings_of
+from snnstack.report.dead import Fired
 from snnstack.report.equality import Equality
 from snnstack.report.example import example, probes
 from snnstack.report.operations import SENT, OperationCounter, Wiring
@@ -61,6 +62,7 @@ class Tally:
         self.samples = self.steps = self.slots = self.different = 0
         self.same = self.right = self.right_float = 0
         self.labelled = self.compared = True
+        self.fired = Fired(subject.program.outputs)
         analogue = statistical(subject.program.target)
         self.chips = [0] * (choices.seeds if analogue else 0)
         self.clipped = ClippedSums()
@@ -72,6 +74,7 @@ class Tally:
         program = self.subject.program
         trace = self._emulated(part, self.choices.seed)
         found = self._classes(trace)
+        self.fired.add(trace, real)
         wanted = found if real is None else classes(real, program.outputs, self.readout)
         self.samples += part.spikes.batch
         self.steps = part.spikes.steps
@@ -157,7 +160,14 @@ class Tally:
             ann=ann,
             chips=self._chips(),
             clipped=clipped,
-            notes=(*notes, *more, *_clipping(clipped), *readout_notes(program.settings)),
+            dead=self.fired.dead(),
+            notes=(
+                *notes,
+                *more,
+                *map(str, self.fired.dead()),
+                *_clipping(clipped),
+                *readout_notes(program.settings),
+            ),
             figures=figures(self.subject, self.first) if choices.figures else {},
         )
 

@@ -12,6 +12,7 @@ from snnstack.energy.performance import Performance
 from snnstack.errors import Problem
 from snnstack.report.chips import Chips
 from snnstack.report.clipping import Clipped, clipping_dict
+from snnstack.report.dead import Dead
 from snnstack.report.equality import Equality
 from snnstack.report.operations import Operations
 from snnstack.report.opponent import AnnResult
@@ -30,7 +31,8 @@ class BenchRow:
     none. `ann`: a network
     of the same shape without spikes on the same board, where one was asked for.
     `chips`: accuracies of seeded chips of an analogue target; `clipped`: what the converters of
-    all drawn chips together clipped, by tile. `memory_basis`: what `memory` was linked by, or
+    all drawn chips together clipped, by tile. `dead`: output neurons that never
+    spike. `memory_basis`: what `memory` was linked by, or
     that it is a bound. `figures`: what a page shows besides, plain data.
     """
 
@@ -57,6 +59,7 @@ class BenchRow:
     ann: AnnResult | None = None
     chips: Chips | None = None
     clipped: tuple[Clipped, ...] = ()
+    dead: tuple[Dead, ...] = ()
     notes: tuple[str, ...] = ()
     memory_basis: str = ""
     figures: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -121,6 +124,8 @@ class BenchRow:
             "utilisation": self.utilisation,
             "cores": {"used": used, "available": available},
             "ann": None if self.ann is None else self.ann.to_dict(self.accuracy),
+            "dead_outputs": [one.to_dict() for one in self.dead],
+            "dead_output_neurons": sum(len(one.neurons) for one in self.dead),
             "board_status": self.board_status,
             "notes": list(self.notes),
             "settings": dict(self.settings),

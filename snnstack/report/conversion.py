@@ -14,6 +14,7 @@ from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, StepGraph, Synapses
 from snnstack.quant.losses import LayerLosses, from_settings
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.report.dead import Dead, dead_of
 from snnstack.report.readout import accuracy, classes, in_units_of, output_probes, read_out
 from snnstack.trace import Spikes, Trace
 
@@ -59,7 +60,8 @@ class Conversion:
     """The whole report; `first_loss` names the first layer where accuracy is lost, or "pruning".
 
     `accuracy_float` and the layers' `spikes_float` are those before pruning, `accuracy_pruned`
-    after it, still in float (None: nothing was pruned). `dead`: outputs without a spike.
+    after it, still in float (None: nothing was pruned). `dead`: output
+    neurons without a spike.
     """
 
     samples: int
@@ -68,7 +70,7 @@ class Conversion:
     first_loss: str | None
     layers: tuple[LayerConversion, ...]
     accuracy_pruned: float | None = None
-    dead: tuple[str, ...] = ()
+    dead: tuple[Dead, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json` and the program's directory."""
@@ -108,7 +110,7 @@ def conversion(
     if before is not None and pruned is not None:
         layers, first = _with_accuracy(graph, network, data, layers, pruned, run)
         first = "pruning" if before - pruned > LOSS else first
-    dead = tuple(n for n in graph.outputs if n in trace.spikes and not trace.spikes[n].total)
+    dead = dead_of(graph.outputs, trace, real)
     after_pruning = None if whole is None else pruned
     return Conversion(data.spikes.batch, before, after, first, tuple(layers), after_pruning, dead)
 

@@ -9,7 +9,16 @@ from typing import Any
 
 from snnstack.foreign_text import cell
 
-LEFT_OUT = ("clipped", "counts", "energy", "figures", "settings", "verified", "title")
+LEFT_OUT = (
+    "clipped",
+    "counts",
+    "dead_outputs",
+    "energy",
+    "figures",
+    "settings",
+    "verified",
+    "title",
+)
 """Keys of a row that do not fit a cell; what matters of them has columns of its own."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from snnstack.frontends.data import Data
+from snnstack.report.dead import Dead, Fired
 from snnstack.report.readout import ReadOut, aligned, classes
 from snnstack.trace import Trace
 
@@ -14,11 +15,14 @@ COUNTS = ("spikes", "synops", "updates")
 
 @dataclass(frozen=True)
 class Tally:
-    """`accuracy` is None without labels; `rows` {population or core: {count: sum}}."""
+    """`accuracy` is None without labels; `rows` {population or core: {count: sum}}; `dead`:
+    output neurons that never spike.
+    """
 
     samples: int
     accuracy: float | None
     rows: Mapping[str, Mapping[str, int]]
+    dead: tuple[Dead, ...] = ()
 
 
 def tally(
@@ -29,9 +33,11 @@ def tally(
 ) -> Tally:
     """Sums over all batches, classes by `readout`; `keep` is given every trace."""
     samples = right = labelled = 0
+    fired = Fired(outputs)
     rows: dict[str, dict[str, int]] = {}
     for data, trace in runs:
         samples += data.spikes.batch
+        fired.add(trace)
         if data.labels is not None:
             found = classes(aligned(trace, data.spikes.steps), outputs, readout)
             right += int((found == data.labels).sum())
@@ -45,4 +51,4 @@ def tally(
         if keep is not None:
             keep(trace)
     complete = samples > 0 and labelled == samples
-    return Tally(samples, right / samples if complete else None, rows)
+    return Tally(samples, right / samples if complete else None, rows, fired.dead())

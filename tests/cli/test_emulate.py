@@ -21,7 +21,11 @@ def test_emulate_adds_up_what_the_populations_did(run: Run, program: Path, data:
     }
     shown = run("emulate", program, "--data", data).out
     assert shown.startswith("5 samples of 10 steps, accuracy ")
-    assert [line.split()[0] for line in shown.splitlines()[3:]] == ["lif", "total", "per"]
+    lines = shown.splitlines()
+    assert [line.split()[0] for line in lines[3:6]] == ["lif", "total", "per"]
+    # weights of neuron 0 are negative, those of 1 are -1/8, 0 and 1/8
+    silent = "note: output lif: 2 of 4 neurons never spike on these samples: 0, 1"
+    assert lines[6:] == [silent]
 
 
 def test_labels_are_optional(run: Run, program: Path, tmp_path: Path) -> None:
