@@ -16,6 +16,7 @@ Topology = Literal["passive", "gated_bl", "gated_wl"]
 AdcKind = Literal["sar", "ramp", "flash"]
 DacKind = Literal["voltage", "pulses"]
 Convolution = Literal["reuse", "unrolled"]
+Compensation = Literal["none", "global"]
 
 CAPACITIES = ("arrays", "rows", "columns")
 MOST_LINES = 4096
@@ -37,8 +38,9 @@ class CrossbarHardware(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     conversion. The converter has `adc_bits` (0: no loss) and serves `columns_per_adc`
     columns in turn; `adc_offset_lsb` and `adc_gain_error` are the spread over converters.
     `convolution`: one copy of the kernel read at every position, or one copy per position.
-    `drift_s`: seconds since the cells were written. The switches `programming`, `read_noise`,
-    `stuck` and `wires` leave out one deviation of a chip each.
+    `drift_s`: seconds since the cells were written; `drift_compensation`: "global" multiplies what
+    an array's converters give by what a calibration read has lost since. The switches
+    `programming`, `read_noise`, `stuck` and `wires` leave out one deviation of a chip each.
     """
 
     device: str | dict[str, Any]
@@ -56,6 +58,7 @@ class CrossbarHardware(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     adc_gain_error: _Share = 0.0
     convolution: Convolution = "reuse"
     drift_s: Annotated[float, msgspec.Meta(ge=0, le=1e10)] = 0.0
+    drift_compensation: Compensation = "none"
     programming: bool = True
     read_noise: bool = True
     stuck: bool = True

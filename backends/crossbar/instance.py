@@ -14,6 +14,7 @@ from snnstack.backends.crossbar.device import (
     Device,
     device_of,
     drift,
+    generator,
     program_cells,
     read_sigma,
     stuck,
@@ -42,13 +43,15 @@ class ArrayCells(NamedTuple):
     `g`: conductances of the cells, with the transistor of a gated cell. `seen`: what a unit of
     voltage on a row brings to a column: the transfer matrix of a passive array; in gated_wl the
     cells behind their source lines; else `g`. `admittance` [rows, rows]: what the rows of a
-    passive array with wires draw. `noise`: spread of one read of `seen`.
+    passive array with wires draw. `noise`: spread of one read of `seen`. `scale`: what the values
+    of its converters are multiplied by.
     """
 
     g: Siemens
     seen: Siemens
     admittance: Siemens | None
     noise: Siemens
+    scale: float = 1.0
 
 
 def targets(program: Program) -> tuple[Siemens, ...]:
@@ -89,7 +92,8 @@ def cells_of(program: Program, seed: int) -> tuple[ArrayCells, ...]:
     goals = targets(program)
 
     def made(k: int) -> ArrayCells:
-        return through_wires(program.board, *_written(machine, device, goals[k], masks[k], seed, k))
+        g, noise, scale = _written(machine, device, goals[k], masks[k], seed, k)
+        return through_wires(program.board, g, noise)._replace(scale=scale)
 
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(BUILDERS) as pool:
         return tuple(pool.map(made, range(len(goals))))
@@ -110,19 +114,45 @@ def _written(
     mask: NDArray[np.bool_],
     seed: int,
     tile: int,
-) -> tuple[Siemens, Siemens]:
-    """(conductances, spread of a read) of one array."""
+) -> tuple[Siemens, Siemens, float]:
+    """(conductances, spread of a read, scale of its values) of one array."""
     g = goal
     if machine.programming:
         g = program_cells(device, goal, seed, tile).g
     if machine.stuck:
         g = stuck(device, goal.shape, seed, tile).apply(device, g)
-    g = drift(device, g, machine.drift_s, seed, tile)
-    g = np.where(mask, g, 0.0)
-    noise = np.zeros_like(g)
-    if machine.read_noise:
-        noise = np.where(mask, read_sigma(device, g, machine.drift_s), 0.0)
-    return g, noise
+    before = np.where(mask, g, 0.0)
+    g = np.where(mask, drift(device, g, machine.drift_s, seed, tile), 0.0)
+    noise = _noise(machine, device, g, mask, machine.drift_s)
+    if machine.drift_compensation == "none":
+        return g, noise, 1.0
+    reads = [(before, _noise(machine, device, before, mask, 0.0)), (g, noise)]
+    return g, noise, compensation(*reads[0], *reads[1], seed, tile)
+
+
+def _noise(
+    machine: CrossbarHardware, device: Device, g: Siemens, mask: NDArray[np.bool_], t: float
+) -> Siemens:
+    """Spread of one read, `t` seconds after programming."""
+    return np.where(mask, read_sigma(device, g, t), 0.0) if machine.read_noise else np.zeros_like(g)
+
+
+def compensation(
+    before: Siemens, noise_before: Siemens, now: Siemens, noise: Siemens, seed: int, tile: int
+) -> float:
+    """Global drift compensation: the current of all cells after programming over that of today.
+
+    One calibration read each, with every row driven, summed over the columns; a read has the
+    noise of its cells. Le Gallo, Sebastian, Cherubini, Giefers and Eleftheriou, IEEE TED 65(10),
+    2018; Joshi et al., Nature Communications 11:2473, 2020. Wires are left out. 1 for an array
+    without current.
+    """
+    draws = generator(seed, "calibration", tile).standard_normal(2)
+    sums = [
+        float(g.sum() + np.sqrt(np.sum(spread**2)) * z)
+        for g, spread, z in ((before, noise_before, draws[0]), (now, noise, draws[1]))
+    ]
+    return sums[0] / sums[1] if min(sums) > 0 else 1.0
 
 
 def through_wires(board: Board, g: Siemens, noise: Siemens) -> ArrayCells:

@@ -21,6 +21,8 @@ from snnstack.backends.crossbar.device_types import Forming
 from snnstack.errors import DataError, TargetError, fail
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import LI, LIF, Affine, Input, Leaf, Linear, Output
+from snnstack.notices import say
+from snnstack.report.clipping import Clipped, warnings_of
 
 DECAY, THRESHOLD = 0.9, 5.0
 """Of the published reservoir for N-MNIST."""
@@ -61,15 +63,36 @@ class Reservoir:
         return np.asarray((g[:, 0::2] - g[:, 1::2]) / self.unit)
 
     def summed(self, driven: npt.ArrayLike) -> Reals:
-        """W times `driven` [batch, inputs + neurons] of 0 and 1, by the currents of the array."""
+        """W times `driven` [batch, inputs + neurons] of 0 and 1, by the currents of the array.
+
+        What clips is told as a warning (`snnstack.report.clipping`).
+        """
+        sums, clipped = self.converted(driven)
+        _tell(self.clipped(clipped, sums.size))
+        return sums
+
+    def converted(self, driven: npt.ArrayLike) -> tuple[Reals, int]:
+        """`summed`, and how many of its sums the converters clipped, without a word."""
         if not self._circuit:
             self._circuit.append(Circuit(self.array))
         amperes = self._circuit[0].currents(np.asarray(driven, np.float64) * self.volt)
         sums: Reals = (amperes[:, 0::2] - amperes[:, 1::2]) / (self.unit * self.volt)
         if self.lsb == 0:
-            return sums
+            return sums, 0
         most = 2 ** (self.bits - 1) - 1
-        return np.clip(np.rint(sums / self.lsb), -most, most) * self.lsb
+        wanted = np.rint(sums / self.lsb)
+        found = np.clip(wanted, -most, most)
+        return found * self.lsb, int(np.count_nonzero(found != wanted))
+
+    def clipped(self, clipped: int, conversions: int) -> Clipped:
+        """So many conversions of so many, in words; none without a converter."""
+        remedy = f"more bits than {self.bits}, or a larger lsb than {self.lsb:g}"
+        return Clipped("reservoir", clipped, conversions if self.lsb else 0, remedy)
+
+
+def _tell(found: Clipped) -> None:
+    for problem in warnings_of((found,)):
+        say(problem.where, problem.what, problem.hint)
 
 
 def draw_reservoir(
@@ -121,20 +144,40 @@ def software_reservoir(
     return Reservoir(Array(cells.reshape(len(w), -1) * 1e-6, "passive"), inputs, 1e-6)
 
 
-def spike_counts(reservoir: Reservoir, spikes: npt.ArrayLike) -> Reals:
-    """How often each neuron fires, [batch, neurons], for `spikes` [batch, steps, inputs]."""
+@dataclass(frozen=True, eq=False)
+class Run:
+    """`counts` [batch, neurons]: how often each neuron fires; `clipped`: of all conversions."""
+
+    counts: Reals
+    clipped: Clipped
+
+
+def run_reservoir(reservoir: Reservoir, spikes: npt.ArrayLike) -> Run:
+    """The reservoir on `spikes` [batch, steps, inputs], with what its converters clipped."""
     x = np.asarray(spikes) != 0
     if x.ndim != 3 or x.shape[2] != reservoir.inputs:
         what = f"shape {x.shape}, expected [batch, steps, {reservoir.inputs}]"
         raise fail(DataError, "spikes of a reservoir", what)
     u, s = np.zeros((2, len(x), reservoir.neurons))
-    counts = np.zeros_like(u)
+    counts, clipped = np.zeros_like(u), 0
     for t in range(x.shape[1]):
         driven = np.concatenate([x[:, t], s], axis=1)
-        u = reservoir.decay * u * (1 - s) + reservoir.summed(driven)
+        sums, more = reservoir.converted(driven)
+        clipped += more
+        u = reservoir.decay * u * (1 - s) + sums
         s = (u > reservoir.threshold).astype(np.float64)
         counts += s
-    return counts
+    return Run(counts, reservoir.clipped(clipped, counts.size * x.shape[1]))
+
+
+def spike_counts(reservoir: Reservoir, spikes: npt.ArrayLike) -> Reals:
+    """How often each neuron fires, [batch, neurons], for `spikes` [batch, steps, inputs].
+
+    Conversions that clip beyond the stated share are told as a warning.
+    """
+    run = run_reservoir(reservoir, spikes)
+    _tell(run.clipped)
+    return run.counts
 
 
 @dataclass(frozen=True)

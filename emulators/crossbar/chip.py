@@ -46,12 +46,13 @@ def chip_of(program: Program, flat: Flat, seed: int, arrays: Sequence[ArrayCells
     step = program.cell.step_us * 1e-6
     noise = [_noise(program, t, arrays[t.block.array], step) for t in tiles]
     variance = noise if any(part.any() for part in noise) else ()
+    scale = np.array([arrays[t.block.array].scale for t in tiles], dtype=np.float64)
     if machine.topology != "passive" and not wires_of(program.board).ideal:
         wires = wires_of(program.board)
         two = machine.topology == "gated_bl" and wires.source_line + wires.driver > 0
         parts = [_rows(tile, arrays[tile.block.array].seen) for tile in tiles]
         kind = LADDERS if two else LADDER
-        return _physics(program, flat, kind, parts, variance, (), seed=seed)
+        return _physics(program, flat, kind, parts, variance, (), seed=seed, scale=scale)
     seen = [_rows(tile, arrays[tile.block.array].seen) for tile in tiles]
     parts = [_channel(program, tile, rows / step) for tile, rows in zip(tiles, seen, strict=True)]
     power, pairs = [], False
@@ -61,7 +62,16 @@ def chip_of(program: Program, flat: Flat, seed: int, arrays: Sequence[ArrayCells
         drawn = rows.sum(axis=1) if own is None else _pairs(tile, own)
         power.append(_least_volt(program, tile) ** 2 * drawn)
     return _physics(
-        program, flat, LINEAR, parts, variance, power, pairs=pairs, exact=False, seed=seed
+        program,
+        flat,
+        LINEAR,
+        parts,
+        variance,
+        power,
+        pairs=pairs,
+        exact=False,
+        seed=seed,
+        scale=scale,
     )
 
 
@@ -109,6 +119,7 @@ def _physics(
     exact: bool = False,
     pairs: bool = False,
     seed: int = 0,
+    scale: NDArray[np.float64] | None = None,
 ) -> Physics:
     machine, wires, tiles = hardware(program.board), wires_of(program.board), ordered_tiles(program)
     heights = _heights(program)
@@ -133,6 +144,7 @@ def _physics(
         np.concatenate([np.zeros(0, dtype=np.int64), *lines]),
         np.array(below, dtype=np.float64),
         *_converters(program, seed, exact),
+        np.ones(len(tiles)) if scale is None else scale,
     )
 
 

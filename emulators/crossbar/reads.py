@@ -47,7 +47,8 @@ class Physics(NamedTuple):
     `level`: the conductance of one level.
     `variance` (like channels of `matrix`, or empty): of what one read adds, in squared levels.
     `supply` [rows, rows] of each block (or [rows], unless `pairs`): watts that rows draw at the
-    least voltage. `offset`, `gain` of every channel's converter: in codes, and relative.
+    least voltage. `offset`, `gain` of every channel's converter: in codes, and relative. `scale`
+    (by block): of what they give, see `drift_compensation` of a board.
     """
 
     kind: int
@@ -70,6 +71,7 @@ class Physics(NamedTuple):
     below: NDArray[np.float64]
     offset: NDArray[np.float64]
     gain: NDArray[np.float64]
+    scale: NDArray[np.float64]
 
 
 class Reads(NamedTuple):
@@ -242,6 +244,7 @@ def convert(flat: Any, cells: Physics, reads: Reads, block: Any, shift: Any) -> 
     """
     base, outputs, clipped = flat.blocks[block, CHANNEL], flat.blocks[block, OUTPUTS], 0
     reads.values[:outputs] = 0
+    scale = cells.scale[block]
     for c in range(flat.blocks[block, CHANNELS]):
         row, x = flat.channels[base + c], reads.currents[c]
         if cells.exact:
@@ -252,6 +255,8 @@ def convert(flat: Any, cells: Physics, reads: Reads, block: Any, shift: Any) -> 
             code = min(max(wanted, 0.0), cells.top)
             clipped += wanted != code
             value = row[LOWEST] + ((np.int64(code) * row[GAIN] + 128) >> 8)
+            if scale != 1.0:
+                value = np.int64(math.floor(value * scale + 0.5))
         value = (value * row[COEFFICIENT]) << shift
         if row[OUTPUT] >= 0:
             reads.values[row[OUTPUT]] += value

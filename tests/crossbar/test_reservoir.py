@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,14 @@ from snnstack.backends.crossbar.reservoir import (
     fit_readout,
     forming_std,
     reservoir_graph,
+    run_reservoir,
     software_reservoir,
     spike_counts,
 )
 from snnstack.engine import run_step_graph
 from snnstack.errors import DataError, TargetError
 from snnstack.loading import discretised
+from snnstack.notices import LOGGER
 from snnstack.trace import Spikes
 
 DEVICE = load_device("random-forming")
@@ -121,3 +124,28 @@ def test_what_does_not_fit_is_said() -> None:
         draw_reservoir(load_device("pcm"), 4, 3, 1)
     wanted = "is programmed to targets; it does not draw conductances (use program_cells)"
     assert str(refused.value) == f"device pcm: {wanted}"
+
+
+def test_conversions_that_clip_are_counted_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Against the sums of a converter without loss."""
+    given = spikes(batch=3, steps=5)
+    coarse = draw_reservoir(DEVICE, 40, 30, 1, lsb=0.25, bits=3)
+    fine = draw_reservoir(DEVICE, 40, 30, 1)
+    driven = np.concatenate([given[:, 0], np.zeros((3, 30))], axis=1)
+    beyond = int(np.sum(np.abs(np.rint(fine.summed(driven) / 0.25)) > 3))
+    assert 0 < beyond < 90
+    assert coarse.converted(driven)[1] == beyond
+    run = run_reservoir(coarse, given)
+    assert run.clipped.conversions == 3 * 5 * 30 and run.clipped.clipped >= beyond
+    with caplog.at_level(logging.WARNING, LOGGER.name):
+        LOGGER.addHandler(caplog.handler)
+        spike_counts(coarse, given)
+        coarse.summed(driven)
+        spike_counts(fine, given)
+        LOGGER.removeHandler(caplog.handler)
+    numbers = f"{run.clipped.clipped} of 450 conversions clipped ({100 * run.clipped.share:.3g} %)"
+    first, second = dict.fromkeys(caplog.messages)
+    assert first == (
+        f"reservoir: {numbers} (more bits than 3, or a larger lsb than 0.25)"
+    )
+    assert second.startswith(f"reservoir: {beyond} of 90 conversions clipped")
