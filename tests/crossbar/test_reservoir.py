@@ -145,7 +145,5 @@ def test_conversions_that_clip_are_counted_and_told(caplog: pytest.LogCaptureFix
         LOGGER.removeHandler(caplog.handler)
     numbers = f"{run.clipped.clipped} of 450 conversions clipped ({100 * run.clipped.share:.3g} %)"
     first, second = dict.fromkeys(caplog.messages)
-    assert first == (
-        f"reservoir: {numbers} (more bits than 3, or a larger lsb than 0.25)"
-    )
+    assert first == (f"reservoir: {numbers} (more bits than 3, or a larger lsb than 0.25)")
     assert second.startswith(f"reservoir: {beyond} of 90 conversions clipped")
