@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,19 +62,20 @@ MOST = 2**63 - 1
 """No count, number of a chip or width is larger."""
 
 
-def whole(value: Any, where: str, least: int) -> int | None:
+def whole(value: Any, where: str, least: int, most: int = MOST) -> int | None:
     """A whole number from `least`, or None where nothing is said; True and 1.0 are none."""
     try:
         found = None if value is None else operator.index(value)
     except TypeError:
         found = least - 1
-    if found is not None and (not least <= found <= MOST or isinstance(value, bool)):
+    if found is not None and (not least <= found <= most or isinstance(value, bool)):
         what = f"is {shown(value)}"
-        raise fail(TargetError, where, what, f"a whole number, {least} or more")
+        room = f"{least} to {most}" if most < found <= MOST else f"{least} or more"
+        raise fail(TargetError, where, what, f"a whole number, {room}")
     return found
 
 
-def positive(value: Any, where: str, unit: str) -> float | None:
+def positive(value: Any, where: str, unit: str, most: float = sys.float_info.max) -> float | None:
     """A finite number above 0, or None where nothing is said."""
     if value is None:
         return None
@@ -81,8 +83,9 @@ def positive(value: Any, where: str, unit: str) -> float | None:
         found = math.nan if isinstance(value, str | bytes | bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         found = math.nan
-    if not 0 < found < math.inf:
-        raise fail(TargetError, where, f"is {shown(value)}", f"{unit}, above 0")
+    if not 0 < found <= most:
+        room = f"above 0 and up to {most:g}" if most < found < math.inf else "above 0"
+        raise fail(TargetError, where, f"is {shown(value)}", f"{unit}, {room}")
     return found
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,6 +26,8 @@ from snnstack.cli.show import say_lines
 from snnstack.cli.sweep import sweep
 from snnstack.cli.train import train
 from snnstack.errors import SnnstackError
+
+_ENDLESS = re.compile(r"\S{500,}")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,7 +78,9 @@ def _run(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.UsageError as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        say_lines(_brief(shown.getvalue()).rstrip("\n"), err=True)
         return 2
     except BrokenPipeError:
         _drop_output()
@@ -83,7 +89,7 @@ def _run(arguments: list[str]) -> int:
         if debug:
             raise
         for line in _message(error, written):
-            say_lines(line, err=True)
+            say_lines(_brief(line), err=True)
         return 1
 
 
@@ -102,6 +108,11 @@ def _message(error: BaseException, written: Sequence[str]) -> list[str]:
         return [f"error: {where}{error.strerror or error}"]
     kind = f"{type(error).__name__}: {error}".partition("\n")[0]
     return [f"error: snnstack itself failed: {kind} (--debug shows where; please report it)"]
+
+
+def _brief(text: str) -> str:
+    """Without the middle of words that nobody reads to their end."""
+    return _ENDLESS.sub(lambda word: f"{word[0][:60]}...({len(word[0])} characters)", text)
 
 
 def _drop_output() -> None:

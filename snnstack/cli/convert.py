@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from snnstack.cli.options import json_option
+from snnstack.cli.options import Between, json_option
 from snnstack.cli.program import is_new
 from snnstack.cli.show import print_json, say, table
 from snnstack.cli.verb import OutputFile, Verb
@@ -26,7 +27,7 @@ class _Steps(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         if isinstance(value, tuple):
             return value
         parts = str(value).split(",")
-        if not all(part.isdecimal() and 0 < int(part) <= 65536 for part in parts):
+        if not all(re.fullmatch("[0-9]{1,5}", part) and 0 < int(part) <= 65536 for part in parts):
             self.fail(f"{value!r} is not a list like 1,2,4,8", param, ctx)
         return tuple(int(part) for part in parts)
 
@@ -40,7 +41,7 @@ class _Steps(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Only the first N.")
 @click.option("--steps", type=_Steps(), default="1,2,4,8,16,32,64", show_default=True,
               metavar="N,N,...", help="Numbers of steps that are compared.")  # fmt: skip
-@click.option("--percentile", type=click.FloatRange(50, 100), default=99.9, show_default=True,
+@click.option("--percentile", type=Between(50, 100), default=99.9, show_default=True,
               help="Of a layer's activations: the one that becomes its threshold.")  # fmt: skip
 @click.option("-o", "--output", type=OutputFile(".nir"), metavar="FILE.nir",
               help="Write the spiking network.")  # fmt: skip

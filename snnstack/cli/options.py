@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -108,6 +109,17 @@ class _Positive(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         return number
 
 
+class Between(click.FloatRange):
+    """A range of numbers; nan, which is neither below nor above anything, is not in it."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """A number of the range."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
 POSITIVE = _Positive("seconds", "a positive number of seconds")
 RATE = _Positive("float", "a positive number")
 _MODEL = (
@@ -126,7 +138,7 @@ _MODEL = (
                  help="Fire at v > or >= threshold. [default: the file's, else gt]"),
     click.option("--events", type=click.Choice(["binary", "count"]),
                  help="What the input carries. [default: the file's, else count]"),
-    click.option("--prune", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    click.option("--prune", type=Between(0, 1, min_open=True, max_open=True),
                  metavar="SHARE", help="Set this share of every layer's weights to zero, the "
                  "smallest."),
     readout_option,

@@ -34,7 +34,7 @@ from snnstack.cli.verb import Verb
 @program_option
 @weight_bits_option
 @granularity_option
-@click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True,
+@click.option("--epochs", type=click.IntRange(1, 100_000), default=40, show_default=True,
               help="How often every sample is seen.")  # fmt: skip
 @click.option("--rate", type=RATE, default=3e-3, show_default=True,
               help="Learning rate of the first update.")  # fmt: skip

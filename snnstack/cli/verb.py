@@ -38,6 +38,21 @@ class Verb(click.Command):
         text += "files that you trust."
         self.params.append(click.Option(["--trust"], is_flag=True, help=text))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, but no option is empty or silently given twice.
+
+        An empty path would be this folder.
+        """
+        found, _, order = self.make_parser(ctx).parse_args(list(args))
+        for option in order:
+            value = found.get(str(option.name))
+            if "" in (value if isinstance(value, tuple | list) else (value,)):
+                raise click.BadParameter("is empty", ctx, option)
+            single = not (option.multiple or getattr(option, "is_flag", False))
+            if single and (times := order.count(option)) > 1:
+                raise click.BadParameter(f"is given {times} times", ctx, option)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run it."""
         from snnstack.foreign import prepare, trusting

@@ -32,6 +32,12 @@ class Ann:
     fit: Samples | None = None
 
 
+MOST_CHIPS = 100_000
+"""That one benchmark draws: days of work."""
+MOST_SECONDS = 1e9
+"""Between two inferences: thirty years, longer than any battery."""
+
+
 @dataclass(frozen=True)
 class Choices:
     """What a benchmark does besides emulating: see `snnstack.bench`.
@@ -54,9 +60,9 @@ class Choices:
     def __post_init__(self) -> None:
         """TargetError for a number out of its range."""
         whole(self.verify_samples, "verify_samples", 0)
-        whole(self.seeds, "seeds", 0)
+        whole(self.seeds, "seeds", 0, MOST_CHIPS)
         whole(self.seed, "seed", 0)
-        positive(self.period_s, "period_s", "seconds")
+        positive(self.period_s, "period_s", "seconds", MOST_SECONDS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -105,7 +105,7 @@ def _client(address: str) -> Any:
         raise fail(ToolError, "--scheduler", "Dask is not installed", hint) from error
     try:
         return Client(address, timeout=10, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
+    except Exception as error:  # an address that is none ends in whatever its parts are good for
         what = "no Dask scheduler answers there"
         raise fail(ToolError, f"--scheduler {address}", what, "tcp://HOST:8786?") from error
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from snnstack.board import board_digest
 from snnstack.building import Build, calibrated, explain
+from snnstack.errors import ModelError, TargetError, fail
 from snnstack.frontends.data import Data
 from snnstack.report.readout import accuracy, aligned, classes, in_units_of, output_probes, read_out
 from snnstack.samples import Samples, as_data, calibration_run, judged_stream, run_float
@@ -100,8 +101,12 @@ class _Training:
         order = self.rng.permutation(self.data.spikes.batch)
         for first in range(0, len(order), self.recipe.batch):
             self._update(order[first : first + self.recipe.batch])
-        with self._holding(self.mean):
-            score = self._judged()
+        try:
+            with self._holding(self.mean):
+                score = self._judged()
+        except (ModelError, TargetError) as error:  # what training started from was compiled
+            what = f"of {self.recipe.rate:g} led to a network that is refused: {error.problems[0]}"
+            raise fail(ModelError, "rate", what, "take a smaller one") from error
         if score >= self.reached:
             self.best, self.reached = self.mean, score
 
@@ -115,6 +120,9 @@ class _Training:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
         self.optimiser.step()
+        if not all(p.isfinite().all() for p in self.parameters):
+            what = f"of {self.recipe.rate:g}: training diverged, weights are no longer finite"
+            raise fail(ModelError, "rate", what, "take a smaller one")
         self.schedule.step()
         self.mean = [
             torch.lerp(p.detach(), m, AVERAGING)
