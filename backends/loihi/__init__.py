@@ -13,6 +13,7 @@ from snnstack.backends.loihi.stand_in import describe, run
 from snnstack.backends.loihi.store import emit, load, utilization
 from snnstack.backends.loihi.views import views
 from snnstack.backends.loihi.wiring import wiring
+from snnstack.backends.loihi.wraps import clipped
 
 MODELS = (".net",)
 """Files with Loihi's integers: lava-dl's netx."""
@@ -23,6 +24,7 @@ __all__ = [
     "RULES",
     "Program",
     "as_graph",
+    "clipped",
     "describe",
     "describe_on",
     "emit",

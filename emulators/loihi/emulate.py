@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Cuba
 from snnstack.backends.loihi.program import Placement, Program
 from snnstack.backends.loihi.proof import check_input
 from snnstack.backends.loihi.rules import CHIP_RULES
+from snnstack.backends.loihi.wraps import KEY, UPDATES, unproven, wraps
 from snnstack.emulators.loihi.counts import counted
 from snnstack.emulators.loihi.plan import planned
 from snnstack.engine.check import spikes_problems
@@ -19,7 +21,7 @@ from snnstack.engine.order import in_c_order, renumbered
 from snnstack.errors import DataError, ModelError, Problem, raise_if_any
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import size
-from snnstack.trace import Spikes, Trace
+from snnstack.trace import Counts, Spikes, Trace
 
 Probes = Sequence[tuple[str, str]]
 LARGEST = 2**31 - 1
@@ -43,13 +45,31 @@ def emulate(
 
     Counts are those of the input, of every population, and of every core ("core 3"): synaptic
     operations, updates (active: with a state that is not 0), spikes, messages, hops along
-    columns and rows and, of cores, barrier steps.
+    columns and rows and, of cores, barrier steps; of populations whose current is not proven to
+    fit its register also the updates of it, and those that wrapped.
     """
     check_input(program, spikes)
     cores = {name: place.core.astype(np.int64) for name, place in program.placement.items()}
     events = _events(program.network.input, spikes, program.drain)
-    trace = _run(program.network, events, probes, threads, cores, program.placement)
-    return Trace(trace.spikes, trace.states, trace.counts, dict(program.lag))
+    watched = unproven(program) if isinstance(events, Spikes) else ()
+    every = dict.fromkeys([*probes, *((name, "i") for name in watched)])
+    trace = _run(program.network, events, list(every), threads, cores, program.placement)
+    counts = _with_wraps(program, trace, events, watched)
+    states = {probe: trace.states[probe] for probe in probes}
+    return Trace(trace.spikes, states, counts, dict(program.lag))
+
+
+def _with_wraps(
+    program: Program, trace: Trace, events: Any, watched: Sequence[str]
+) -> dict[str, Counts]:
+    """The counts of a run with the updates of u that wrapped, where that is not excluded."""
+    counts, sent = dict(trace.counts), {program.network.input.name: events, **trace.spikes}
+    for name in watched:
+        u = trace.states[name, "i"]
+        every = np.full(len(u), u[0].size, dtype=np.int64)
+        more = {KEY: wraps(program.network, name, sent, u), UPDATES: every}
+        counts[name] = replace(counts[name], other={**counts[name].other, **more})
+    return counts
 
 
 def emulate_network(

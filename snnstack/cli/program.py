@@ -245,7 +245,8 @@ def emulate(
     # Some targets also count by core, and what enters.
     rows = {k: {c: row[c] for c in _COUNTS} for k, row in found.rows.items() if k in program.fires}
     cores = {k: dict(row) for k, row in found.rows.items() if k.startswith(CORE)}
-    clipped = clipped_of(program, found.rows) if drawn else ()
+    digital = not statistical(program.target)
+    clipped = clipped_of(program, found.rows) if drawn or digital else ()
     total = {k: sum(row[k] for row in rows.values()) for k in _COUNTS}
     if as_json:
         head: dict[str, Any] = {"samples": samples, "steps": steps}

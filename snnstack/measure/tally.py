@@ -107,7 +107,7 @@ class Tally:
         if self.own is not None:
             wanted += [(name, SENT) for name in self.names if (name, SENT) in program.variables]
         run = emulator(program.target).emulate(program, part.spikes, seed=seed, probes=wanted)
-        if seed is not None:
+        if seed is not None or not statistical(program.target):
             self.clipped.add(run.counts)
         return aligned(run, part.spikes.steps)
 

@@ -1,4 +1,7 @@
-"""Conversions that fell outside of their converter's range: counted by tile, and warned about."""
+"""Numbers that did not fit where they are held: counted by place, and warned about.
+
+Conversions outside of their converter's range, registers that wrapped.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,16 @@ MOST_WARNINGS = 8
 class Clipped:
     """Of one tile: `clipped` of `conversions` got their converter's first or last code.
 
-    `remedy`: what the user can do about it on this target.
+    `remedy`: what the user can do about it on this target. `what` happened to them, where it is
+    something else; a share above `least` is a warning.
     """
 
     where: str
     clipped: int
     conversions: int
     remedy: str
+    what: str = "conversions clipped"
+    least: float = WARN_SHARE
 
     @property
     def share(self) -> float:
@@ -33,13 +39,13 @@ class Clipped:
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        return {**asdict(self), "share": self.share}
+        return {k: v for k, v in asdict(self).items() if k != "least"} | {"share": self.share}
 
 
 def warnings_of(found: Sequence[Clipped]) -> tuple[Problem, ...]:
-    """A warning for each tile that clips more than `WARN_SHARE`, the worst first."""
-    much = sorted((c for c in found if c.share > WARN_SHARE), key=lambda c: -c.share)
-    said = [Problem(c.where, _numbers(c.clipped, c.conversions), c.remedy) for c in much]
+    """A warning for each tile that clips more than its share, the worst first."""
+    much = sorted((c for c in found if c.share > c.least), key=lambda c: -c.share)
+    said = [Problem(c.where, _numbers(c.clipped, c.conversions, c.what), c.remedy) for c in much]
     rest = said[MOST_WARNINGS:]
     if not rest:
         return tuple(said)
@@ -50,7 +56,7 @@ def warnings_of(found: Sequence[Clipped]) -> tuple[Problem, ...]:
 def summary(found: Sequence[Clipped]) -> str:
     """All tiles in one line; "" where nothing clipped."""
     clipped = sum(c.clipped for c in found)
-    return _numbers(clipped, sum(c.conversions for c in found)) if clipped else ""
+    return _numbers(clipped, sum(c.conversions for c in found), found[0].what) if clipped else ""
 
 
 def clipping_dict(found: Sequence[Clipped]) -> dict[str, Any]:
@@ -63,6 +69,6 @@ def clipping_dict(found: Sequence[Clipped]) -> dict[str, Any]:
     }
 
 
-def _numbers(clipped: int, conversions: int) -> str:
+def _numbers(clipped: int, conversions: int, what: str) -> str:
     share = 100 * clipped / conversions
-    return f"{clipped:,} of {conversions:,} conversions clipped ({share:.3g} %)"
+    return f"{clipped:,} of {conversions:,} {what} ({share:.3g} %)"
