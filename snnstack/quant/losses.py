@@ -27,6 +27,7 @@ from snnstack.quant.lost import (
     least_of_groups,
     lost_share,
     need_of,
+    unnoticed,
 )
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
@@ -57,7 +58,8 @@ class LayerLosses:
     provably never in integers. `threshold_mantissa`: smallest value of a threshold register
     (None: thresholds are real numbers, or there is none). `steady_state_error`: by how much a
     constant input settles elsewhere. `time_constant_error`: relative. `dead_band`: how far
-    truncated decays can hold a membrane from where it would settle, in thresholds.
+    truncated decays can hold a membrane from where it would settle, in thresholds or, where that is
+    more, in what the neuron's smallest weight brings.
     """
 
     name: str
@@ -150,13 +152,13 @@ def _layer(
     return LayerLosses(
         name=name,
         neurons=quantised.n,
-        **_weights(population, real, integer, calibration),
+        **_weights(population, real, integer, calibration, counts),
         apart=_apart(network, name, integer),
         unreachable=_unreachable(population, quantised, real, integer, counts, numerics),
         threshold_mantissa=_mantissa(quantised, numerics),
         steady_state_error=steady,
         time_constant_error=slower,
-        dead_band=_dead_band(population, quantised, numerics),
+        dead_band=_dead_band(population, quantised, numerics, _least(population, real)),
     )
 
 
@@ -165,6 +167,7 @@ def _weights(
     real: tuple[Projection, ...],
     integer: tuple[Projection, ...],
     calibration: Calibration,
+    counts: dict[str, int],
 ) -> dict[str, Any]:
     if [p.synapses.weight.size for p in real] != [p.synapses.weight.size for p in integer]:
         real, integer = _listed(real, integer, population.n)
@@ -174,15 +177,32 @@ def _weights(
     held = np.concatenate([np.zeros(0), *(p.synapses.weight.ravel() for p in integer)])
     lost = (weights.value != 0) & (held == 0)
     need = least_of_groups(need_of(population), rows, count)
+    memory = -least_of_groups(-_memory(population.alpha), rows, count)
+    gone = lost & ~unnoticed(weights, lost, need, memory, _most(real, counts))[weights.group]
     drive, size = drive_of(weights, count), np.bincount(rows, minlength=count)
     return {
         "weights": int(np.count_nonzero(weights.value)),
         "weights_lost": int(np.count_nonzero(lost)),
-        "drive_lost": float(drive[lost].sum() / max(float(drive.sum()), 1e-300)),
-        "worst_drive_lost": float(lost_share(weights, lost, count).max(initial=0.0)),
-        "largest_lost": float(largest_lost(weights, lost, need).max(initial=0.0)),
-        "deaf": int(size[deaf(weights, lost, need)].sum()),
+        "drive_lost": float(drive[gone].sum() / max(float(drive.sum()), 1e-300)),
+        "worst_drive_lost": float(lost_share(weights, gone, count).max(initial=0.0)),
+        "largest_lost": float(largest_lost(weights, gone, need).max(initial=0.0)),
+        "deaf": int(size[deaf(weights, gone, need)].sum()),
     }
+
+
+def _memory(alpha: Array) -> Array:
+    """Steps that a membrane remembers; infinite without leak."""
+    leaving = 1.0 - alpha
+    return np.where(leaving > 0, 1.0 / np.where(leaving > 0, leaving, 1.0), np.inf)
+
+
+def _most(projections: tuple[Projection, ...], counts: dict[str, int]) -> Array:
+    """Of every weight, in order: how many events of its source can come in a step."""
+    parts = [np.zeros(0)]
+    for p in projections:
+        window = 1 if p.pool is None else int(np.prod(p.pool.kernel))
+        parts.append(np.full(p.synapses.weight.size, float(counts.get(p.source, 1) * window)))
+    return np.concatenate(parts)
 
 
 def _listed(
@@ -245,8 +265,27 @@ def _worst(values: Array) -> float:
     return float(values[np.abs(values).argmax()]) if len(values) else 0.0
 
 
-def _dead_band(population: Population, quantised: QuantizedPopulation, numerics: Numerics) -> float:
-    """What up to one unit a step, lost in every decay that rounds, adds up to, in thresholds."""
+def _least(population: Population, into: tuple[Projection, ...]) -> Array:
+    """What the smallest input of each neuron brings, in thresholds, at least 1: float64 [n].
+
+    1 for a neuron with constant input, which can be as small as any.
+    """
+    found = np.full(population.n, np.inf)
+    for p in into:
+        weights = _full(p, population.n).tocoo()
+        used = weights.data != 0
+        np.minimum.at(found, weights.coords[0][used], np.abs(weights.data[used]))
+    found = np.where(np.isfinite(found), found, 0.0) / need_of(population)
+    constant = (population.bias != 0) | (population.leak != 0)
+    return np.where(constant, 1.0, np.maximum(found, 1.0))
+
+
+def _dead_band(
+    population: Population, quantised: QuantizedPopulation, numerics: Numerics, least: Array
+) -> float:
+    """What up to one unit a step, lost in every decay that rounds, adds up to, in thresholds; of
+    neurons whose `least` input is more than a threshold, in those.
+    """
     if quantised.threshold is None or not quantised.n:
         return 0.0
     alpha, beta = quantised.decays(numerics)
@@ -257,7 +296,7 @@ def _dead_band(population: Population, quantised: QuantizedPopulation, numerics:
     threshold = np.maximum(np.abs(quantised.threshold.astype(np.float64)), 1e-30)
     if quantised.threshold.dtype.kind == "f":  # one unit in the last place of a value that large
         taken = taken * threshold * 2.0**-numerics.decay_bits
-    return float((taken / threshold).max())
+    return float((taken / threshold / least).max())
 
 
 def _summed(factor: Array) -> Array:

@@ -12,6 +12,9 @@ LOST_SHARE = 0.1
 """A neuron that loses more of its expected drive than this is said, and helped where possible."""
 LOST_WEIGHT = 0.125
 """So is one that loses a weight of which one spike brings this share of its threshold."""
+NOTHING = 1e-3
+"""Lost weights of a neuron that together bring less than this share of its threshold, if all of
+their sources send in every step for ever, are no loss: their neuron cannot notice."""
 OUTLIER = 16.0
 """A synapse counts in the drive as at most this many times the median: one huge weight beside
 thousands of lost ones would else make them look like nothing."""
@@ -61,6 +64,20 @@ def deaf(weights: Weights, lost: Array, need: Array) -> Array:
     """Groups that lose more than `LOST_SHARE` or a weight above `LOST_WEIGHT`: bool [groups]."""
     share = lost_share(weights, lost, len(need))
     return np.asarray((share > LOST_SHARE) | (largest_lost(weights, lost, need) > LOST_WEIGHT))
+
+
+def unnoticed(weights: Weights, lost: Array, need: Array, memory: Array, most: Array) -> Array:
+    """Groups whose lost weights stay below `NOTHING`: bool [groups].
+
+    `need` as in `need_of`; `memory`: steps that a membrane remembers (infinite without leak);
+    `most`: events of a source in a step, per synapse.
+    """
+    brought = np.bincount(
+        weights.group[lost], (np.abs(weights.value) * most)[lost], minlength=len(need)
+    )
+    with np.errstate(invalid="ignore"):
+        held = np.where(brought > 0, brought * memory, 0.0) / need
+    return np.asarray(held < NOTHING)
 
 
 def least_of_groups(values: Array, groups: Array, count: int) -> Array:

@@ -165,3 +165,55 @@ def test_firmware_computes_fine_decays_and_wide_weights(tmp_path: Path, board: s
     assert layer.apart == 2 and program.layers[0].alpha_bits == 32
     x = (rng.random((2, 120, 12)) < 0.3).astype(np.uint8)
     assert snnstack.verify(program, {"x": x}).mismatches == 0
+
+
+@pytest.mark.parametrize("board", OWN_ARITHMETIC)
+def test_strict_takes_a_neuron_whose_every_spike_is_thousands_of_thresholds(
+    tmp_path: Path, board: str
+) -> None:
+    """Its dead band is more than half a threshold, and nothing beside what it is driven by."""
+    file, x, fired = massive(tmp_path / "n.nir")
+    program = snnstack.compile(file, board, options=Options(dt=DT), strict=True)
+    assert counts(program, x) == fired
+
+
+@pytest.mark.parametrize("board", OWN_ARITHMETIC)
+def test_weights_that_a_neuron_cannot_notice_are_no_loss(tmp_path: Path, board: str) -> None:
+    """Beside a constant input; with weights a million times as large they are one."""
+    n, steps = 3, 4000
+    tau, bias = np.array([20e-3, 20e-3, 1.0]), np.array([1.02, 0.98, 1.02])
+    v, fired = np.zeros(n), np.zeros(n, int)
+    for _ in range(steps):
+        v = v + DT / tau * (bias - v)
+        fired, v = fired + (v > 1), np.where(v > 1, 0.0, v)
+    for weight, lost in ((1e-9, False), (1e-3, True)):
+        nodes = {
+            "input": nir.Input(input_type={"input": np.array([1])}),
+            "fc": nir.Affine(weight=np.full((n, 1), weight), bias=bias),
+            "lif": nir.LIF(tau, np.ones(n), np.zeros(n), np.ones(n), np.zeros(n)),
+            "output": nir.Output(output_type={"output": np.array([n])}),
+        }
+        edges = [("input", "fc"), ("fc", "lif"), ("lif", "output")]
+        nir.write(tmp_path / "n.nir", nir.NIRGraph(nodes, edges))
+        program = snnstack.compile(tmp_path / "n.nir", board, options=Options(dt=DT))
+        (layer,) = from_settings(program.settings)
+        assert counts(program, np.zeros((1, steps, 1), np.uint8)) == fired.tolist()
+        assert not lost or layer.weights_lost == 0 or list(layer.warnings())
+        if not lost:
+            snnstack.compile(tmp_path / "n.nir", board, options=Options(dt=DT), strict=True)
+
+
+@pytest.mark.parametrize("board", ["oheo-gulch", "loihi1"])
+@pytest.mark.parametrize("scale", [1e5, 1e7])
+def test_weights_beyond_every_register_are_refused_by_name(
+    tmp_path: Path, board: str, scale: float
+) -> None:
+    """Computed as the plain loop says, or named with their size and what to do."""
+    n, weight = 2, np.array([[scale], [0.62]])
+    kinds = {"tau": np.full(n, 20e-3), "tau_syn": np.full(n, 5e-3), "w_in": np.full(n, 5.0)}
+    write(tmp_path / "n.nir", weight, **kinds, r=np.full(n, 20.0))
+    with pytest.raises(ModelError) as error:
+        snnstack.compile(tmp_path / "n.nir", board, options=Options(dt=DT))
+    (problem,) = error.value.problems
+    assert problem.where == "lif" and problem.hint == "rescale the layer"
+    assert problem.what.startswith(f"weights up to {scale:.6g} ")
