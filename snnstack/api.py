@@ -274,6 +274,7 @@ def _port(found: Sequence[Build | Refused | None]) -> StepInput:
     return next(one.program.port for one in found if isinstance(one, Build))
 
 
+@vouching
 def bench_program(
     path: str | Path,
     data: Samples,
@@ -284,10 +285,11 @@ def bench_program(
     seeds: int = 0,
     ann: bool | Ann = False,
     readout: str | None = None,
+    trust: bool = False,
 ) -> BenchRow:
     """The row of a program's directory: as `bench`, without the float network's side.
 
-    `readout`: instead of the program's own (docs/readout.md).
+    `readout`: instead of the program's own (docs/readout.md). `trust` as in `load`.
     """
     rival = _opponent(ann, None, None, None)
     program, network = open_program(path)

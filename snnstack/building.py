@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, cast, get_args
 from snnstack.board import Board, board_of
 from snnstack.door import one_of, whole
 from snnstack.errors import ModelError, SnnstackError, TargetError, fail, raise_if_any
+from snnstack.foreign import vouching
 from snnstack.frontends.data import Data
 from snnstack.frontends.in_memory import given
 from snnstack.integers import for_target, quantise_for
@@ -76,6 +77,7 @@ class Refused:
     error: SnnstackError
 
 
+@vouching
 def build(
     model: str | Path | Graph,
     board: str | Board,
@@ -87,10 +89,12 @@ def build(
     *,
     strict: bool = False,
     progress: Told | None = None,
+    trust: bool = False,
 ) -> Build:
     """The program of `model` on `board`; with `calibrate`, scales fitted to it and a report.
 
     `strict`: what quantisation loses beyond stated shares (`snnstack.quant.losses`) is an error.
+    `trust`: files are read in this process, without limits of time and memory (docs/security.md).
     """
     board = board_of(board)
     check_choices(granularity, weight_bits, quality)

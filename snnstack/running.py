@@ -119,6 +119,7 @@ def _output_size(program: Program) -> int:
     return int(usual_scores(trace, program.outputs[0]).shape[1])
 
 
+@vouching
 def emulate_batches(
     program: Program,
     data: Samples,
@@ -126,14 +127,21 @@ def emulate_batches(
     seed: int | None = None,
     probes: Sequence[tuple[str, str]] = (),
     readout: ReadOut | None = None,
+    trust: bool = False,
 ) -> Iterator[tuple[Data, Trace]]:
     """`emulate` batch by batch: memory does not grow with the number of samples.
 
     Labels are checked against the classes of `readout` (None: the program's own). What clipped in
-    all of them is said after the last one.
+    all of them is said after the last one. `trust` as in `emulate`.
     """
+    return _batches(program, judged_samples(program, data, readout=readout), seed, probes)
+
+
+def _batches(
+    program: Program, stream: Stream, seed: int | None, probes: Sequence[tuple[str, str]]
+) -> Iterator[tuple[Data, Trace]]:
     sums = ClippedSums()
-    for part in judged_samples(program, data, readout=readout).batches():
+    for part in stream.batches():
         found = _emulated(program, part, seed, probes)
         sums.add(found.counts)
         yield part, found
@@ -170,15 +178,18 @@ def verify(
     return joined(results)
 
 
+@vouching
 def verify_reference(
     program: Program,
     network: QuantizedNetwork | None,
     data: Samples,
     samples: int | None = None,
+    *,
+    trust: bool = False,
 ) -> Equality:
     """Emulator against the plain integer reference: every spike, every state.
 
-    `network` may be None for a target with a definition of its own.
+    `network` may be None for a target with a definition of its own. `trust` as in `emulate`.
     """
     program = program_of(program)
     spikes = as_stream(data, program.port).first(samples).read().spikes

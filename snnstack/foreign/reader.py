@@ -23,12 +23,15 @@ class ForeignFile:
     """A file that somebody else made; errors about it are of `kind`.
 
     `trust`: it is read in this process, without limits. Said once, when the file is first looked
-    at, so that what is read later, in another thread perhaps, is read in the same way.
+    at, so that what is read later, in another thread perhaps, is read in the same way. `limits`:
+    None for those of the file's size. `doing`: what takes too long, in messages.
     """
 
     path: Path
     kind: type[SnnstackError]
     trust: bool = field(default_factory=trusted)
+    limits: Limits | None = None
+    doing: str = "reading"
 
     def read(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """`function(path, *arguments)`; arguments and result are plain data.
@@ -38,7 +41,7 @@ class ForeignFile:
         """
         if self.trust:
             return self._here(function, arguments)
-        limits = limits_for(self.path)
+        limits = self.limits or limits_for(self.path)
         question = {
             "function": f"{function.__module__}:{function.__name__}",
             "arguments": [str(self.path), *arguments],
@@ -56,7 +59,7 @@ class ForeignFile:
         except SnnstackError:
             raise
         except MemoryError as error:
-            raise self._damaged("reading it needs more memory than there is") from error
+            raise self._damaged(f"{self.doing} it needs more memory than there is") from error
         except Exception as error:
             raise self._broken(reason(error)) from error
 
@@ -73,7 +76,7 @@ class ForeignFile:
 
     def _error(self, answer: dict[str, Any], limits: Limits) -> SnnstackError:
         if "memory" in answer:
-            return self._damaged(f"reading it needs more than {limits.megabytes} MB")
+            return self._damaged(f"{self.doing} it needs more than {limits.megabytes} MB")
         if "damage" in answer:
             return self._broken(str(answer["damage"]))
         kinds = {kind.__name__: kind for kind in SnnstackError.__subclasses__()}
@@ -81,10 +84,11 @@ class ForeignFile:
         return kind(Problem(*map(str, parts)) for parts in answer["problems"])
 
     def _slow(self, limits: Limits) -> SnnstackError:
-        return self._damaged(f"reading it did not end in {limits.seconds} s")
+        return self._damaged(f"{self.doing} it did not end in {limits.seconds} s")
 
     def _damaged(self, hint: str) -> SnnstackError:
-        return fail(self.kind, str(self.path), "is damaged", hint)
+        what = "is damaged" if self.doing == "reading" else "cannot be used"
+        return fail(self.kind, str(self.path), what, hint)
 
     def _broken(self, why: str) -> SnnstackError:
         return fail(self.kind, str(self.path), f"is damaged: {why}", AGAIN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snnstack.errors import DataError, ModelError, ToolError, fail
+from snnstack.errors import DataError, ModelError, fail
 from snnstack.frontends.array_like import as_array
 from snnstack.frontends.arrays import Arrays, of_arrays, open_arrays
 from snnstack.frontends.encode import Encoding
 from snnstack.frontends.in_memory import given
 from snnstack.frontends.onnx_ann import converted, relu_tensors
-from snnstack.frontends.onnx_file import INSTALL, OnnxGraph, onnx_module, read_model
+from snnstack.frontends.onnx_file import OnnxGraph, read_model
+from snnstack.frontends.onnx_session import Session
 from snnstack.frontends.onnx_tensors import InputRange
 from snnstack.frontends.open_data import ENCODE_OPTIONS, encoded_stream, encoding_of
 from snnstack.frontends.spec import known_options, parse, whole
@@ -67,31 +68,6 @@ def as_ann(model: Any, graph: OnnxGraph, where: str) -> Ann:
         what = f"input {graph.inputs[0]!r} has no fixed shape behind the batch"
         raise fail(ModelError, where, what, "export with a sample; only the batch may vary")
     return Ann(model, graph, shape)
-
-
-def session(model: Any, outputs: Sequence[str] = ()) -> Any:
-    """An onnxruntime session that also returns the tensors `outputs`."""
-    onnx = onnx_module()
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise fail(ToolError, "onnxruntime", "is not installed", INSTALL) from error
-    wanted = onnx.ModelProto()
-    wanted.CopyFrom(model)
-    present = {o.name for o in wanted.graph.output}
-    for name in outputs:
-        if name not in present:
-            wanted.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what fails is said by us
-    options.intra_op_num_threads = 1
-    try:
-        return onnxruntime.InferenceSession(
-            wanted.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # onnxruntime's classes are not public
-        reason = str(error).splitlines()[0]
-        raise fail(ModelError, "onnxruntime", f"cannot load the model: {reason}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +167,7 @@ def thresholds_of(ann: Ann, data: AnnData, percentile: float = PERCENTILE) -> di
     tensors = relu_tensors(ann.graph)
     if not tensors:
         return {}
-    running = session(ann.model, list(tensors.values()))
+    running = Session(ann.model, list(tensors.values()))
     found: dict[str, list[NDArray[Any]]] = {name: [] for name in tensors}
     seen = 0
     for part in data.arrays.rows(BATCH):
@@ -225,18 +201,9 @@ def _run(running: Any, names: list[str], feeds: dict[str, Any]) -> list[NDArray[
     for start in range(0, len(x), size):
         part = x[start : start + size]
         filled = np.concatenate([part, np.zeros((size - len(part), *x.shape[1:]), x.dtype)])
-        results = results_of(running, names, {key: filled})
+        results = running.run(names, {key: filled})
         parts.append([np.asarray(r)[: len(part)] for r in results])
     return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
-
-
-def results_of(running: Any, names: list[str], feeds: dict[str, Any]) -> Any:
-    """What onnxruntime computes; ModelError where the file's parts do not fit together."""
-    try:
-        return running.run(names, feeds)
-    except Exception as error:  # onnxruntime's own have no common class
-        what = f"onnxruntime cannot run it: {str(error).strip().splitlines()[0]}"
-        raise fail(ModelError, "model", what, "export it again") from error
 
 
 def convert(ann: Ann, data: AnnData, percentile: float = PERCENTILE) -> Graph:
@@ -280,7 +247,7 @@ def _is_real(x: Any, port: StepInput) -> bool:
 
 def classes_of_ann(ann: Ann, data: AnnData) -> NDArray[np.int64]:
     """[sample]: the largest value of the ANN's first output, by onnxruntime."""
-    running = session(ann.model)
+    running = Session(ann.model)
     name = ann.graph.outputs[0]
     found = []
     for part in data.arrays.rows(BATCH):

@@ -175,9 +175,9 @@ def run_onnx(model: Any, graph: StepGraph, x: Array) -> dict[str, Array]:
 
     `x` [batch, step, *input shape]; states begin at 0 and are handed from step to step.
     """
-    from snnstack.frontends.onnx_convert import session
+    from snnstack.frontends.onnx_session import opened
 
-    running = session(model)
+    running = opened(model.SerializeToString())  # made here, from a graph
     names = [i.name for i in running.get_inputs()]
     states = {i.name: np.zeros((len(x), *i.shape[1:])) for i in running.get_inputs()[1:]}
     wanted = [f"{name}.out" for name in graph.outputs]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from snnstack.errors import ModelError, Problem, ToolError, fail, raise_if_any
-from snnstack.foreign import ForeignFile
+from snnstack.foreign import ForeignFile, prepare, trusted
 from snnstack.foreign.worker import reason
 from snnstack.ir.nodes import Array
 
@@ -66,6 +66,8 @@ def onnx_module() -> Any:
 
 def read_model(path: Path) -> tuple[Any, OnnxGraph]:
     """(the checked ModelProto in `path` with the shapes that can be inferred, as plain data)."""
+    if path.is_file() and not trusted():
+        prepare("onnx")  # it starts while this process loads the same
     onnx = onnx_module()
     if not path.is_file():
         raise fail(ModelError, str(path), "there is no such file")

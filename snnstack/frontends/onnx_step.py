@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from snnstack.errors import ModelError, fail
 from snnstack.frontends.onnx_build import StepBuilder
-from snnstack.frontends.onnx_convert import results_of, session
 from snnstack.frontends.onnx_file import OnnxGraph, onnx_module
 from snnstack.frontends.onnx_neurons import HINT, recognised
+from snnstack.frontends.onnx_session import Session
 from snnstack.frontends.onnx_states import paired
 from snnstack.frontends.onnx_terms import Terms
 from snnstack.frontends.onnx_values import Walk
@@ -143,18 +142,16 @@ def _stepped(file: StepFile, run: Any, names: list[str], x: Array) -> dict[str, 
 
 
 def _runtime(file: StepFile, names: list[str]) -> tuple[Any, Any]:
-    running = session(file.model, names)
+    running = Session(file.model, names)
     kind = running.get_inputs()[0].type
     dtype = {"tensor(float)": np.float32, "tensor(double)": np.float64}.get(kind)
     if dtype is None:
         raise fail(ModelError, file.onnx.inputs[0], f"is a {kind}", "export it in float32")
-    return partial(results_of, running), dtype
+    return running.run, dtype
 
 
 def _double(file: StepFile, names: list[str]) -> tuple[Any, Any]:
     onnx = onnx_module()
-    from onnx.reference import ReferenceEvaluator
-
     single, double = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
     model = onnx.ModelProto()
     model.CopyFrom(file.model)
@@ -175,7 +172,7 @@ def _double(file: StepFile, names: list[str]) -> tuple[Any, Any]:
     graph.output.extend(
         onnx.helper.make_empty_tensor_value_info(n) for n in names if n not in present
     )
-    return ReferenceEvaluator(model).run, np.float64
+    return Session(model, double=True).run, np.float64
 
 
 def _literals(graph: Any) -> list[Any]:

@@ -35,6 +35,58 @@ class Changed:
     function: str
 
 
+@dataclass(frozen=True, eq=False)
+class Laid:
+    """In the data of an opaque value: for each element the number of the neuron that sent it."""
+
+    neurons: Any
+
+
+def chosen(value: Value, given: tuple[int, ...], places: Any, name: str) -> Value:
+    """What is left of results of many steps when elements are moved or taken: `places` in them.
+
+    Steps and samples may be chosen; neurons that are left out or reordered are a change, as they
+    are within a step.
+    """
+    neurons = _neuron_numbers(value, given)
+    if neurons is None:
+        return value
+    count = int(neurons.max()) + 1
+    taken = neurons.ravel()[places]
+    rows = taken.reshape(-1, count) if taken.size % count == 0 else taken.reshape(-1, 1)
+    alike = taken.size > 0 and np.array_equal(rows, np.broadcast_to(rows[:1], rows.shape))
+    reordered = alike and np.array_equal(np.sort(rows[0]), np.arange(count))
+    reordered = reordered and not np.array_equal(rows[0], np.arange(count))
+    if len(set(np.bincount(taken.ravel(), minlength=count))) > 1 or reordered:
+        plain = plain_name(name)
+        function = "indexing" if plain == "getitem" else f"{plain}()"
+        return replace(value, data=Changed(function))
+    return replace(value, data=Laid(taken))
+
+
+def _neuron_numbers(value: Value, given: tuple[int, ...]) -> Any:
+    """For each element of a tensor [..., *shape of a population] its neuron; None: not known."""
+    if isinstance(value.data, Laid) and value.data.neurons.shape == given:
+        return value.data.neurons
+    shapes = {inner.shape for inner in _senders(value)}
+    if value.data is not None or len(shapes) != 1:
+        return None
+    (shape,) = shapes
+    count = int(np.prod(shape, dtype=np.int64))
+    if not count or not (given[-len(shape) :] == shape or given[-1:] == (count,)):
+        return None
+    return (np.arange(int(np.prod(given, dtype=np.int64))) % count).reshape(given)
+
+
+def _senders(value: Value) -> Iterator[Value]:
+    """Spikes and states that an expression is made of."""
+    if value.op in ("spikes", "state"):
+        yield value
+    else:
+        for inner in value.args:
+            yield from _senders(inner)
+
+
 def mark(name: str, args: Any, kwargs: Any, outs: list[Any]) -> None:
     """Remember on what came out that `name` does not do the same to every element."""
     if not _changes(plain_name(name), args, kwargs):
@@ -121,8 +173,5 @@ def _function(value: Value) -> str | None:
 
 def _neurons(value: Value) -> Iterator[tuple[str, str]]:
     """("spikes" or "state", neuron) that an expression is made of."""
-    if value.op in ("spikes", "state"):
-        yield value.op, value.key[0]
-    else:
-        for inner in value.args:
-            yield from _neurons(inner)
+    for inner in _senders(value):
+        yield inner.op, inner.key[0]

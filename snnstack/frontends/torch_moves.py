@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.frontends.torch_values import Value, attach, detach, opaque, tensors
+from snnstack.frontends.torch_masks import chosen
+from snnstack.frontends.torch_values import Value, attach, detach, opaque, tensors, value_of
 
 
 def give(recorder: Any, outs: list[Any], value: Value | None) -> None:
@@ -52,6 +53,16 @@ def moved(recorder: Any, function: Any, name: str, args: Any, kwargs: Any, outs:
             what = f"mixes steps or samples: {list(given.shape)} becomes {list(tensor.shape)}"
             found = opaque(f"{name}()", what, "move features only, inside a step", value)
         attach(tensor, found)
+
+
+def taken(function: Any, name: str, args: Any, kwargs: Any, outs: Any) -> None:
+    """Remember on elements that are moved out of collected results which neurons they are of."""
+    value = value_of(args[0])
+    if value is None or value.op != "opaque":
+        return
+    places = tensors(function(_numbers(args[0].shape, 0), *args[1:], **kwargs))
+    for tensor, place in zip(outs, places, strict=False):
+        attach(tensor, chosen(value, tuple(args[0].shape), place.numpy(), name))
 
 
 def _numbers(shape: Any, lead: int) -> Any:

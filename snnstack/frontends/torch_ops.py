@@ -14,7 +14,7 @@ from snnstack.frontends import torch_layers as layers
 from snnstack.frontends import torch_logic as logic
 from snnstack.frontends.torch_masks import Changed, mark, overwrites
 from snnstack.frontends.torch_modules import node
-from snnstack.frontends.torch_moves import give, joined, moved, nothing
+from snnstack.frontends.torch_moves import give, joined, moved, nothing, taken
 from snnstack.frontends.torch_rescale import plain_name, rescaled
 from snnstack.frontends.torch_values import (
     Value,
@@ -40,6 +40,8 @@ MOVES = frozenset(
     """.split()  # noqa: SIM905
 )
 """Functions that only move elements."""
+JOINS = frozenset(("cat", "concat", "concatenate", "hstack", "stack"))
+"""Those of several tensors."""
 
 
 CONSTANT = frozenset(
@@ -81,9 +83,11 @@ def _followed(
     blocked = any(v is not None and v.op == "opaque" for v in given)
     if recorder.axes is None or blocked:
         give(recorder, outs, nothing(recorder, name, args, kwargs))
+        if name in MOVES and name not in JOINS:
+            taken(function, name, args, kwargs, outs)
     elif name in SAME and len(outs) == 1 and _unchanged(args[0], outs[0]):
         give(recorder, outs, value_of(args[0]))
-    elif name in MOVES and name in ("cat", "concat", "concatenate", "hstack", "stack"):
+    elif name in JOINS:
         joined(recorder, function, name, args, kwargs, outs)
     elif name in MOVES:
         moved(recorder, function, name, args, kwargs, outs)

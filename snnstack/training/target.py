@@ -11,6 +11,7 @@ import numpy as np
 from snnstack.board import Board, all_boards, load_board
 from snnstack.building import Build, check_choices, with_losses
 from snnstack.errors import ModelError, TargetError, ToolError, fail, raise_if_any
+from snnstack.foreign import vouching
 from snnstack.frontends.data import Data
 from snnstack.frontends.in_memory import given
 from snnstack.frontends.torch_door import eager, is_module
@@ -43,17 +44,23 @@ if TYPE_CHECKING:
 Model = str | Path | Graph | StepGraph | Any
 
 
+@vouching
 def torch_module(
     model: Model,
     *,
     options: Options | None = None,
     sample: Any = None,
     surrogate: Surrogate | None = None,
+    trust: bool = False,
 ) -> StepModule:
-    """A model file, graph or torch module as a torch module with trainable weights and biases."""
+    """A model file, graph or torch module as a torch module with trainable weights and biases.
+
+    `trust`: files are read in this process, without limits of time and memory (docs/security.md).
+    """
     return _module()(_read(model, options, sample)[1], None, surrogate)
 
 
+@vouching
 def qat(
     model: Model,
     *,
@@ -65,6 +72,7 @@ def qat(
     sample: Any = None,
     surrogate: Surrogate | None = None,
     progress: Progress | None = None,
+    trust: bool = False,
 ) -> StepModule:
     """`torch_module` that computes what `target` (or one board of it) does, spike for spike.
 
@@ -73,7 +81,7 @@ def qat(
     `calibrate`: samples that scales are fitted to, once, before training; neurons that never fire
     in them are tried as copies of busy ones (`snnstack.quant.silent`). None: assumed activity.
     `trained` gives the program. `progress` is told trials of scales and roundings, done and at
-    most to come.
+    most to come. `trust` as in `torch_module`.
     """
     board = _board(target)
     check_choices(granularity, weight_bits, "fast")
@@ -98,6 +106,7 @@ def trained(module: StepModule) -> Build:
     return Build(None, steps, network, program, None)
 
 
+@vouching
 def fit(
     module: StepModule,
     data: Samples,
@@ -106,6 +115,7 @@ def fit(
     *,
     strict: bool = False,
     checkpoint: Checkpoint | None = None,
+    trust: bool = False,
 ) -> Build:
     """The best program that training `module` (of `qat`) on `data` leads to.
 
@@ -114,7 +124,8 @@ def fit(
     `data` after every epoch, and returned is the running mean of the parameters; `module` ends
     with those of the returned program. `progress` is told epochs done, and in all. `strict`: what
     its quantisation loses beyond stated shares (`snnstack.quant.losses`) is a ModelError.
-    `checkpoint`: a file that holds the training after every epoch, to go on from.
+    `checkpoint`: a file that holds the training after every epoch, to go on from. `trust` as in
+    `torch_module`.
     """
     from snnstack.training.loop import fitted
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from snnstack.errors import ModelError
+from snnstack.foreign import client
+from snnstack.frontends import onnx_session
 from snnstack.frontends.onnx_file import read_model
 
 onnx = pytest.importorskip("onnx")
@@ -81,3 +83,46 @@ def test_bytes_that_are_no_model_are_refused(tmp_path: Path) -> None:
         (tmp_path / "a.onnx").write_bytes(content)
         with pytest.raises(ModelError, match="is no valid ONNX model: "):
             read_model(tmp_path / "a.onnx")
+
+
+def looping(path: Path) -> Path:
+    """x [1, 3] times 1, 2^62 times."""
+    helper, kinds = onnx.helper, onnx.TensorProto
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Abs", ["v"], ["w"])],
+        "body",
+        [value("k", kinds.INT64, []), value("go", kinds.BOOL, []),
+         value("v", kinds.FLOAT, [1, 3])],
+        [value("on", kinds.BOOL, []), value("w", kinds.FLOAT, [1, 3])],
+    )  # fmt: skip
+    loop = helper.make_node("Loop", ["count", "yes", "x"], ["y"], body=body)
+    constants = [
+        onnx.numpy_helper.from_array(np.array(2**62), "count"),
+        onnx.numpy_helper.from_array(np.array(True), "yes"),
+    ]
+    ends = [value("x", kinds.FLOAT, [1, 3])], [value("y", kinds.FLOAT, [1, 3])]
+    graph = helper.make_graph([loop], "net", *ends, constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(made, path)
+    return path
+
+
+def test_a_model_that_loops_without_end_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_session, "SECONDS", 1)
+    running = onnx_session.Session(onnx.load(looping(tmp_path / "a.onnx")))
+    with pytest.raises(ModelError) as told:
+        running.run(None, {"x": np.ones((1, 3), np.float32)})
+    assert str(told.value) == "model: cannot be used (running it did not end in 1 s)"
+
+
+def test_a_model_is_sent_again_to_a_new_process(tmp_path: Path) -> None:
+    onnx.save(model(), tmp_path / "a.onnx")
+    running = onnx_session.Session(onnx.load(tmp_path / "a.onnx"))
+    feeds = {"x": np.array([[1, 2, 3]], np.float32)}
+    first = running.run(None, feeds)
+    client._CURRENT.end()
+    again = running.run(None, feeds)
+    assert np.array_equal(first[0], feeds["x"] @ WEIGHT) and np.array_equal(again[0], first[0])

@@ -395,3 +395,56 @@ def test_a_result_that_is_read_out_alike_is_taken(step: Any, whole: Any) -> None
 def test_a_mask_between_neurons_is_part_of_the_network() -> None:
     net = Loop(lambda net, t, *states: usual(net, *states, lambda z: z * (torch.arange(10) % 2)))
     assert snnstack.load(net, X).metadata["agreement"]["mismatches"] == 0
+
+
+class Collected(nn.Module):
+    """A layer stepped over the sample; `after` is done to all steps' spikes together."""
+
+    def __init__(self, after: Any) -> None:
+        super().__init__()
+        self.fc, self.lif = nn.Linear(12, 8), snn.Leaky(beta=0.5)
+        self.after = after
+
+    def forward(self, x: Any) -> Any:
+        mem, out = self.lif.reset_mem(), []
+        for now in x:
+            spk, mem = self.lif(self.fc(now), mem)
+            out.append(spk)
+        return self.after(torch.stack(out))
+
+
+@pytest.mark.parametrize(
+    ("function", "after"),
+    [
+        ("indexing", lambda z: z[..., :4]),
+        ("indexing", lambda z: z[:, :, ::2]),
+        ("indexing", lambda z: z[:, :, [1, 0, 2, 3, 4, 5, 6, 7]]),
+        ("indexing", lambda z: z.flatten(0, 1)[:, 4:].reshape(len(z), -1, 4)),
+        ("indexing", lambda z: z.permute(2, 0, 1)[:4].permute(1, 2, 0)),
+        ("narrow()", lambda z: z.narrow(2, 1, 4)),
+        ("index_select()", lambda z: z.index_select(2, torch.tensor([7, 0]))),
+        ("chunk()", lambda z: z.chunk(2, -1)[1]),
+    ],
+)
+def test_neurons_are_not_taken_out_of_collected_steps(function: str, after: Any) -> None:
+    with pytest.raises(ModelError) as error:
+        snnstack.load(Collected(after), X)
+    what = "changes some elements of what 'lif' sends, and the network would not"
+    assert [(p.where, p.what) for p in error.value.problems] == [(function, what)]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda z: z[-1],
+        lambda z: z[1:],
+        lambda z: z[:, :2],
+        lambda z: z.transpose(0, 1),
+        lambda z: z.flatten(0, 1),
+        lambda z: z.permute(2, 0, 1),
+        lambda z: z.sum(0),
+    ],
+)
+def test_steps_and_samples_are_taken_and_laid_as_one_likes(after: Any) -> None:
+    graph = snnstack.load(Collected(after), X)
+    assert graph.metadata["agreement"]["mismatches"] == 0

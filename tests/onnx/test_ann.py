@@ -16,7 +16,8 @@ from snnstack.api import emulate, verify_reference
 from snnstack.building import build
 from snnstack.cli import main
 from snnstack.errors import DataError, ModelError
-from snnstack.frontends.onnx_convert import ann_data, read_ann, session
+from snnstack.frontends.onnx_convert import ann_data, read_ann
+from snnstack.frontends.onnx_session import Session
 from snnstack.loading import discretised, load
 from snnstack.report.readout import accuracy, classes, output_probes, scores
 from snnstack.samples import real_as_spikes, run_float
@@ -85,7 +86,7 @@ def logits(path: Path, x: Any, steps: int, **range_: float) -> tuple[Any, Any]:
     data = ann_data({"x": x}).with_steps(steps)
     ann = read_ann(path)
     graph = snnstack.convert(path, data)
-    running = session(ann.model)
+    running = Session(ann.model)
     expected = running.run(None, {ann.graph.inputs[0]: x})[0].reshape(len(x), -1)
     network = discretised(load(graph))
     trace = run_float(network, data.stream(network.inputs[0]).read())
