@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from snnstack.building import Build, Refused, Told, with_measured_memory
 from snnstack.errors import SnnstackError
@@ -14,6 +15,7 @@ from snnstack.measure.checks import compared_with_reference, shifted, verified
 from snnstack.measure.opponent import Rival, prepared
 from snnstack.measure.subject import Ann, Choices, Subject
 from snnstack.measure.tally import Tally
+from snnstack.process import processors
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.report.bench import BenchRow
 from snnstack.report.operations import OperationCounter, Wiring
@@ -52,13 +54,16 @@ def measure(
     programs = [built.program for built in builds]
     rival, why = prepared(programs, steps, choices.ann, test)
     counted = None if steps is None else OperationCounter(Wiring.of_steps(steps))
-    if choices.verify_samples:  # its tools are asked then anyway; a sweep's points do without
-        builds = [with_measured_memory(built) for built in builds]
     tallies = [Tally(Subject.of(built), choices, rival, why, counted) for built in builds]
-    for part, real in _batches(tallies, rival, test, whole or steps, _neurons(steps), progress):
-        if counted is not None and steps is not None and real is not None:
-            run = real if whole is None else run_float(steps, part)
-            counted.add(run, {steps.inputs[0].name: part.spikes})
+    with ThreadPoolExecutor(processors()) as pool:  # linkers work while this process emulates
+        link = with_measured_memory if choices.verify_samples else (lambda built: built)
+        linked = [pool.submit(link, built) for built in builds]
+        for part, real in _batches(tallies, rival, test, whole or steps, _neurons(steps), progress):
+            if counted is not None and steps is not None and real is not None:
+                run = real if whole is None else run_float(steps, part)
+                counted.add(run, {steps.inputs[0].name: part.spikes})
+        for tally, found in zip(tallies, linked, strict=True):
+            tally.subject = Subject.of(found.result())
     return [_row_or_refused(tally, progress) for tally in tallies]
 
 
