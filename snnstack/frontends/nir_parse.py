@@ -1,7 +1,7 @@
 """From the content of a NIR model, as nested dictionaries, to a `Graph`; and its metadata.
 
 NIR's metadata dictionaries hold what NIR itself cannot say, under the key `snnstack`:
-nodes `reset reset_time compare refractory events delay`, graphs `version dt integrator edges`.
+nodes `reset reset_time compare refractory events delay into`, graphs `version dt integrator edges`.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "Input": ("events",),
+        "Flatten": ("into",),
         "Linear": ("delay",),
         "Affine": ("delay",),
         "Threshold": ("compare",),
@@ -205,20 +206,29 @@ class Parser:
         wants: Any = str
         if key in ("dt", "refractory"):
             wants, value = float, float(value) if isinstance(value, int) else value
-        if key == "delay":
-            wants = np.ndarray
+        if key == "into" and _is_shape(value):
+            return tuple(int(n) for n in value)
+        if key in ("delay", "into"):
+            wants = np.ndarray if key == "delay" else tuple
         if isinstance(value, wants):
             return value
-        word = {str: "text", float: "a number"}.get(wants, "an array")
+        words = {str: "text", float: "a number", tuple: "a list of whole numbers"}
+        word = words.get(wants, "an array")
         self._report(where, f"metadata 'snnstack' says {key} {value!r}", f"{key} is {word}")
         return None
+
+
+def _is_shape(value: Any) -> bool:
+    """Whether metadata is a list of whole numbers."""
+    return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "iu"
 
 
 def _complete(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
     """Fill in what NIR lets a file leave out, with NIR's own defaults."""
     if kind == "Flatten":
         start, end = fields.get("start_dim", 1), fields.get("end_dim", -1)
-        return {"input_shape": fields.get("input_type"), "start_dim": start, "end_dim": end}
+        made = {"input_shape": fields.get("input_type"), "start_dim": start, "end_dim": end}
+        return made | {key: fields[key] for key in EXTRAS[kind] if key in fields}
     if kind in ("Conv1d", "Conv2d"):
         bias = np.zeros(fields["weight"].shape[:1], fields["weight"].dtype)
         return {"input_shape": None, "bias": bias, **fields}

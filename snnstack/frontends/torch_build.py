@@ -27,6 +27,7 @@ from snnstack.frontends.torch_nodes import (
 )
 from snnstack.frontends.torch_places import Place, Places
 from snnstack.frontends.torch_record import Recorder
+from snnstack.frontends.torch_spatial import in_windows
 from snnstack.frontends.torch_steps import expression_key
 from snnstack.frontends.torch_time import per_step
 from snnstack.frontends.torch_values import Value
@@ -121,7 +122,7 @@ class Builder:
                 return self._ago(value)
             case "mix":
                 return self._mixed(value)
-            case "node":
+            case "node" | "space":
                 return self._layered(value, value.data)
         return self._impossible(value)
 
@@ -286,9 +287,8 @@ class Builder:
         return self.net.fired(self._base(value), total, threshold)
 
     def _maximum(self, value: Value) -> Place:
-        kernel, stride, padding = value.data
         given = self.place(value.args[0])
-        nodes = layers.sums_over_windows(kernel, stride or kernel, padding)(given.shape)
+        nodes = in_windows(value.data, given.shape, value.shape)
         pooled = self.net.chain(f"{self._base(value)}_sum", given, value, nodes)
         pooled = Place(pooled.sources, pooled.node, value.shape)
         return self.net.fired(self._base(value), pooled, 0.5)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.frontends.windows import even
 from snnstack.ir.nodes import (
     Affine,
     Array,
@@ -22,6 +23,7 @@ from snnstack.ir.nodes import (
     Shape,
     SumPool2d,
 )
+from snnstack.ir.shapes import conv_padding
 
 Nodes = list[tuple[str, Leaf]]
 Make = Callable[[Shape], Nodes]
@@ -51,15 +53,41 @@ def single(value: Any) -> int:
 
 
 def convolution(
-    weight: Array, bias: Array | None, stride: Any, padding: Any, dilation: Any, groups: int
+    weight: Array,
+    bias: Array | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    around: Any = None,
 ) -> Leaf:
-    """A convolution over one or two axes, by the number of axes of its weight."""
+    """A convolution over one or two axes, by the number of axes of its weight.
+
+    `around`: (before, after) of zeros that lie around the map before it pads.
+    """
+    if around is not None:
+        weight, padding, dilation = _with_zeros(weight, padding, dilation, around)
     shift = np.zeros(len(weight)) if bias is None else bias
     if weight.ndim == 3:
         pad: Any = padding if isinstance(padding, str) else single(padding)
         return Conv1d(None, weight, single(stride), pad, single(dilation), groups, shift)
-    around: Any = padding if isinstance(padding, str) else pair(padding)
-    return Conv2d(None, weight, pair(stride), around, pair(dilation), groups, shift)
+    sides: Any = padding if isinstance(padding, str) else pair(padding)
+    return Conv2d(None, weight, pair(stride), sides, pair(dilation), groups, shift)
+
+
+def _with_zeros(weight: Array, padding: Any, dilation: Any, around: Any) -> Any:
+    """(weight, padding, dilation) of a convolution over a map that has zeros `around` it."""
+    axes = weight.ndim - 2
+    spread = pair(dilation)[:axes] if axes == 2 else (single(dilation),)
+    own = (
+        [conv_padding(padding, k, d) for k, d in zip(weight.shape[2:], spread, strict=True)]
+        if isinstance(padding, str)
+        else [(p, p) for p in (pair(padding) if axes == 2 else (single(padding),))]
+    )
+    before, after = (
+        tuple(n + two[end] for n, two in zip(around[end], own, strict=True)) for end in (0, 1)
+    )
+    return even(weight, before, after, spread)
 
 
 def mean_pool(kernel: Any, stride: Any, padding: Any, divisor: int | None = None) -> Make:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from snnstack.frontends import torch_layers as layers
+from snnstack.frontends import torch_spatial as spatial
 from snnstack.frontends.torch_values import Value, opaque
 
 Handler = Callable[[Any, str, Value], Value]
@@ -18,7 +19,8 @@ def layer(module: Any) -> Handler | None:
     """
     from torch import nn
 
-    if isinstance(module, (nn.Flatten, nn.Unflatten)):
+    moving = (nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle)
+    if isinstance(module, moving):
         return None
     if type(module).__module__.startswith("spikingjelly.activation_based.layer"):
         return _spikingjelly(module)
@@ -62,10 +64,29 @@ def _handlers() -> dict[Any, Handler]:
         nn.Linear: _linear,
         nn.Conv1d: _conv,
         nn.Conv2d: _conv,
+        nn.ConvTranspose1d: _conv_transposed,
+        nn.ConvTranspose2d: _conv_transposed,
         nn.AvgPool1d: _average,
         nn.AvgPool2d: _average,
+        nn.AdaptiveAvgPool1d: _adaptive,
         nn.AdaptiveAvgPool2d: _adaptive,
+        nn.AdaptiveMaxPool1d: _largest,
+        nn.AdaptiveMaxPool2d: _largest,
+        nn.LPPool1d: _lp_pool,
         nn.LPPool2d: _lp_pool,
+        nn.Upsample: spatial.module,
+        nn.UpsamplingNearest2d: spatial.module,
+        nn.UpsamplingBilinear2d: spatial.module,
+        nn.ZeroPad1d: _zeros,
+        nn.ZeroPad2d: _zeros,
+        nn.ConstantPad1d: _zeros,
+        nn.ConstantPad2d: _zeros,
+        nn.ReflectionPad1d: spatial.module,
+        nn.ReflectionPad2d: spatial.module,
+        nn.ReplicationPad1d: spatial.module,
+        nn.ReplicationPad2d: spatial.module,
+        nn.CircularPad1d: spatial.module,
+        nn.CircularPad2d: spatial.module,
         nn.MaxPool1d: _maximum,
         nn.MaxPool2d: _maximum,
         nn.BatchNorm1d: _norm,
@@ -98,38 +119,71 @@ def _linear(module: Any, name: str, value: Value) -> Value:
 
 def _conv(module: Any, name: str, value: Value) -> Value:
     if module.padding_mode != "zeros":
-        what = f"pads with {module.padding_mode!r}"
-        return opaque(said(name, module), what, "only padding with zeros exists", value)
+        value = _conv_padded(module, name, value)
+        padding: Any = 0
+    else:
+        padding = module.padding
+    inner, around = spatial.unpadded(value)
 
     def make(shape: Any) -> layers.Nodes:
         bias = None if module.bias is None else layers.array(module.bias)
-        window = (module.stride, module.padding, module.dilation, module.groups)
-        return [("", layers.convolution(layers.array(module.weight), bias, *window))]
+        window = (module.stride, padding, module.dilation, module.groups)
+        return [("", layers.convolution(layers.array(module.weight), bias, *window, around))]
 
-    return node(value, (name,), make, ())
+    return node(inner, (name, around), make, ())
+
+
+def _conv_padded(module: Any, name: str, value: Value) -> Value:
+    """What a convolution pads by other means than zeros."""
+    from torch.nn import functional
+
+    mode, sides = module.padding_mode, list(module._reversed_padding_repeated_twice)
+    made = spatial.over_places(
+        lambda x: functional.pad(x, sides, mode=mode), (f"{name}_pad",), value, len(sides) // 2
+    )
+    what = f"pads the shape {list(value.shape)} with {mode!r}"
+    return made or opaque(said(name, module), what, "give it maps [channel, ...]", value)
+
+
+def _conv_transposed(module: Any, name: str, value: Value) -> Value:
+    window = (module.stride, module.padding, module.output_padding, module.groups, module.dilation)
+    bias = None if module.bias is None else layers.array(module.bias)
+    return node(value, (name,), spatial.transposed(layers.array(module.weight), bias, window), ())
+
+
+def _zeros(module: Any, name: str, value: Value) -> Value:
+    """ZeroPad, and ConstantPad with 0."""
+    if getattr(module, "value", 0.0) != 0.0:
+        hint = "pad with zeros, or give the sample padded"
+        return opaque(said(name, module), f"pads with {module.value}", hint, value)
+    made = spatial.zeros(module.padding, (name,), value)
+    what = f"gets the shape {list(value.shape)}"
+    return made or opaque(said(name, module), what, "give it maps [channel, ...]", value)
 
 
 def _average(module: Any, name: str, value: Value) -> Value:
     divisor = getattr(module, "divisor_override", None)
     padded = any(layers.pair(module.padding)) and not module.count_include_pad
     if module.ceil_mode or padded:
-        what = "has windows that reach outside its input (ceil_mode or count_include_pad=False)"
-        return opaque(said(name, module), what, "choose kernel, stride and padding that fit", value)
+        return spatial.module(module, name, value)
     make = layers.mean_pool(module.kernel_size, module.stride, module.padding, divisor)
     return node(value, (name,), make, ())
 
 
 def _adaptive(module: Any, name: str, value: Value) -> Value:
-    out, given = layers.pair(module.output_size), value.shape[-2:]
-    if any(o is None or g % o for o, g in zip(out, given, strict=True)):
-        what = f"makes {list(out)} of {list(given)}, which are no equal windows"
-        return opaque(said(name, module), what, "choose a size that divides the input's", value)
+    wanted, given = module.output_size, value.shape[-2:]
+    out = wanted if isinstance(wanted, tuple) else (wanted, wanted)
+    flat = len(value.shape) != 3 or type(module).__name__.endswith("1d")
+    if flat or any(o is None or g % o for o, g in zip(out, given, strict=True)):
+        return spatial.module(module, name, value)
     window = tuple(g // o for o, g in zip(out, given, strict=True))
     return node(value, (name, window), layers.mean_pool(window, window, 0), ())
 
 
 def _lp_pool(module: Any, name: str, value: Value) -> Value:
-    if module.norm_type != 1 or module.ceil_mode:
+    if module.norm_type == 1 and (module.ceil_mode or type(module).__name__.endswith("1d")):
+        return spatial.module(module, name, value)
+    if module.norm_type != 1:
         hint = "norm_type=1 is a sum; others are not linear"
         return opaque(said(name, module), f"is a norm of order {module.norm_type}", hint, value)
     stride = module.kernel_size if module.stride is None else module.stride
@@ -137,9 +191,15 @@ def _lp_pool(module: Any, name: str, value: Value) -> Value:
 
 
 def _maximum(module: Any, name: str, value: Value) -> Value:
-    fits = not module.ceil_mode and layers.pair(module.dilation) == (1, 1)
-    window = (module.kernel_size, module.stride, module.padding)
-    return maximum(said(name, module), (name,), value, window, fits and not module.return_indices)
+    size = (module.kernel_size, module.stride, module.padding)
+    window = (*size, module.dilation, module.ceil_mode)
+    return maximum(said(name, module), (name,), value, window, not module.return_indices)
+
+
+def _largest(module: Any, name: str, value: Value) -> Value:
+    """AdaptiveMaxPool."""
+    window = (type(module).__name__,)
+    return maximum(said(name, module), (name,), value, window, not module.return_indices)
 
 
 def maximum(where: str, key: Any, value: Value, window: Any, fits: bool = True) -> Value:
@@ -149,8 +209,7 @@ def maximum(where: str, key: Any, value: Value, window: Any, fits: bool = True) 
         hint = "put it behind the spiking neuron, or use AvgPool2d"
         return opaque(where, what, hint, value)
     if not fits:
-        what, hint = "has dilated windows, ceil_mode or indices", "use plain windows that fit"
-        return opaque(where, what, hint, value)
+        return opaque(where, "returns where its maxima are", "return_indices=False", value)
     return Value("max", (value,), key, (), value.lead, True, window)
 
 
@@ -170,7 +229,6 @@ HINTS = {
     "LayerNorm": "use BatchNorm, which can be folded into the weights",
     "GroupNorm": "use BatchNorm, which can be folded into the weights",
     "InstanceNorm2d": "use BatchNorm, which can be folded into the weights",
-    "ConvTranspose2d": "use Conv2d or Linear",
     "Softmax": "apply it to the network's result, outside the network",
 }
 

@@ -51,7 +51,7 @@ def flattened(node: Any) -> Leaf:
 
 def is_map(value: Value) -> bool:
     """Whether a value has the axes of an image or a sequence, channel first."""
-    if value.op in ("x", "max"):
+    if value.op in ("x", "max", "space"):
         return True
     if value.op in ("gate", "at"):
         return is_map(value.args[0])
@@ -61,7 +61,7 @@ def is_map(value: Value) -> bool:
         return is_map(value.args[0])
     if value.op == "node":
         made = value.data(value.args[0].shape)
-        return isinstance(made[0][1], (Conv1d, Conv2d, AvgPool2d, SumPool2d))
+        return any(isinstance(n, (Conv1d, Conv2d, AvgPool2d, SumPool2d)) for _, n in made)
     return False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -36,7 +37,8 @@ MOVES = frozenset(
     view reshape flatten unflatten ravel permute transpose movedim moveaxis swapaxes swapdims t T mT
     __getitem__ select narrow unbind split chunk unsqueeze squeeze flip roll index_select cat concat
     concatenate stack hstack tile repeat expand broadcast_to view_as reshape_as __iter__
-    tensor_split take_along_dim rot90 squeeze_ unsqueeze_
+    tensor_split take_along_dim rot90 squeeze_ unsqueeze_ pixel_shuffle pixel_unshuffle
+    channel_shuffle repeat_interleave
     """.split()  # noqa: SIM905
 )
 """Functions that only move elements."""
@@ -92,7 +94,9 @@ def _followed(
     elif name in MOVES:
         moved(recorder, function, name, args, kwargs, outs)
     else:
-        handler = HANDLERS.get(plain_name(name))
+        handler: Any = HANDLERS.get(plain_name(name))
+        if plain_name(name) in OVER_PLACES:
+            handler = partial(OVER_PLACES[plain_name(name)], function)
         value = handler(recorder, args, kwargs, outs) if handler and len(outs) == 1 else None
         give(recorder, outs, value or nothing(recorder, name, args, kwargs))
 
@@ -262,9 +266,19 @@ HANDLERS: Mapping[str, Callable[[Any, Any, Any, Any], Value | None]] = MappingPr
         "linear": functions.linear, "matmul": functions.matmul, "mm": functions.matmul,
         "addmm": functions.addmm,
         "conv1d": functions.convolution, "conv2d": functions.convolution,
+        "conv_transpose1d": functions.transposed, "conv_transpose2d": functions.transposed,
         "avg_pool1d": functions.average, "avg_pool2d": functions.average,
         "max_pool1d": functions.maximum, "max_pool2d": functions.maximum,
         "boolean_dispatch": functions.maximum,
     }
 )  # fmt: skip
 """Functions by name, without underscores around it."""
+OVER_PLACES: Mapping[str, Callable[..., Value | None]] = MappingProxyType(
+    {
+        "interpolate": functions.resized, "upsample": functions.resized,
+        "upsample_nearest": functions.resized, "upsample_bilinear": functions.resized,
+        "adaptive_avg_pool1d": functions.resized, "adaptive_avg_pool2d": functions.resized,
+        "pad": functions.padded,
+    }
+)  # fmt: skip
+"""Those that need to be called again, to see what they do at every place of a map."""

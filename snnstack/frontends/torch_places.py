@@ -54,16 +54,14 @@ class Places:
         return Place(((name, 0),), shape, shape)
 
     def seen_as(self, place: Place, shape: Shape) -> Place:
-        """`place` with its shape in the graph: only flattening can be said there."""
+        """`place` with another shape in the graph, of as many elements in the same order."""
         if place.node == shape:
             return place
         if shape == (size(place.node),):
             return self.node("flatten", Flatten(place.node, 0, -1), place)
-        for source, _ in place.sources[:1]:
-            what = f"is followed by a reshape from {list(place.node)} to {list(shape)}"
-            hint = "reshape the sample instead, or use convolutions in front of convolutions"
-            self.problems.append(Problem(source, what, hint))
-        return Place(place.sources, shape, shape)
+        if not place.sources or size(place.node) != size(shape):
+            return Place(place.sources, shape, shape)
+        return self.node("reshape", Flatten(place.node, 0, -1, into=shape), place)
 
     def flat(self, place: Place) -> Place:
         """`place` with one axis."""
@@ -80,14 +78,17 @@ class Places:
             return given
         place = given
         for suffix, node in made:
-            node, place = self._fitting(node, place)
+            node, place = self._fitting(node, place, len(made) == 1)
             place = self.node(base + suffix, node, place)
         if size(place.node) == size(value.shape):
             return Place(place.sources, place.node, value.shape)
         return place
 
-    def _fitting(self, node: Leaf, place: Place) -> tuple[Leaf, Place]:
-        """The node and its input brought to one shape, where the framework's was a reshape."""
+    def _fitting(self, node: Leaf, place: Place, alone: bool) -> tuple[Leaf, Place]:
+        """The node and its input brought to one shape, where the framework's was a reshape.
+
+        `alone`: it is all of its layer.
+        """
         if place.node == place.shape:
             return node, place
         if isinstance(node, Scale):
@@ -99,7 +100,7 @@ class Places:
             bias = getattr(node, "bias", None)
             full_bias = None if bias is None else np.tile(bias, rows)
             return layers.dense(weight, full_bias), self.flat(place)
-        flat = unrolled(node, place.shape) if len(place.node) == 1 else None
+        flat = unrolled(node, place.shape) if len(place.node) == 1 and alone else None
         if flat is not None:
             return flat, place
         seen = self.seen_as(place, place.shape)

@@ -42,7 +42,7 @@ def _frontier(value: Value) -> Iterator[Value]:
     if passing or value.op in ("opaque", "reshape", "sum", "gather", "at"):
         for inner in value.args:
             yield from _frontier(inner)
-    elif value.op in ("spikes", "state", "node", "affine", "max", "mix", "gate"):
+    elif value.op in ("spikes", "state", "node", "space", "affine", "max", "mix", "gate"):
         yield value
 
 

@@ -22,8 +22,10 @@ class Value:
       data: for each element its number in the input.
     * "spikes" (neuron, call), "state" (neuron, call, variable), "zero".
     * "node": key tells equal ones; data(shape) makes the IR nodes, a list of (suffix, node).
+    * "space": a "node" that does the same at every channel of a map.
     * "affine": data (scale, shift) per channel; "reshape"; "sum"; "gather": data: for each
-      element its number in the arguments laid end to end; "max": data (kernel, stride, padding).
+      element its number in the arguments laid end to end; "max": data: its
+      windows (`torch_spatial.in_windows`).
     * "at": its argument in a step, the key, of a module that goes through the steps by itself.
     * "gate": key ("and",) or ("or",); data: the sum of its arguments above which it is 1.
     * "opaque": key (where, what, hint): nothing that a network of spikes can do; data: its

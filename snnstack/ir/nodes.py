@@ -166,11 +166,15 @@ class AvgPool2d:
 
 @node
 class Flatten:
-    """Reshape: the axes `start_dim` to `end_dim` (both counted without batch) become one."""
+    """Reshape: the axes `start_dim` to `end_dim` (both counted without batch) become one.
+
+    With `into` they become those axes instead, which hold as many elements in the same order.
+    """
 
     input_shape: Shape | None
     start_dim: int
     end_dim: int
+    into: Shape | None = None
     metadata: Metadata = metadata_field()
 
 

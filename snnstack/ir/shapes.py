@@ -290,4 +290,5 @@ def _flat_shape(node: Flatten, given: Shape) -> Shape:
     """NIR's counting: negative axes from the end, both ends included."""
     rank = len(given)
     start, end = node.start_dim % rank, node.end_dim % rank
-    return (*given[:start], prod(given[start : end + 1]), *given[end + 1 :])
+    made = (prod(given[start : end + 1]),) if node.into is None else node.into
+    return (*given[:start], *made, *given[end + 1 :])

@@ -121,7 +121,8 @@ def _numbers(node: Any) -> Iterator[str]:
     if isinstance(node, (SumPool2d, AvgPool2d)):
         yield from _window(node, ("kernel_size", "stride", "padding"))
     if isinstance(node, Flatten):
-        yield f"axes {node.start_dim} to {node.end_dim}"
+        into = "" if node.into is None else f" into {show(node.into)}"
+        yield f"axes {node.start_dim} to {node.end_dim}{into}"
 
 
 def _window(node: Any, names: Iterable[str]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,8 @@ def malformed(node: Leaf) -> Iterator[str]:
             yield from _below(1, window)
             yield from _below(0, {"padding": node.padding})
         case Flatten():
+            if node.into is not None:
+                yield from _bad_shape(node.into, "into")
             if node.input_shape is not None:
                 yield from _bad_shape(node.input_shape, "input_shape")
                 yield from bad_axes(node, node.input_shape)
@@ -63,6 +66,10 @@ def bad_axes(node: Flatten, shape: Shape) -> Iterator[str]:
     yield from outside
     if rank and not outside and node.start_dim % rank > node.end_dim % rank:
         yield f"start_dim {node.start_dim} comes after end_dim {node.end_dim}"
+    elif rank and not outside and node.into is not None:
+        held = prod(shape[node.start_dim % rank : node.end_dim % rank + 1])
+        if prod(node.into) != held:
+            yield f"into {list(node.into)} does not hold the {held} elements of its axes"
 
 
 def _bad_shape(shape: Shape, key: str = "shape") -> Iterator[str]:

@@ -20,7 +20,7 @@ from snnstack.ir.nodes import (
     Shape,
     SumPool2d,
 )
-from snnstack.ir.shapes import conv_output, conv_padding
+from snnstack.ir.shapes import conv_output, conv_padding, output_shape
 from snnstack.ir.step import Conv, Dense, Pool, Sparse, Synapses, size
 
 DENSE_FROM = 0.5
@@ -53,7 +53,7 @@ def extend(path: LinearMap, node: Any, steps: Any) -> list[LinearMap]:
     """
     match node:
         case Flatten():
-            return [replace(path, shape=_flat_shape(path.shape, node))]
+            return [replace(path, shape=output_shape(node, path.shape))]
         case SumPool2d():
             return [_pool(path, node)]
         case Scale():
@@ -70,11 +70,6 @@ def extend(path: LinearMap, node: Any, steps: Any) -> list[LinearMap]:
         case Linear() | Affine():
             return _linear(path, node)
     raise TypeError(f"not a stateless node: {type(node).__name__}")
-
-
-def _flat_shape(shape: Shape, node: Flatten) -> Shape:
-    start, end = node.start_dim % len(shape), node.end_dim % len(shape)
-    return (*shape[:start], size(shape[start : end + 1]), *shape[end + 1 :])
 
 
 def _pool(path: LinearMap, node: SumPool2d) -> LinearMap:

@@ -180,19 +180,10 @@ PLANTED: dict[str, tuple[Any, Any, str]] = {
     "max of currents, function": (lambda: after_conv(Function(functional.max_pool2d, 2)), MAPS,
         "max_pool(): takes the maximum of currents, not of spikes (put it behind the spiking "
         "neuron, or use AvgPool2d)"),
-    "dilated max": (lambda: nn.Sequential(nn.MaxPool2d(2, dilation=2), *after_conv()), MAPS,
-        "0 (MaxPool2d): has dilated windows, ceil_mode or indices (use plain windows that fit)"),
-    "ceil_mode": (lambda: after_conv(nn.AvgPool2d(4, ceil_mode=True)), MAPS,
-        "1 (AvgPool2d): has windows that reach outside its input (ceil_mode or "
-        "count_include_pad=False) (choose kernel, stride and padding that fit)"),
-    "adaptive": (lambda: after_conv(nn.AdaptiveAvgPool2d(4)), MAPS,
-        "1 (AdaptiveAvgPool2d): makes [4, 4] of [6, 6], which are no equal windows (choose a "
-        "size that divides the input's)"),
-    "padding_mode": (lambda: nn.Sequential(
-        nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), lif()), MAPS,
-        "0 (Conv2d): pads with 'circular' (only padding with zeros exists)"),
-    "transposed": (lambda: after_conv(nn.ConvTranspose2d(3, 3, 2)), MAPS,
-        f"1 (ConvTranspose2d): {NOTHING} (use Conv2d or Linear)"),
+    "indices": (lambda: nn.Sequential(nn.MaxPool2d(2, return_indices=True), *after_conv()), MAPS,
+        "0 (MaxPool2d): returns where its maxima are (return_indices=False)"),
+    "constant around": (lambda: after_conv(nn.ConstantPad2d(1, 0.5)), MAPS,
+        "1 (ConstantPad2d): pads with 0.5 (pad with zeros, or give the sample padded)"),
     "no statistics": (lambda: after_conv(nn.BatchNorm2d(3, track_running_stats=False)), MAPS,
         "1 (BatchNorm2d): has no running statistics (train it with track_running_stats=True)"),
     "attention": (lambda: loop(lambda s: torch.softmax(s, -1)), X,
