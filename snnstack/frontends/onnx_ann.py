@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.errors import ModelError, Problem, fail, raise_if_any
 from snnstack.frontends.onnx_file import OnnxGraph, OnnxNode
 from snnstack.frontends.onnx_layers import conv, gemm, mean, pad, pool, reshape
 from snnstack.frontends.onnx_linear import Value
+from snnstack.frontends.onnx_maps import concat, moved, resize, transposed
 from snnstack.frontends.onnx_pointwise import arithmetic, batch_norm, is_relu, relu, same
 from snnstack.frontends.onnx_tensors import InputRange, Tensors
 from snnstack.frontends.onnx_transposes import without_transposes
@@ -53,10 +54,18 @@ def converted(
 
     Raises ModelError naming every operation that cannot be converted, with what would do.
     """
-    graph, shape = without_transposes(graph, shape)
+    graph, shape = _turned(graph, shape)
     unknown = [n for n in graph.nodes if n.op not in _HANDLERS and n.op not in MONOTONE]
     raise_if_any(ModelError, [_unsupported(n) for n in unknown])
     return _walked(Tensors(graph, shape, thresholds, given, steps))
+
+
+def _turned(graph: OnnxGraph, shape: Shape) -> tuple[OnnxGraph, Shape]:
+    """Without transposes where all can be taken out, else each is a layer of its own."""
+    try:
+        return without_transposes(graph, shape)
+    except ModelError:
+        return graph, shape
 
 
 def _unsupported(node: OnnxNode) -> Problem:
@@ -96,13 +105,23 @@ def _visit(c: Tensors, node: OnnxNode, dropped: list[str]) -> None:
         dropped.append(f"{node.op} {node.name}")
         c.values[node.outputs[0]] = c.values[data[0]]
         return
-    c.values[node.outputs[0]] = _HANDLERS[node.op](c, node, data)
+    try:
+        c.values[node.outputs[0]] = _HANDLERS[node.op](c, node, data)
+    except ValueError as error:
+        raise fail(ModelError, node.name, str(error), "use smaller maps") from error
 
 
 _HANDLERS: Mapping[str, Callable[[Tensors, OnnxNode, list[str]], Value]] = {
     "Gemm": gemm,
     "MatMul": gemm,
     "Conv": conv,
+    "ConvTranspose": transposed,
+    "Resize": resize,
+    "Upsample": resize,
+    "DepthToSpace": moved,
+    "SpaceToDepth": moved,
+    "Transpose": moved,
+    "Concat": concat,
     "Pad": pad,
     "Max": relu,
     "Relu": relu,
@@ -118,6 +137,7 @@ _HANDLERS: Mapping[str, Callable[[Tensors, OnnxNode, list[str]], Value]] = {
     "Flatten": reshape,
     "Reshape": reshape,
     "Squeeze": reshape,
+    "Unsqueeze": reshape,
     "Identity": same,
     "Dropout": same,
     "Cast": same,

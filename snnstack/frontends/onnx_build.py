@@ -129,7 +129,7 @@ class StepBuilder:
         """Where exactly this is sent; flattened or not."""
         atom = terms.only()
         layer = None if atom is None else self.walk.layers.get(atom)
-        if layer is not None and isinstance(layer.node, Flatten):
+        if layer is not None and isinstance(layer.node, Flatten) and layer.node.into is None:
             return self._where(layer.source)
         return self.known.get(terms.key())
 
@@ -220,12 +220,13 @@ class StepBuilder:
             wanted = ends[0][2]
         else:
             wanted = layer.source.shape[1:]
-        if isinstance(node, Flatten) and all(len(e[2]) == 1 for e in ends) and len(ends) == 1:
+        flattens = isinstance(node, Flatten) and node.into is None
+        if flattens and all(len(e[2]) == 1 for e in ends) and len(ends) == 1:
             return self._scaled(ends[0], factor)
         if isinstance(layer.node, Conv):
             factor, shift = (v.reshape(1, *layer.node.out_shape) for v in (factor, shift))
         scale, moved = channels(factor), channels(shift)
-        if isinstance(node, (Linear, Affine)):
+        if isinstance(node, (Linear, Affine)) and len(wanted) == 1:
             scale, moved = factor.ravel(), shift.ravel()
         if scale is not None and moved is not None and not (np.all(scale == 1) and not moved.any()):
             made = folded(node, scale, moved)
@@ -254,10 +255,12 @@ class StepBuilder:
         name, ago, found = end
         if found == shape:
             return end
-        if shape != (size(found),):
+        if size(shape) != size(found):
             what = f"is followed by a reshape from {list(found)} to {list(shape)}"
-            raise fail(ModelError, name, what, "only flattening can be said")
-        return self._node(f"{name}.flat", Flatten(found, 0, -1), [(name, ago)]), 0, shape
+            raise fail(ModelError, name, what, "the elements stay the same")
+        into = None if shape == (size(found),) else shape
+        made = Flatten(found, 0, -1, into=into)
+        return self._node(f"{name}.flat", made, [(name, ago)]), 0, shape
 
     def _node(self, name: str, node: Leaf, sources: list[tuple[str, int]]) -> str:
         unique = self._free(name)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from snnstack.errors import ModelError, fail
+from snnstack.frontends import onnx_spatial
 from snnstack.frontends.onnx_file import OnnxNode
 from snnstack.frontends.onnx_linear import Source, Value, convolution, flattened
+from snnstack.frontends.onnx_maps import over_places
+from snnstack.frontends.onnx_spatial import sides
 from snnstack.frontends.onnx_tensors import ONE, ZERO, Tensors
 from snnstack.frontends.windows import even
-from snnstack.ir.nodes import Affine, AvgPool2d, Flatten
+from snnstack.ir.nodes import Affine, AvgPool2d, Flatten, Shape
+from snnstack.ir.shapes import output_shape
 
 
 def gemm(c: Tensors, node: OnnxNode, data: list[str]) -> Value:
@@ -51,7 +56,7 @@ def conv(c: Tensors, node: OnnxNode, data: list[str]) -> Value:
         raise fail(ModelError, node.name, what, "one or two axes are supported")
     stride = tuple(node.attributes.get("strides", [1] * axes))
     dilation = tuple(node.attributes.get("dilations", [1] * axes))
-    padding, ends = padding_of(node, axes, c.pads.get(data[0]))
+    padding, ends = padding_of(node, value.shape[1:], weight, c.pads.get(data[0]))
     if ends is not None:
         weight, padding, dilation = even(weight, padding, ends, dilation)
     bias = np.zeros(len(weight)) if bias is None else bias
@@ -77,98 +82,90 @@ def _length(n: int, kernel: int, stride: int, padding: Any, dilation: int) -> in
     return conv_output(n, kernel, stride, padding, dilation)
 
 
-def padding_of(node: OnnxNode, axes: int, more: Any = None) -> tuple[Any, Any]:
+def padding_of(node: OnnxNode, space: Shape, weight: Any, more: Any = None) -> tuple[Any, Any]:
     """(padding of a convolution: "same", or one number per axis; behind the axes, None if alike).
 
     `more`: what a Pad in front of it adds, (before, after).
     """
+    axes = len(space)
     auto = node.attributes.get("auto_pad", "NOTSET")
-    if auto.startswith("SAME") and more is None:
-        return alike(node, axes), None
-    if auto.startswith("SAME"):
-        raise fail(ModelError, node.name, f"auto_pad is {auto}", "export explicit pads")
-    pads = tuple(node.attributes.get("pads", [0] * (2 * axes)))
+    ones = [1] * axes
+    stride, dilation = (node.attributes.get(key, ones) for key in ("strides", "dilations"))
+    if auto == "SAME_UPPER" and more is None and all(s == 1 for s in stride):
+        return "same", None
     before, after = more or ((0,) * axes, (0,) * axes)
-    first = tuple(a + b for a, b in zip(pads[:axes], before, strict=True))
-    last = tuple(a + b for a, b in zip(pads[axes:], after, strict=True))
+    whole = tuple(n + b + a for n, b, a in zip(space, before, after, strict=True))
+    own = sides(node, whole, weight.shape[2:], stride, dilation)
+    first = tuple(a + b for a, b in zip(own[0], before, strict=True))
+    last = tuple(a + b for a, b in zip(own[1], after, strict=True))
     return first, None if first == last else last
 
 
 def pad(c: Tensors, node: OnnxNode, data: list[str]) -> Value:
-    """Zeros around a map, taken into the convolutions that read it."""
-    value, axes = c.values[data[0]], len(c.values[data[0]].shape) - 1
-    pads = node.attributes.get("pads")
-    pads = c.constant(node, 1) if pads is None else pads
-    fill = c.constant(node, 2) if len(node.inputs) > 2 else node.attributes.get("value", 0.0)
-    sizes = [int(n) for n in np.ravel(pads)]
-    if (len(node.inputs) > 3 and node.inputs[3]) or len(sizes) != 2 * (axes + 2):
-        raise fail(ModelError, node.name, f"pads {sizes} on some axes only", "name all axes")
-    mode = node.attributes.get("mode", "constant")
-    if mode != "constant" or (fill is not None and np.any(np.asarray(fill) != 0)):
-        what = f"pads by {mode!r}" if mode != "constant" else f"pads with {fill}"
-        raise fail(ModelError, node.name, what, "only padding with zeros exists")
-    before, after = sizes[: axes + 2], sizes[axes + 2 :]
-    if not any(sizes):
+    """Zeros around a map, taken into the convolutions that read it; else a map of its own."""
+    value = c.values[data[0]]
+    space = value.shape[1:]
+    taken = c.onnx.consumers(node.outputs[0])
+    earlier = c.pads.get(data[0])
+    matrix, out = onnx_spatial.pad(node, c.constant, space)
+    found = (
+        None if node.attributes.get("mode", "constant") != "constant" else around(node, c.constant)
+    )
+    if found is not None and taken and all(n.op == "Conv" for n in taken):
+        before, after = earlier or ((0,) * len(space), (0,) * len(space))
+        first = tuple(a + b for a, b in zip(found[0], before, strict=True))
+        last = tuple(a + b for a, b in zip(found[1], after, strict=True))
+        c.pads[node.outputs[0]] = (first, last)
         return value
-    readers = c.onnx.consumers(node.outputs[0])
-    outside = [*before[:2], *after[:2]]
-    if any(outside) or min(sizes) < 0 or not readers or any(n.op != "Conv" for n in readers):
-        what = f"pads {sizes} in front of {', '.join(n.op for n in readers) or 'the output'}"
-        raise fail(ModelError, node.name, what, "pad maps in front of convolutions")
-    earlier = c.pads.get(data[0], ((0,) * axes, (0,) * axes))
-    both = zip(earlier, (before[2:], after[2:]), strict=True)
-    first, last = (tuple(a + b for a, b in zip(*two, strict=True)) for two in both)
-    c.pads[node.outputs[0]] = (first, last)
-    return value
+    return over_places(c, node, value, matrix, out)
 
 
-def alike(node: OnnxNode, axes: int) -> Any:
-    """Padding of a convolution or pool that is alike on both sides: "same", or one per axis."""
-    auto = node.attributes.get("auto_pad", "NOTSET")
-    strides = node.attributes.get("strides", [1] * axes)
-    if auto == "SAME_UPPER" and all(s == 1 for s in strides):
-        return "same"
-    if auto in ("SAME_UPPER", "SAME_LOWER"):
-        raise fail(ModelError, node.name, f"auto_pad is {auto}", "export explicit pads")
-    pads = tuple(node.attributes.get("pads", [0] * (2 * axes)))
-    if pads[:axes] != pads[axes:]:
-        what = f"pads {list(pads)} differ before and after"
-        raise fail(ModelError, node.name, what, "pad both sides alike")
-    return pads[:axes]
+def around(node: OnnxNode, constant: Any) -> Any:
+    """(before, after) of a Pad with zeros that cuts nothing off, else None."""
+    pads = node.attributes.get("pads")
+    sizes = [int(n) for n in np.ravel(constant(node, 1) if pads is None else pads)]
+    rank = len(sizes) // 2
+    if min(sizes) < 0 or (len(node.inputs) > 3 and node.inputs[3]):
+        return None
+    return tuple(sizes[2:rank]), tuple(sizes[rank + 2 :])
 
 
 def pool(c: Tensors, node: OnnxNode, data: list[str]) -> Value:
-    """AveragePool and GlobalAveragePool over both image axes."""
+    """AveragePool and GlobalAveragePool."""
     value = c.values[data[0]]
-    if len(value.shape) != 3:
+    space = value.shape[1:]
+    if len(space) not in (1, 2):
         what = f"pools the shape {list(value.shape)}"
-        raise fail(ModelError, node.name, what, "pooling over two axes is supported")
-    if node.op != "AveragePool":
-        kernel = stride = (value.shape[1], value.shape[2])
-        padding: Any = (0, 0)
-    else:
-        kernel = tuple(node.attributes["kernel_shape"])
-        stride = tuple(node.attributes.get("strides", (1, 1)))
-        padding = alike(node, 2)
-        if node.attributes.get("ceil_mode", 0):
-            raise fail(ModelError, node.name, "ceil_mode is 1", "use ceil_mode = 0")
-        if any(padding) and not node.attributes.get("count_include_pad", 0):
-            hint = "use count_include_pad = 1, or no padding"
-            raise fail(ModelError, node.name, "padding is left out of the mean", hint)
-    sizes = (
-        _length(n, k, s, p, 1)
-        for n, k, s, p in zip(value.shape[1:], kernel, stride, padding, strict=True)
-    )
-    averaged = AvgPool2d((kernel[0], kernel[1]), (stride[0], stride[1]), (padding[0], padding[1]))
+        raise fail(ModelError, node.name, what, "pooling over one or two axes is supported")
+    window = plain_window(node, space)
+    if window is None:
+        return over_places(c, node, value, *onnx_spatial.average(node, space))
+    kernel, stride, padding = window
+    averaged = AvgPool2d(kernel, stride, padding)
     alone = len(value.sources) == 1 and not value.pending
     if not alone or (any(padding) and np.any(value.sources[0].shift != 0.0)):
         value = c.single(value)
     name = c.build.add(node.name, averaged, tuple(s.name for s in value.sources))
-    shape = (value.shape[0], *sizes)
+    shape = output_shape(averaged, value.shape)
     if len(value.sources) == 1:  # the mean of what is scaled is the scaled mean
         first = value.sources[0]
         return Value(shape, sources=(Source(name, first.scale, first.shift),))
     return Value(shape, sources=(Source(name, ONE, ZERO),))
+
+
+def plain_window(node: OnnxNode, space: Shape) -> Any:
+    """(kernel, stride, padding) of a mean over equal windows of two axes, else None."""
+    said = node.attributes
+    if node.op != "AveragePool":
+        said = {"kernel_shape": space}
+    kernel, ones = tuple(said["kernel_shape"]), (1,) * len(space)
+    before, after = sides(replace(node, attributes=said), space, kernel, ones, ones)
+    uneven = said.get("ceil_mode", 0) or any(d != 1 for d in said.get("dilations", ones))
+    if str(said.get("auto_pad", "NOTSET")).startswith("SAME") or len(space) != 2:
+        return None
+    if uneven or before != after or (any(before) and not said.get("count_include_pad", 0)):
+        return None
+    return kernel, tuple(said.get("strides", ones)), before
 
 
 def mean(c: Tensors, node: OnnxNode, data: list[str]) -> Value:
@@ -196,14 +193,45 @@ def reshape(c: Tensors, node: OnnxNode, data: list[str]) -> Value:
                        for k, n in enumerate(shape[1:]))  # fmt: skip
         if wanted == value.shape or (-1 in wanted and len(wanted) == len(value.shape)):
             return value
-        raise fail(
-            ModelError, node.name, f"reshapes to {list(shape)}", "only flattening is supported"
-        )
+        return _into(c, node, value, wanted)
     if node.op == "Flatten" and node.attributes.get("axis", 1) != 1:
         raise fail(ModelError, node.name, "flattens the batch as well", "use axis = 1")
-    if node.op == "Squeeze" and len(value.shape) != 3:
-        return value
+    if node.op in ("Squeeze", "Unsqueeze"):
+        return _squeezed(c, node, value)
     return flat(c, node, value)
+
+
+def _squeezed(c: Tensors, node: OnnxNode, value: Value) -> Value:
+    """Axes of length 1 less or more."""
+    found = c.constant(node, 1) if len(node.inputs) > 1 else node.attributes.get("axes")
+    if found is None:
+        return flat(c, node, value)
+    shape, axes = [1, *value.shape], [int(a) for a in np.ravel(found)]
+    if node.op == "Unsqueeze":
+        rank = len(shape) + len(axes)
+        for axis in sorted(a % rank for a in axes):
+            shape.insert(axis, 1)
+    else:
+        gone = {a % len(shape) for a in axes}
+        shape = [n for k, n in enumerate(shape) if k not in gone]
+    wanted = tuple(shape[1:])
+    return value if wanted == value.shape else _into(c, node, value, wanted)
+
+
+def _into(c: Tensors, node: OnnxNode, value: Value, wanted: Shape) -> Value:
+    """Any other shape of as many elements."""
+    total, known = int(np.prod(value.shape)), int(np.prod([n for n in wanted if n != -1]))
+    shape = tuple(total // max(known, 1) if n == -1 else n for n in wanted)
+    if not shape or int(np.prod(shape)) != total:
+        what = f"reshapes {list(value.shape)} to {list(wanted)}"
+        raise fail(ModelError, node.name, what, "the batch stays, and all elements")
+    if value.pending or len(value.sources) != 1 or not value.sources[0].alike:
+        value = c.single(value)
+    made = Flatten(value.shape, 0, -1, into=shape)
+    name = c.build.add(node.name, made, tuple(s.name for s in value.sources))
+    if len(value.sources) == 1:
+        return Value(shape, sources=(replace(value.sources[0], name=name),))
+    return Value(shape, sources=(Source(name, ONE, ZERO),))
 
 
 def flat(c: Tensors, node: OnnxNode, value: Value) -> Value:

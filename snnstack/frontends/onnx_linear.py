@@ -49,6 +49,11 @@ class Source:
         """Whether the rates stand for themselves."""
         return bool(np.all(self.scale == 1.0) and np.all(self.shift == 0.0))
 
+    @property
+    def alike(self) -> bool:
+        """Whether all channels have the same scale and shift."""
+        return self.scale.size == 1 and self.shift.size == 1
+
 
 @dataclass(frozen=True, eq=False)
 class Value:

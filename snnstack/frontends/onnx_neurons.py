@@ -184,12 +184,20 @@ def _firings(walk: Walk, own: Atom, after: Terms, every: Changes) -> Iterator[Up
     late = [a for a, f in walk.firings.items() if _is_late(f.terms, own)]
     wait = next((a for a in after.atoms if _is_waiting(walk, a, every)), None)
     base = after if wait is None else after.put(wait, 0)
-    for fires in walk.firings:
+    used = _used(walk, every)
+    for fires in (atom for atom in walk.firings if atom in used):
         for before in (*(a for a in late if a != fires), None):
             found = _reset(walk, own, base, fires, before)
             if found is not None:
                 update, made = found
                 yield update, _waiting(walk, made, wait, every)
+
+
+def _used(walk: Walk, every: Changes) -> set[Atom]:
+    """Comparisons that something comes of: a state, a result, what a layer reads."""
+    results = (walk.of(name) for name in walk.onnx.outputs)
+    read = (layer.source for layer in walk.layers.values())
+    return {atom for terms in (*every.values(), *results, *read) for atom in terms.atoms}
 
 
 def _is_late(terms: Terms, own: Atom) -> bool:
@@ -223,6 +231,7 @@ def _reset(walk: Walk, own: Atom, base: Terms, fires: Atom, late: Atom | None) -
     if firing.terms.shape != base.shape:
         return None
     still, spiked = base.put(fires, 0), base.put(fires, 1)
+    firing = replace(firing, terms=_to_scale(own, firing.terms, still))
     offset = add(still, firing.terms, -1.0)
     threshold = (offset if late is None else offset.put(late, 0)).constant()
     if threshold is None:
@@ -239,6 +248,21 @@ def _reset(walk: Walk, own: Atom, base: Terms, fires: Atom, late: Atom | None) -
     if first.compare != firing.compare or not near(-first.terms.factor(ONE), threshold):
         return None
     return _late(own, base, made, late, firing.terms)
+
+
+def _to_scale(own: Atom, compared: Terms, still: Terms) -> Terms:
+    """A comparison of a membrane that was scaled first, as one of the membrane itself."""
+    has, wanted = compared.factor(own), still.factor(own)
+    if not np.all(has) or np.any(wanted * has <= 0.0) or near(has, wanted):
+        return compared
+    scaled = times(constant(wanted / has), compared)
+    if scaled is None:
+        return compared
+    parts = {
+        p: still.factor(p) if p != ONE and near(scaled.factor(p), still.factor(p)) else f
+        for p, f in scaled.parts.items()
+    }  # rounding of the factor leaves nothing over
+    return Terms(scaled.shape, parts)
 
 
 def _late(own: Atom, base: Terms, made: Resetting, late: Atom, compared: Terms) -> Update | None:

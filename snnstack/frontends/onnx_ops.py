@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from snnstack.frontends.onnx_file import OnnxNode
+from snnstack.frontends.onnx_switches import above, tabled
 from snnstack.frontends.onnx_terms import (
     Atom,
-    Firing,
     Terms,
     add,
     constant,
@@ -60,25 +62,107 @@ def _where(walk: Walk, node: OnnxNode) -> Terms | None:
     return None if kept is None or other is None else add(kept, other)
 
 
-def _compare(walk: Walk, node: OnnxNode) -> Terms:
+def _compare(walk: Walk, node: OnnxNode) -> Terms | None:
     left, right = (walk.of(name) for name in node.inputs)
     if node.op.startswith("Less"):
         left, right = right, left
     compare: Compare = "ge" if node.op.endswith("OrEqual") else "gt"
-    found = add(left, right, -1.0)
-    atom = Atom("fires", f"{compare} {found.key()}")
-    walk.firings.setdefault(atom, Firing(found, compare, node.name))
-    return single(atom, found.shape)
+    return above(walk, add(left, right, -1.0), compare, node.name)
+
+
+def _equal(walk: Walk, node: OnnxNode) -> Terms | None:
+    """What is not below and not above."""
+    found = add(walk.of(node.inputs[0]), walk.of(node.inputs[1]), -1.0)
+    least, more = (above(walk, found, kind, node.name) for kind in ("ge", "gt"))
+    return None if least is None or more is None else add(least, more, -1.0)
+
+
+def _sign(walk: Walk, node: OnnxNode) -> Terms | None:
+    """1 above 0, -1 below."""
+    found = walk.of(node.inputs[0])
+    atom = found.only()
+    if atom is not None and atom.kind == "positive":
+        return above(walk, found, "gt", node.name)
+    least, more = (above(walk, found, kind, node.name) for kind in ("ge", "gt"))
+    if least is None or more is None:
+        return None
+    return add(add(least, more), constant(1.0), -1.0)
 
 
 def _max(walk: Walk, node: OnnxNode) -> Terms | None:
-    """The larger of 0 and something: of a refractory time that runs down."""
-    if len(node.inputs) != 2 or np.any(walk.constant(node, 1)):
-        return None
+    """The larger of 0 and something: of a refractory time that runs down, of a sign."""
+    zero = [k for k in range(len(node.inputs)) if walk.constant(node, k) is not None]
+    if len(node.inputs) == 1:
+        return _above_zero(walk, walk.of(node.inputs[0]), np.inf)
+    if len(node.inputs) != 2 or not zero:
+        return _of_switches(walk, node, np.maximum)
+    if np.any(walk.constant(node, zero[0])):
+        return _of_switches(walk, node, np.maximum)
+    return _above_zero(walk, walk.of(node.inputs[1 - zero[0]]), np.inf)
+
+
+def _min(walk: Walk, node: OnnxNode) -> Terms | None:
+    return _of_switches(walk, node, np.minimum)
+
+
+def _clip(walk: Walk, node: OnnxNode) -> Terms | None:
+    """Between 0 and a limit, if there is one."""
+    low, high = (walk.constant(node, k) for k in (1, 2))
+    least = node.attributes.get("min") if low is None else float(low)
+    most = node.attributes.get("max", np.inf) if high is None else float(high)
     given = walk.of(node.inputs[0])
-    atom = Atom("positive", given.key())
+    if is_switch(given):
+        floor = -np.inf if least is None else least
+        return tabled(given.shape, [given], lambda v: np.clip(v, floor, most))
+    return _above_zero(walk, given, most) if least == 0.0 else None
+
+
+def _above_zero(walk: Walk, given: Terms, most: float) -> Terms | None:
+    """`given` between 0 and `most`; what is made of comparisons stays so."""
+    if is_switch(given):
+        return tabled(given.shape, [given], lambda v: np.clip(v, 0.0, most))
+    if most not in (1.0, np.inf):
+        return None
+    atom = Atom("positive", ("" if most == np.inf else "to 1 ") + given.key())
     walk.positive[atom] = given
     return single(atom, given.shape)
+
+
+def _of_switches(walk: Walk, node: OnnxNode, function: Any) -> Terms | None:
+    """A function of comparisons alone."""
+    given = [walk.of(name) for name in node.inputs]
+    if not given or not all(is_switch(terms) for terms in given):
+        return None
+    shape = np.broadcast_shapes(*(terms.shape for terms in given))
+    return tabled(shape, given, lambda *values: function.reduce(np.broadcast_arrays(*values)))
+
+
+def _ceil(walk: Walk, node: OnnxNode) -> Terms | None:
+    """Of something between 0 and 1: whether it is above 0."""
+    given = walk.of(node.inputs[0])
+    atom = given.only()
+    if is_switch(given):
+        return given
+    if atom is None or atom.kind != "positive" or not atom.name.startswith("to 1 "):
+        return None
+    return above(walk, walk.positive[atom], "gt", node.name)
+
+
+def _or(walk: Walk, node: OnnxNode) -> Terms | None:
+    left, right = (walk.of(name) for name in node.inputs)
+    both = times(left, right)
+    if both is None:
+        return None
+    return add(add(left, right), both, -2.0 if node.op == "Xor" else -1.0)
+
+
+def _expand(walk: Walk, node: OnnxNode) -> Terms | None:
+    """Spread over a larger shape."""
+    given, shape = walk.of(node.inputs[0]), walk.constant(node, 1)
+    if shape is None:
+        return None
+    wanted = np.broadcast_shapes(given.shape, tuple(int(n) for n in shape.ravel()))
+    return given if wanted == given.shape else add(constant(np.zeros(wanted)), given)
 
 
 # A time axis of one step in front, as SpikingJelly has it
@@ -120,6 +204,8 @@ def _is_first(walk: Walk, node: OnnxNode) -> bool:
 
 ELEMENTS: Operations = {
     **dict.fromkeys(("Add", "Sub"), _add),
+    **dict.fromkeys(("Or", "Xor"), _or),
+    **dict.fromkeys(("Max", "Relu"), _max),
     **dict.fromkeys(("Greater", "GreaterOrEqual", "Less", "LessOrEqual"), _compare),
     **dict.fromkeys(("Mul", "And"), _mul),
     **dict.fromkeys(("Identity", "Dropout"), _same),
@@ -129,5 +215,10 @@ ELEMENTS: Operations = {
     "Cast": _cast,
     "Not": _not,
     "Where": _where,
-    "Max": _max,
+    "Min": _min,
+    "Clip": _clip,
+    "Ceil": _ceil,
+    "Sign": _sign,
+    "Equal": _equal,
+    "Expand": _expand,
 }

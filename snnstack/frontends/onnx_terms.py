@@ -121,8 +121,14 @@ def times(left: Terms, right: Terms) -> Terms | None:
         for q, g in right.parts.items():
             if sum(a.kind != "fires" for a in p) + sum(a.kind != "fires" for a in q) > 1:
                 return None
-            parts.append((p | q, f * g))
+            parts.append((_reduced(p | q), f * g))
     return _collected(shape, parts)
+
+
+def _reduced(product: Product) -> Product:
+    """Without `ge` comparisons where the `gt` one of the same terms is a factor too."""
+    sure = {"ge " + a.name[3:] for a in product if a.kind == "fires" and a.name[:3] == "gt "}
+    return frozenset(a for a in product if a.kind != "fires" or a.name not in sure)
 
 
 def is_switch(terms: Terms) -> bool:

@@ -63,12 +63,15 @@ def _order(node: OnnxNode, rank: int) -> tuple[int, ...]:
 
 
 def _input(t: _Turned, node: OnnxNode, shape: Shape) -> Shape:
-    """A Transpose that moves axes of length 1 only: the elements stay in their order."""
+    """Shape of the input behind its Transpose, which goes if it moves axes of length 1 only."""
     order, whole = _order(node, len(shape) + 1), (0, *shape)
     moved = [axis for axis in order if whole[axis] != 1]
-    if order[0] != 0 or moved != sorted(moved) or len(t.graph.consumers(node.inputs[0])) > 1:
+    if order[0] != 0:
         what = f"transposes the input {list(shape)} by {list(order)}"
         raise fail(ModelError, node.name, what, FIRST)
+    if moved != sorted(moved) or len(t.graph.consumers(node.inputs[0])) > 1:
+        t.nodes.append(node)  # elements change places: a layer of its own
+        return shape
     t.names[node.outputs[0]] = node.inputs[0]
     return tuple(whole[axis] for axis in order[1:])
 
@@ -92,6 +95,9 @@ def _other(t: _Turned, node: OnnxNode) -> None:
     flat = [t.flat[i] for i in node.inputs if i in t.flat]
     out, data = node.outputs[0], [i for i in node.inputs if i and i not in t.graph.constants]
     mixed = len(data) > 1 and not all(i in t.views for i in data)
+    if seen and node.op == "ReduceMean" and len(seen) == 1:
+        t.nodes.append(_mean(t, node, next(iter(seen))))
+        return
     if seen and (len(seen) > 1 or mixed or (node.op not in (*ALONE, *JOINING, *_FLATTENING))):
         raise fail(ModelError, node.name, f"{node.op} reads a transposed map", FIRST)
     if seen and node.op in _FLATTENING:
@@ -105,6 +111,18 @@ def _other(t: _Turned, node: OnnxNode) -> None:
         node = _weights(t, node, flat[0])
     inputs = tuple(t.names.get(i, i) for i in node.inputs)
     t.nodes.append(replace(node, inputs=inputs))
+
+
+def _mean(t: _Turned, node: OnnxNode, view: tuple[int, ...]) -> OnnxNode:
+    """A mean over the axes of a map as it is kept; ModelError where it keeps those axes."""
+    found = node.attributes.get("axes")
+    if len(node.inputs) > 1:
+        found = t.graph.constants.get(node.inputs[1])
+    axes = [view[int(a) % len(view)] for a in np.ravel([] if found is None else found)]
+    if node.attributes.get("keepdims", 1) or sorted(axes) != list(range(2, len(view))):
+        raise fail(ModelError, node.name, "ReduceMean reads a transposed map", FIRST)
+    inputs = (t.names.get(node.inputs[0], node.inputs[0]),)
+    return replace(node, inputs=inputs, attributes={**node.attributes, "axes": sorted(axes)})
 
 
 _FLATTENING = ("Flatten", "Reshape")

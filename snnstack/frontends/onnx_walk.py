@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.frontends import onnx_spatial, spatial
 from snnstack.frontends.onnx_export import taps
 from snnstack.frontends.onnx_file import OnnxGraph, OnnxNode
-from snnstack.frontends.onnx_layers import alike
+from snnstack.frontends.onnx_layers import around, padding_of, plain_window
 from snnstack.frontends.onnx_linear import convolution
 from snnstack.frontends.onnx_ops import ELEMENTS
 from snnstack.frontends.onnx_terms import Atom, Terms, add, constant, single, times
 from snnstack.frontends.onnx_values import Layer, Operations, Walk, noted
 from snnstack.frontends.torch_layers import dense
-from snnstack.ir.nodes import AvgPool2d, Flatten, Leaf, Shape
+from snnstack.frontends.windows import even
+from snnstack.ir.nodes import AvgPool2d, Flatten, Leaf, Linear, Shape
 from snnstack.ir.shapes import output_shape
 from snnstack.ir.step import Conv
 
@@ -94,20 +96,42 @@ def _dense(walk: Walk, node: OnnxNode) -> Terms | None:
 
 
 def _conv(walk: Walk, node: OnnxNode) -> Terms | None:
-    weight, bias, source = walk.constant(node, 1), walk.constant(node, 2), walk.of(node.inputs[0])
+    weight, bias = walk.constant(node, 1), walk.constant(node, 2)
+    source, more = _unpadded(walk, node)
     if weight is None or weight.ndim not in (3, 4) or len(source.shape) != weight.ndim:
         return None
     axes, said = weight.ndim - 2, node.attributes
+    padding, ends = padding_of(node, source.shape[2:], weight, more)
+    dilation = tuple(said.get("dilations", [1] * axes))
+    weight = weight.astype(np.float64)
+    if ends is not None:
+        weight, padding, dilation = even(weight, padding, ends, dilation)
     made = convolution(
-        weight.astype(np.float64),
+        weight,
         np.zeros(len(weight)) if bias is None else bias.astype(np.float64),
         source.shape[2:],
         int(said.get("group", 1)),
         tuple(said.get("strides", [1] * axes)),
-        alike(node, axes),
-        tuple(said.get("dilations", [1] * axes)),
+        padding,
+        dilation,
     )
     return _layer(walk, node, made, source)
+
+
+def _unpadded(walk: Walk, node: OnnxNode) -> tuple[Terms, Any]:
+    """What a convolution reads, and the zeros that a Pad puts around it."""
+    pad = walk.onnx.producer(node.inputs[0])
+    found = None
+    if pad is not None and pad.op == "Pad":
+        given = walk.of(pad.inputs[0])
+        if pad.attributes.get("mode", "constant") == "constant":
+            onnx_spatial.pad(pad, walk.constant, given.shape[2:])
+            found = around(pad, walk.constant)
+        if found is None:
+            matrix, out = onnx_spatial.pad(pad, walk.constant, given.shape[2:])
+            return _over_places(walk, pad, given, matrix, out), None
+        return given, found
+    return walk.of(node.inputs[0]), None
 
 
 def _batch_norm(walk: Walk, node: OnnxNode) -> Terms | None:
@@ -124,14 +148,92 @@ def _batch_norm(walk: Walk, node: OnnxNode) -> Terms | None:
 
 
 def _pool(walk: Walk, node: OnnxNode) -> Terms | None:
-    source, said = walk.of(node.inputs[0]), node.attributes
-    if len(source.shape) != 4:
+    source = walk.of(node.inputs[0])
+    space = source.shape[2:]
+    window = plain_window(node, space)
+    if window is None:
+        return _over_places(walk, node, source, *onnx_spatial.average(node, space))
+    return _layer(walk, node, AvgPool2d(*window), source)
+
+
+def _over_places(walk: Walk, node: OnnxNode, source: Terms, matrix: Any, out: Shape) -> Terms:
+    """The same matrix at every channel of a map."""
+    parts = (Flatten(None, 1, -1), Linear(matrix), Flatten(None, 1, 1, into=out))
+    return _chained(walk, node, parts, source)
+
+
+def _chained(walk: Walk, node: OnnxNode, parts: Any, source: Terms) -> Terms:
+    """Several layers in the place of one node."""
+    for k, part in enumerate(parts[:-1]):
+        name = f"{node.outputs[0]}.{k}"
+        shape = output_shape(part, source.shape[1:])
+        atom = Atom("layer", name)
+        walk.layers[atom] = Layer(f"{node.name}.{k}", part, source)
+        source = single(atom, (1, *shape))
+    return _layer(walk, node, parts[-1], source)
+
+
+def _resize(walk: Walk, node: OnnxNode) -> Terms:
+    source = walk.of(node.inputs[0])
+    matrix, out = onnx_spatial.resize(node, walk.constant, source.shape[2:])
+    return _over_places(walk, node, source, matrix, out)
+
+
+def _pad(walk: Walk, node: OnnxNode) -> Terms | None:
+    source = walk.of(node.inputs[0])
+    readers = walk.onnx.consumers(node.outputs[0])
+    if all(reader.op in ("Conv", "Gather") for reader in readers):  # they take it in
         return None
-    kernel = tuple(said.get("kernel_shape", source.shape[2:]))
-    stride, around = tuple(said.get("strides", (1, 1))), alike(node, 2)
-    if said.get("ceil_mode", 0) or (any(around) and not said.get("count_include_pad", 0)):
+    matrix, out = onnx_spatial.pad(node, walk.constant, source.shape[2:])
+    return _over_places(walk, node, source, matrix, out)
+
+
+def _moved(walk: Walk, node: OnnxNode) -> Terms:
+    source = walk.of(node.inputs[0])
+    order = onnx_spatial.order(node, source.shape[1:])
+    spatial.check_size(order.size, order.size)
+    weight = np.eye(order.size)[order.ravel()]
+    parts = (Flatten(None, 0, -1), Linear(weight), Flatten(None, 0, -1, into=order.shape))
+    return _chained(walk, node, parts, source)
+
+
+def _transposed(walk: Walk, node: OnnxNode) -> Terms | None:
+    source, weight, bias = (
+        walk.of(node.inputs[0]), walk.constant(node, 1), walk.constant(node, 2)
+    )  # fmt: skip
+    if weight is None or weight.ndim not in (3, 4) or len(source.shape) != weight.ndim:
         return None
-    return _layer(walk, node, AvgPool2d(kernel, stride, around), source)
+    matrix, space, kernel, padding, dilation = onnx_spatial.transposed(
+        node, weight.astype(np.float64), source.shape[2:]
+    )
+    shift = np.zeros(len(kernel)) if bias is None else bias.astype(np.float64)
+    groups, ones = int(node.attributes.get("group", 1)), (1,) * len(space)
+    made = convolution(kernel, shift, space, groups, ones, padding, dilation)
+    if not matrix.size:
+        return _layer(walk, node, made, source)
+    apart = (Flatten(None, 1, -1), Linear(matrix), Flatten(None, 1, 1, into=space))
+    return _chained(walk, node, (*apart, made), source)
+
+
+def _concat(walk: Walk, node: OnnxNode) -> Terms | None:
+    """Maps laid behind each other along their channels: a sum of parts placed."""
+    given = [walk.of(name) for name in node.inputs]
+    rank = len(given[0].shape)
+    if int(node.attributes.get("axis", 1)) % rank != 1 or len({g.shape[2:] for g in given}) > 1:
+        return None
+    total, start, found = sum(g.shape[1] for g in given), 0, None
+    for k, part in enumerate(given):
+        weight = np.eye(total)[:, start : start + part.shape[1]]
+        start += part.shape[1]
+        made: Any = dense(weight, None)
+        if rank > 2:
+            spread = weight.reshape(*weight.shape, *(1,) * (rank - 2))
+            made = convolution(spread, np.zeros(total), part.shape[2:])
+        atom = Atom("layer", f"{node.outputs[0]}.{k}")
+        walk.layers[atom] = Layer(f"{node.name}.{k}", made, part)
+        placed = single(atom, (1, total, *part.shape[2:]))
+        found = placed if found is None else add(found, placed)
+    return found
 
 
 def _reshape(walk: Walk, node: OnnxNode) -> Terms | None:
@@ -147,10 +249,19 @@ def _reshape(walk: Walk, node: OnnxNode) -> Terms | None:
     if len(wanted) == len(source.shape) and tuple(wanted[1:]) == source.shape[1:]:
         return source
     if len(wanted) != 2 or wanted[1] not in (-1, total):
-        return None
+        return _into(walk, node, source, wanted)
     if len(source.shape) == 2:
         return source
     return _layer(walk, node, Flatten(source.shape[1:], 0, -1), source)
+
+
+def _into(walk: Walk, node: OnnxNode, source: Terms, wanted: list[int]) -> Terms | None:
+    """Another shape of as many elements; the batch stays."""
+    total, known = int(np.prod(source.shape[1:])), int(np.prod([n for n in wanted[1:] if n != -1]))
+    shape = tuple(total // max(known, 1) if n == -1 else n for n in wanted[1:])
+    if not shape or wanted[0] not in (1, -1) or int(np.prod(shape)) != total:
+        return None
+    return _layer(walk, node, Flatten(source.shape[1:], 0, -1, into=shape), source)
 
 
 # Our own convolutions: Pad, Gather, MatMul, Reshape
@@ -193,6 +304,11 @@ _OPS: Operations = {
     **dict.fromkeys(("Gemm", "MatMul"), _dense),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool"), _pool),
     **dict.fromkeys(("Reshape", "Flatten"), _flat_own),
+    **dict.fromkeys(("Resize", "Upsample"), _resize),
+    **dict.fromkeys(("DepthToSpace", "SpaceToDepth", "Transpose"), _moved),
+    "Pad": _pad,
+    "Concat": _concat,
+    "ConvTranspose": _transposed,
     "Conv": _conv,
     "BatchNormalization": _batch_norm,
 }

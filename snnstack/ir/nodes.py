@@ -174,8 +174,8 @@ class Flatten:
     input_shape: Shape | None
     start_dim: int
     end_dim: int
-    into: Shape | None = None
     metadata: Metadata = metadata_field()
+    into: Shape | None = None
 
 
 @node

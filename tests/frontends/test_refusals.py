@@ -180,8 +180,6 @@ PLANTED: dict[str, tuple[Any, Any, str]] = {
     "max of currents, function": (lambda: after_conv(Function(functional.max_pool2d, 2)), MAPS,
         "max_pool(): takes the maximum of currents, not of spikes (put it behind the spiking "
         "neuron, or use AvgPool2d)"),
-    "indices": (lambda: nn.Sequential(nn.MaxPool2d(2, return_indices=True), *after_conv()), MAPS,
-        "0 (MaxPool2d): returns where its maxima are (return_indices=False)"),
     "constant around": (lambda: after_conv(nn.ConstantPad2d(1, 0.5)), MAPS,
         "1 (ConstantPad2d): pads with 0.5 (pad with zeros, or give the sample padded)"),
     "no statistics": (lambda: after_conv(nn.BatchNorm2d(3, track_running_stats=False)), MAPS,

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 import snnstack
-from snnstack.errors import ModelError
 from snnstack.frontends.windows import even
 
 X = torch.rand(96, 2, 8, 8, generator=torch.Generator().manual_seed(5))
@@ -108,29 +107,77 @@ def test_channels_last_outside(late: bool, tmp_path: Path) -> None:
     assert curve.points[0].agreement >= 0.95
 
 
+class Turned(nn.Module):
+    """Several channels, the last axis of the samples; a mean over the image at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(2, 4, 3, stride=2), nn.Conv2d(4, 6, 3, padding=1)
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x: Any) -> Any:
+        z = torch.relu(self.one(x.permute(0, 3, 1, 2)))
+        return self.head(torch.relu(self.two(z)).permute(0, 2, 3, 1).mean((1, 2)))
+
+
+def before(layer: Any, given: Any, conv: Any = nn.Conv2d) -> Any:
+    """A layer in front of a convolution that pads, and a head."""
+    out = layer(given[:1]).shape[1:]
+    width = 4 * int(np.prod(out[1:]))
+    ends = [nn.ReLU(), nn.Flatten(), nn.Linear(width, 5)]
+    return nn.Sequential(layer, conv(out[0], 4, 3, padding=1), *ends)
+
+
+class Joined(nn.Module):
+    """Two branches behind each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(2, 2, 1)
+
+    def forward(self, x: Any) -> Any:
+        return torch.cat([torch.relu(self.a(x)), self.b(x)], 1)
+
+
+LINE = torch.rand(96, 4, 16, generator=torch.Generator().manual_seed(6))
+PLACES: dict[str, Any] = {
+    "transposed": nn.ConvTranspose2d(2, 3, 3, 2, 1, 1),
+    "transposed, groups": nn.ConvTranspose2d(2, 4, (3, 2), (2, 3), (1, 0), (1, 2), 2, True, (2, 1)),
+    "nearest": nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Upsample(scale_factor=2)),
+    "bilinear": nn.Upsample(size=(11, 5), mode="bilinear"),
+    "shuffled": nn.Sequential(nn.Conv2d(2, 8, 1), nn.ReLU(), nn.PixelShuffle(2)),
+    "unshuffled": nn.PixelUnshuffle(2),
+    "reflected": nn.ReflectionPad2d(1),
+    "ceil": nn.AvgPool2d(3, 2, 1, ceil_mode=True),
+    "pads not counted": nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False),
+    "joined": Joined(),
+    "reshaped": nn.Sequential(nn.Flatten(), nn.Unflatten(1, (4, 4, 8))),
+    "average of a line": nn.AvgPool1d(3, 2, 1, ceil_mode=True, count_include_pad=False),
+    "transposed line": nn.ConvTranspose1d(4, 6, 3, 2, 1, 1, 2),
+    "channels last": Turned(),
+}
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_channels_last_of_several_channels_are_refused_by_name(tmp_path: Path) -> None:
-    class Turned(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.rest = nn.Sequential(conv(), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
-
-        def forward(self, x: Any) -> Any:
-            return self.rest(x.permute(0, 3, 1, 2))
-
-    x = X.permute(0, 2, 3, 1).contiguous()
-    torch.onnx.export(Turned().eval(), (x[:1],), tmp_path / "a.onnx", dynamo=False)
-    message = r"transposes the input \[8, 8, 2\] by \[0, 3, 1, 2\] .export with channels first"
-    with pytest.raises(ModelError, match=message):
-        snnstack.convert(tmp_path / "a.onnx", {"x": x.numpy()})
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_pad_with_something_else_is_refused_by_name(tmp_path: Path) -> None:
-    net = nn.Sequential(nn.ReflectionPad2d(1), conv(), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3))
-    torch.onnx.export(net.eval(), (X[:1],), tmp_path / "a.onnx", dynamo=False)
-    with pytest.raises(ModelError, match=r"pads by 'reflect' .only padding with zeros exists"):
-        snnstack.convert(tmp_path / "a.onnx", {"x": X.numpy()})
+@pytest.mark.parametrize("dynamo", [False, True])
+@pytest.mark.parametrize("case", PLACES)
+def test_maps_are_enlarged_joined_and_moved(case: str, dynamo: bool, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    x = LINE if "line" in case else X.permute(0, 2, 3, 1).contiguous() if "last" in case else X
+    conv = nn.Conv1d if "line" in case else nn.Conv2d
+    net = PLACES[case] if "last" in case else before(PLACES[case], x, conv)
+    head = [m for m in net.eval().modules() if isinstance(m, nn.Linear)][-1]
+    with torch.no_grad():
+        head.bias -= net(x).mean(0)
+    said: dict[str, Any] = {"dynamic_axes": {"x": {0: "b"}}, "input_names": ["x"]}
+    if dynamo:
+        said = {"dynamic_shapes": ({0: torch.export.Dim("b")},), "verbose": False}
+    torch.onnx.export(net, (x[:2],), tmp_path / "a.onnx", dynamo=dynamo, **said)
+    running = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+    found = running.run(None, {running.get_inputs()[0].name: x.numpy()})[0]
+    data = {"x": x.numpy(), "y": found.argmax(1)}
+    curve = snnstack.accuracy_curve(tmp_path / "a.onnx", data, steps=(512,))
+    assert curve.points[0].agreement >= 0.95
 
 
 @pytest.mark.parametrize("ends", [((1, 0), (0, 2)), ((0, 0), (1, 1)), ((2, 1), (2, 1))])
