@@ -163,8 +163,14 @@ PLACES: dict[str, Any] = {
 @pytest.mark.parametrize("case", PLACES)
 def test_maps_are_enlarged_joined_and_moved(case: str, dynamo: bool, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    x = LINE if "line" in case else X.permute(0, 2, 3, 1).contiguous() if "last" in case else X
-    conv = nn.Conv1d if "line" in case else nn.Conv2d
+    x = (
+        LINE
+        if case.endswith(" line")
+        else X.permute(0, 2, 3, 1).contiguous()
+        if "last" in case
+        else X
+    )
+    conv = nn.Conv1d if case.endswith(" line") else nn.Conv2d
     net = PLACES[case] if "last" in case else before(PLACES[case], x, conv)
     head = [m for m in net.eval().modules() if isinstance(m, nn.Linear)][-1]
     with torch.no_grad():

@@ -45,7 +45,7 @@ FIRES: dict[str, tuple[Any, str]] = {
     "not below": (lambda v: (~(v < LEVEL)).float(), "ge"),
     "1 - below": (lambda v: 1.0 - (v < LEVEL).float(), "ge"),
     "not at most": (lambda v: 1 - (v <= LEVEL).int().float(), "gt"),
-    "threshold first": (lambda v: (LEVEL < v).float(), "gt"),
+    "threshold first": (lambda v: (v > LEVEL).float(), "gt"),
     "difference": (lambda v: (v - LEVEL > 0).float(), "gt"),
     "quotient": (lambda v: (v / LEVEL - 1.0 > 0).float(), "gt"),
     "where": (lambda v: torch.where(v > LEVEL, 1.0, 0.0), "gt"),
