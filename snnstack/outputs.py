@@ -82,7 +82,8 @@ def _holds(folder: Path, path: Path) -> bool:
     if not folder.is_dir() or path.is_dir() or not inside.is_relative_to(real):
         return False
     try:
-        listed = json.loads((real / "manifest.json").read_bytes())["files"]
+        manifest = real / "manifest.json"
+        listed = json.loads(manifest.read_bytes())["files"] if manifest.is_file() else ()
         return inside.relative_to(real).as_posix() in ("manifest.json", *listed)
     except (OSError, ValueError, LookupError, TypeError):
         return True

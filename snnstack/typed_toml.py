@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -13,6 +14,8 @@ from snnstack.errors import Problem, TargetError, fail
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
+LARGEST = 2**22
+"""Bytes of a file; the largest board has ten thousand."""
 Hints = Mapping[str, str]
 """{end of a key: hint} for values that are not what they should be."""
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
@@ -32,6 +35,7 @@ def read(file: Traversable, kind: type[_Struct], hints: Hints | None = None) -> 
 def read_table(file: Traversable) -> dict[str, Any]:
     """The plain data in `file`; `TargetError` with its name: unreadable, or not TOML."""
     where = str(file)
+    _check_place(file)
     try:
         return tomllib.loads(file.read_bytes().decode())
     except OSError as error:
@@ -40,6 +44,17 @@ def read_table(file: Traversable) -> dict[str, Any]:
         raise fail(TargetError, where, f"is not UTF-8 text: byte {error.start}") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise fail(TargetError, where, f"is not TOML: {error}") from error
+
+
+def _check_place(file: Traversable) -> None:
+    """TargetError for what never ends, such as a pipe or a device, and for what is no board."""
+    if not isinstance(file, Path) or file.is_dir() or not file.exists():
+        return
+    if not file.is_file():
+        raise fail(TargetError, str(file), "is no regular file", "copy it into one")
+    if file.stat().st_size > LARGEST:
+        what = f"has {file.stat().st_size} bytes, at most {LARGEST} are read"
+        raise fail(TargetError, str(file), what)
 
 
 def check_name(file: Traversable, name: object) -> None:

@@ -47,6 +47,9 @@ def opened(folder: Path) -> Iterator[Journal]:
     A last line that a kill cut short is dropped. DataError: a line that is none of ours, or
     another process that writes here.
     """
+    place = folder / NAME
+    if place.is_symlink() or (place.exists() and not (place.is_file() or place.is_dir())):
+        raise fail(DataError, str(place), "is no regular file", "name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
