@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from logging import getLogger
 from types import MappingProxyType
 from typing import Any
 
@@ -27,11 +28,12 @@ from snnstack.errors import ModelError, TargetError, fail, raise_if_any
 from snnstack.frontends.levels import levels_of, with_levels
 from snnstack.frontends.torch_load import Forward, Traced, trace
 from snnstack.frontends.torch_membranes import apart, firing, samples
-from snnstack.frontends.torch_run import Run, run_module
+from snnstack.frontends.torch_run import Run, returned, run_module
 from snnstack.frontends.torch_single import run_single
 from snnstack.ir.graph import Graph
 from snnstack.loading import discretised, load
-from snnstack.passes.options import Options, said
+from snnstack.passes.options import READOUT, Options, said
+from snnstack.report.told import told
 
 DEFAULT_DT = 1e-3
 """Seconds of a step: the frameworks count steps only. It changes no spike."""
@@ -75,8 +77,40 @@ def read_module(
     )
     origin["dt"] = "default" if options is None or options.dt is None else "option"
     settings = MappingProxyType(origin)
-    graph = graph.with_(settings=settings, metadata={**graph.metadata, "agreement": noted_of})
-    return load(graph, options)
+    about = {**graph.metadata, "agreement": noted_of}
+    used = None if outputs is not None else _readout(module, sample, traced, forward)
+    if used is not None:
+        about[READOUT] = used
+    if options is None or options.readout is None:
+        _say(graph, used)
+    return load(graph.with_(settings=settings, metadata=about), options)
+
+
+def _readout(module: Any, sample: Any, traced: Traced, forward: Forward | None) -> str | None:
+    """The read-out whose result the module itself returns; None where it is not certain."""
+    batch = traced.x.shape[0]
+    result = returned(module, sample, traced, forward)
+    if result is None or result.ndim != 2 or len(result) != batch:
+        return None
+    steps = discretised(load(traced.graph))
+    last = steps.population(steps.outputs[0])
+    fires = last.threshold is not None
+    ours = run_steps_on(steps, traced.x, () if fires else [(last.name, "v")])
+    sent = dense_of(ours.spikes[last.name]) if fires else ours.states[last.name, "v"]
+    values = np.asarray(sent, dtype=np.float64).reshape(batch, traced.x.shape[1], last.n)
+    return told(result, values, fires)
+
+
+def _say(graph: Graph, used: str | None) -> None:
+    """What is taken for the class, on stderr."""
+    name = graph.metadata.get("name", "network")
+    said_ = (
+        f"classes are read as the module returns them: readout={used!r}"
+        if used
+        else "classes are read by most spikes, else the largest summed membrane (assumed: the "
+        "module's result is none of ours; readout= says another, docs/readout.md)"
+    )
+    getLogger("snnstack").warning("%s: %s", name, said_)
 
 
 def check_said(outputs: object, name: object, levels: object, forward: object) -> None:

@@ -146,6 +146,8 @@ def show_build(built: Build, output: Path) -> None:
         say(f"  {line}")
     for note in readout_notes(program.settings):
         say(f"  {note}")
+    if "readout" not in program.settings:
+        say("  class: most spikes, else the largest summed membrane (assumed; --readout)")
     if "registers" in program.settings:
         say()
         show_registers(program.settings["registers"])

@@ -264,6 +264,25 @@ def _into(walk: Walk, node: OnnxNode, source: Terms, wanted: list[int]) -> Terms
     return _layer(walk, node, Flatten(source.shape[1:], 0, -1, into=shape), source)
 
 
+def _squeezed(walk: Walk, node: OnnxNode) -> Terms | None:
+    """Axes of length 1 less or more, behind the batch or in front of it."""
+    timed = ELEMENTS[node.op](walk, node)
+    found = walk.constant(node, 1)
+    axes = [int(a) for a in np.ravel(node.attributes.get("axes", []) if found is None else found)]
+    source = walk.of(node.inputs[0])
+    if timed is not None or not axes:
+        return timed
+    wanted = list(source.shape)
+    if node.op == "Unsqueeze":
+        rank = len(wanted) + len(axes)
+        for axis in sorted(a % rank for a in axes):
+            wanted.insert(axis, 1)
+    else:
+        gone = {a % len(wanted) for a in axes}
+        wanted = [n for k, n in enumerate(wanted) if k not in gone]
+    return _into(walk, node, source, wanted)
+
+
 # Our own convolutions: Pad, Gather, MatMul, Reshape
 
 
@@ -306,6 +325,7 @@ _OPS: Operations = {
     **dict.fromkeys(("Reshape", "Flatten"), _flat_own),
     **dict.fromkeys(("Resize", "Upsample"), _resize),
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth", "Transpose"), _moved),
+    **dict.fromkeys(("Squeeze", "Unsqueeze"), _squeezed),
     "Pad": _pad,
     "Concat": _concat,
     "ConvTranspose": _transposed,

@@ -136,3 +136,15 @@ def _stacked(parts: list[Array], axes: Axes) -> Array:
         found = found[:, None]
     found = np.moveaxis(found, 0, 1)
     return found.reshape(*found.shape[:2], -1)
+
+
+def returned(module: Any, sample: Any, traced: Traced, forward: Forward | None) -> Array | None:
+    """What a module with the loop returns of a sample; None unless it is one tensor of a batch."""
+    import torch
+
+    if traced.by_step or traced.axes.batch is None:
+        return None
+    twin = fresh(module)
+    with at_rest(twin), torch.no_grad():
+        (out,) = run(twin, as_sample(module, sample), False, forward, 0)
+    return out.detach().cpu().double().numpy() if isinstance(out, torch.Tensor) else None
