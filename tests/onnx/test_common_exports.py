@@ -186,6 +186,22 @@ def test_maps_are_enlarged_joined_and_moved(case: str, dynamo: bool, tmp_path: P
     assert curve.points[0].agreement >= 0.95
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64])
+def test_other_precisions(kind: Any, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(128, 30), nn.ReLU(), nn.Linear(30, 5)).eval()
+    with torch.no_grad():
+        net[-1].bias -= net(X).mean(0)
+    said: dict[str, Any] = {"dynamo": False, "input_names": ["x"]}
+    net, x = net.to(kind), X.to(kind)
+    torch.onnx.export(net, (x[:1],), tmp_path / "a.onnx", dynamic_axes={"x": {0: "b"}}, **said)
+    found = onnxruntime.InferenceSession(tmp_path / "a.onnx").run(None, {"x": x.numpy()})[0]
+    data = {"x": X.numpy(), "y": found.argmax(1)}
+    curve = snnstack.accuracy_curve(tmp_path / "a.onnx", data, steps=(512,))
+    assert curve.points[0].agreement >= 0.95
+
+
 @pytest.mark.parametrize("ends", [((1, 0), (0, 2)), ((0, 0), (1, 1)), ((2, 1), (2, 1))])
 @pytest.mark.parametrize("dilation", [(1, 1), (2, 1)])
 def test_an_uneven_pad_is_a_larger_kernel(ends: Any, dilation: Any) -> None:
