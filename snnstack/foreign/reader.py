@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class ForeignFile:
             "function": f"{function.__module__}:{function.__name__}",
             "arguments": [str(self.path), *arguments],
             "limits": [limits.seconds, limits.megabytes],
+            "folder": _folder(),
         }
         answer = self._answer(question, limits)
         if "value" in answer:
@@ -92,3 +94,11 @@ class ForeignFile:
 
     def _broken(self, why: str) -> SnnstackError:
         return fail(self.kind, str(self.path), f"is damaged: {why}", AGAIN)
+
+
+def _folder() -> str:
+    """Where this process is; a folder that is gone has no relative paths either."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.sep

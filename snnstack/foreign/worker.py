@@ -57,6 +57,8 @@ def _exactly(source: Any, size: int) -> bytearray:
 def packed_answer(question: dict[str, Any]) -> list[Any]:
     """What the function gives, or what went wrong, as the pieces of a message."""
     try:
+        with contextlib.suppress(OSError):
+            os.chdir(question["folder"])  # where the asker is now: a path may be relative to it
         obey(Limits(*question["limits"]))
         module, _, name = question["function"].partition(":")
         value = getattr(import_module(module), name)(*question["arguments"])

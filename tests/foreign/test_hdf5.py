@@ -154,3 +154,18 @@ def test_a_sample_has_room_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyP
         f"{tmp_path}/a.npz: one sample of x has 150 bytes, at most 100 "
         "(cut it, or say --trust for a file that you trust)"
     )
+
+
+def test_a_path_is_relative_to_where_the_caller_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not to where it was when the reading process was started."""
+    from snnstack.frontends.nir import read, write
+    from tests.cli.calls import small
+
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        write(small(), Path("net.nir"))
+        assert read(Path("net.nir")).dt == 1e-3
+        Path("net.nir").unlink()
