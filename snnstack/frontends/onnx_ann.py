@@ -107,7 +107,7 @@ def _visit(c: Tensors, node: OnnxNode, dropped: list[str]) -> None:
         return
     try:
         c.values[node.outputs[0]] = _HANDLERS[node.op](c, node, data)
-    except ValueError as error:
+    except (ValueError, ZeroDivisionError, OverflowError, MemoryError) as error:
         raise fail(ModelError, node.name, str(error), "use smaller maps") from error
 
 

@@ -40,6 +40,9 @@ def average(node: OnnxNode, space: Shape) -> tuple[Array, Shape]:
     stride, dilation = said.get("strides", [1] * axes), said.get("dilations", [1] * axes)
     before, after = sides(node, space, kernel, stride, dilation)
     ceil, counted = said.get("ceil_mode", 0), said.get("count_include_pad", 0)
+    if min(*kernel, *stride, *dilation) < 1 or min(*before, *after) < 0:
+        what = f"kernel {list(kernel)}, strides {list(stride)}, dilations {list(dilation)}"
+        raise fail(ModelError, node.name, what, "1 or more each, and pads of 0 or more")
     parts, shares = [], []
     for n, k, s, d, b, a in zip(space, kernel, stride, dilation, before, after, strict=True):
         room = n + b + a - (k - 1) * d - 1
@@ -76,7 +79,17 @@ def resize(node: OnnxNode, constant: Constant, space: Shape) -> tuple[Array, Sha
             given[name] = values.astype(np.float32)
             if name == ("c1" if len(node.inputs) == 2 else "c2") and len(values) > len(space):
                 _keeps(node, values[:2], (1.0, 1.0))
+    _check_result(given, space, len(node.inputs) == 2)
     return _measured(node, names, given, space)
+
+
+def _check_result(given: dict[str, Any], space: Shape, only: bool) -> None:
+    """ValueError where more would come out than a matrix can hold."""
+    axes, count = len(space), int(np.prod(space))
+    factors = given.get("c1" if only else "c2", np.ones(axes))[-axes:]
+    sizes = given.get("c3", np.array(space, dtype=np.float64) * factors)[-axes:]
+    out = float(np.prod(np.maximum(np.asarray(sizes, dtype=np.float64), 1.0)))
+    spatial.check_size(count, max(count, int(min(out, 2.0**62))))
 
 
 def _keeps(node: OnnxNode, found: Any, wanted: Any) -> None:
@@ -134,6 +147,8 @@ def pad(node: OnnxNode, constant: Constant, space: Shape) -> tuple[Array, Shape]
     fill = constant(node, 2) if len(node.inputs) > 2 else node.attributes.get("value", 0.0)
     if mode != "constant":
         sizes_of = list(zip(before[2:], after[2:], strict=True))
+        out = [n + b + a for n, (b, a) in zip(space, sizes_of, strict=True)]
+        spatial.check_size(int(np.prod(space)), abs(int(np.prod(out, dtype=object))))
         numbers = np.pad(np.arange(int(np.prod(space))).reshape(space), sizes_of, mode=mode)
         spatial.check_size(int(np.prod(space)), numbers.size)
         return np.eye(int(np.prod(space)))[numbers.ravel()], numbers.shape
@@ -172,6 +187,9 @@ def transposed(node: OnnxNode, weight: Array, space: Shape) -> Any:
         pads[k], pads[axes + k] = (
             (less, total - less) if auto == "SAME_UPPER" else (total - less, less)
         )
+    if min(*stride, *dilation) < 1 or len(pads) != 2 * axes:
+        what = f"strides {list(stride)}, dilations {list(dilation)}, pads {pads}"
+        raise fail(ModelError, node.name, what, "strides and dilations of 1 or more")
     ends = [pads[k] - pads[axes + k] + more[k] for k in range(axes)]
     groups = int(said.get("group", 1))
     return spatial.transposed(weight, groups, space, stride, pads[:axes], ends, dilation)
@@ -186,6 +204,8 @@ def order(node: OnnxNode, shape: Shape) -> Array:
             raise fail(ModelError, node.name, "transposes the batch", "keep it in front")
         return numbers.transpose([a - 1 for a in axes[1:]])
     block, (c, h, w) = int(node.attributes["blocksize"]), shape
+    if block < 1:
+        raise fail(ModelError, node.name, f"blocksize is {block}", "1 or more")
     if node.op == "SpaceToDepth":
         parts = numbers.reshape(c, h // block, block, w // block, block)
         return parts.transpose(2, 4, 0, 1, 3).reshape(-1, h // block, w // block)

@@ -41,6 +41,8 @@ def walked(onnx: OnnxGraph, first: str) -> Walk:
             KeyError,
             TypeError,
             AttributeError,
+            ZeroDivisionError,
+            OverflowError,
         ):  # shapes that do not go together
             made = None
         for name in node.outputs:

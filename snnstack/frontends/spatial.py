@@ -57,6 +57,7 @@ def placed(length: int, stride: int, before: int, total: int) -> Array:
 def padded(space: Shape, before: Ints, after: Ints) -> tuple[Array, Shape]:
     """(matrix, output places) of zeros around a map; negative numbers cut off."""
     out = tuple(n + b + a for n, b, a in zip(space, before, after, strict=True))
+    check_size(prod(space), prod(max(n, 0) for n in out))
     axes = zip(space, before, out, strict=True)
     return along_axes([placed(n, 1, b, total) for n, b, total in axes]), out
 
@@ -79,6 +80,7 @@ def transposed(
         return np.zeros((0, 0)), space, kernel, padding, spread
     sizes = zip(space, stride, ahead, behind, strict=True)
     out = tuple((n - 1) * s + 1 + a + b for n, s, a, b in sizes)
+    check_size(prod(space), prod(max(n, 0) for n in out))
     parts = zip(space, stride, ahead, out, strict=True)
     matrix = along_axes([placed(n, s, a, total) for n, s, a, total in parts])
     return matrix, out, turned, (0,) * len(space), tuple(dilation)
@@ -96,6 +98,7 @@ def windows(
     length: int, out: int, kernel: int, stride: int, before: int, dilation: int = 1
 ) -> Array:
     """[out, length]: 1 where an element lies in a window; windows may reach outside."""
+    check_size(max(length, kernel), out)
     reached = np.arange(out)[:, None] * stride + np.arange(kernel) * dilation - before
     found = np.zeros((out, length))
     rows, taps = np.nonzero((reached >= 0) & (reached < length))
