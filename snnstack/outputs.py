@@ -81,9 +81,11 @@ def _holds(folder: Path, path: Path) -> bool:
     real, inside = Path(os.path.realpath(folder)), Path(os.path.realpath(path))
     if not folder.is_dir() or path.is_dir() or not inside.is_relative_to(real):
         return False
+    manifest = real / "manifest.json"
+    if not manifest.is_file():
+        return True  # a folder of data: every file of it may be read
     try:
-        manifest = real / "manifest.json"
-        listed = json.loads(manifest.read_bytes())["files"] if manifest.is_file() else ()
+        listed = json.loads(manifest.read_bytes())["files"]
         return inside.relative_to(real).as_posix() in ("manifest.json", *listed)
     except (OSError, ValueError, LookupError, TypeError):
         return True

@@ -56,7 +56,7 @@ def share_interval(share: float, count: int) -> Interval:
 
     >>> low, high = share_interval(0.9, 100)
     >>> round(low, 3), round(high, 3)
-    (0.839, 0.939)
+    (0.84, 0.939)
     """
     if count < 1:
         return 0.0, 1.0

@@ -76,10 +76,11 @@ def test_no_page_and_no_table_replaces_an_input(
     assert refused(*bench, data, "--calibrate", page, "--html", page) == f"error: d.html: {INPUT}"
     assert refused(*bench, data, "--ann-weights", page, "--html", page) == f"error: d.html: {INPUT}"
     (tmp_path / "set").mkdir()
-    inner = copy(page, "set/a.html")
-    assert refused(*bench, f"events:{tmp_path}/set?bin=1ms", "--html", inner) == (
-        f"error: set/a.html: {INPUT}"
-    )
+    for ending, option in (("html", "--html"), ("csv", "--csv")):
+        inner = copy(page, f"set/a.{ending}")
+        assert refused(*bench, f"events:{tmp_path}/set?bin=1ms", option, inner) == (
+            f"error: set/a.{ending}: {INPUT}"
+        )
     rows = tmp_path / "rows.html"
     rows.write_text("[]")
     assert refused("report", rows, "-o", rows) == f"error: rows.html: {INPUT}"
