@@ -22,7 +22,7 @@ import numpy as np
 from snnstack.board import load_board
 from snnstack.building import Build, build_each
 from snnstack.ir.graph import Graph
-from snnstack.ir.step import Population, Projection, Sparse, StepGraph, StepInput
+from snnstack.ir.step import Projection, Sparse, StepGraph, StepInput, lif
 from snnstack.target import backend, emulator
 from snnstack.trace import Spikes, Trace
 
@@ -51,7 +51,7 @@ def ring(neurons: int, fan: int) -> StepGraph:
     """The network per time step, with unit gains."""
     random = np.random.default_rng(0)
     one, zero = np.ones(neurons), np.zeros(neurons)
-    cells = Population("ring", (neurons,), 0.9 * one, None, one, one, zero, zero, one, zero)
+    cells = lif("ring", (neurons,), 0.9 * one, None, one, one, zero, zero, one, zero)
     return StepGraph(
         inputs=(StepInput("in", (INPUTS,), "binary"),),
         populations=(cells,),

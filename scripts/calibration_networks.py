@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from snnstack.engine.steps import run_step_graph
-from snnstack.ir.step import (
-    Conv,
-    Dense,
-    Population,
-    Projection,
-    StepGraph,
-    StepInput,
-    Synapses,
-    size,
-)
+from snnstack.ir.step import Conv, Dense, Projection, StepGraph, StepInput, Synapses, lif, size
 from snnstack.trace import Spikes
 
 KWS, LSNN, BRAILLE = (390, 256, 256, 29), (80, 240, 10), (48, 450, 28)
@@ -65,7 +55,7 @@ def step_graph(given: Any, shapes: list[Any], synapses: list[Synapses]) -> StepG
     for name, shape in zip(names, shapes, strict=True):
         one, zero = np.ones(size(shape)), np.zeros(size(shape))
         populations.append(
-            Population(name, tuple(shape), 0.9 * one, None, one, one, zero, zero, one, zero)
+            lif(name, tuple(shape), 0.9 * one, None, one, one, zero, zero, one, zero)
         )
     sources = ["in", *names]
     return StepGraph(
@@ -87,7 +77,7 @@ def firing(graph: StepGraph, spikes: Spikes, rate: float) -> StepGraph:
         names = {p.name for p in graph.populations[: k + 1]}
         for _ in range(BISECTIONS):
             middle = float(np.sqrt(low * high))
-            cells = replace(population, threshold=np.full(population.n, middle))
+            cells = population.with_lif(threshold=np.full(population.n, middle))
             graph = graph.with_(
                 populations=tuple(cells if p.name == cells.name else p for p in graph.populations)
             )

@@ -238,7 +238,7 @@ def _corrected(task: _Task, best: _Trial) -> _Trial:
             n = len(lost[old.target])
             lost[old.target] += synaptic_input(difference, means[old.source][None], n)[0]
     populations = tuple(
-        replace(p, bias=p.bias - _per_group(task.steps, p, lost[p.name]))
+        p.with_lif(bias=p.bias - _per_group(task.steps, p, lost[p.name]))
         for p in best.graph.populations
     )
     return task.better(best, best.graph.with_(populations=populations), best.like)
@@ -271,7 +271,7 @@ def _threshold_moved(task: _Task, p: Population, trace: Trace) -> Population:
         for run in (trace, task.real)
     )
     ratio = np.clip((found + 1.0) / (wanted + 1.0), 0.5, 2.0) ** STRENGTH
-    return replace(p, threshold=p.threshold * ratio)
+    return p.with_lif(threshold=p.threshold * ratio)
 
 
 def _emulated(network: QuantizedNetwork, board: Board, data: Data, readout: ReadOut) -> Trace:

@@ -14,6 +14,7 @@ from snnstack.ir.nodes import Array
 from snnstack.ir.step import StepInput, size
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
+from snnstack.saved_neurons import written_problems
 from snnstack.saved_tables import (
     AGAIN,
     INT32,
@@ -160,7 +161,10 @@ def _number_problems(numerics: Numerics) -> Iterator[Problem]:
 
 def _population_problems(p: QuantizedPopulation, numerics: Numerics) -> Iterator[Problem]:
     most = max(numerics.state_max, INT32)
-    yield from neuron_problems(p, numerics.decay_bits, Range(-most - 1, most))
+    wrong = list(written_problems(p))
+    yield from wrong
+    if not wrong:
+        yield from neuron_problems(p, numerics.decay_bits, Range(-most - 1, most))
     yield from array_problems(f"{p.name}, input gain", p.input_gain, (p.n,))
     yield from scale_problems({p.name: p.scale}, {p.name: p.n})
 

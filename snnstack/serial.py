@@ -15,12 +15,14 @@ import msgspec
 import numpy as np
 
 from snnstack.board import Board
+from snnstack.dynamics.library import known
+from snnstack.dynamics.model import Model
 from snnstack.errors import TargetError, fail
 from snnstack.ir.nodes import Array
 from snnstack.npz import read_npz
 from snnstack.typed_fields import check_fields
 
-KIND, ARRAY, TUPLE = "$kind", "$array", "$tuple"
+KIND, ARRAY, TUPLE, MODEL = "$kind", "$array", "$tuple", "$model"
 DAMAGED = (
     ArithmeticError,
     AttributeError,
@@ -76,6 +78,8 @@ def _expected(value: Any, kind: type[Any]) -> Any:
 def _encode(value: Any, arrays: dict[str, Array]) -> Any:
     if isinstance(value, Board):
         return {KIND: "Board", "board": msgspec.to_builtins(value)}
+    if isinstance(value, Model):
+        return {MODEL: value.name}
     if is_dataclass(value) and not isinstance(value, type):
         parts = {f.name: _encode(getattr(value, f.name), arrays) for f in fields(value)}
         return {KIND: type(value).__name__, **parts}
@@ -97,6 +101,8 @@ def _decode(tree: Any, arrays: Mapping[str, Array], kinds: Mapping[str, type[Any
         return tree
     if ARRAY in tree:
         return arrays[tree[ARRAY]]
+    if MODEL in tree:
+        return known(tree[MODEL])
     if TUPLE in tree:
         return tuple(_decode(item, arrays, kinds) for item in tree[TUPLE])
     if tree.get(KIND) == "Board":

@@ -12,6 +12,7 @@ from snnstack.errors import Problem
 from snnstack.ir.step import size
 from snnstack.quant.network import QuantizedPopulation
 from snnstack.saved_networks import neuron_problems
+from snnstack.saved_neurons import written_problems
 from snnstack.saved_tables import (
     AGAIN,
     LARGEST_DELAY,
@@ -60,7 +61,8 @@ def _cell_problems(program: Program) -> Iterator[Problem]:
 
 
 def _neuron_problems(p: QuantizedPopulation) -> Iterator[Problem]:
-    yield from neuron_problems(p, NUMERICS.decay_bits, Range(), WIDTHS)
+    wrong = list(written_problems(p))
+    yield from wrong or neuron_problems(p, NUMERICS.decay_bits, Range(), WIDTHS)
     yield from array_problems(f"{p.name}, input gain", p.input_gain, (p.n,))
     yield from scale_problems({p.name: p.scale}, {p.name: p.n})
 

@@ -19,7 +19,7 @@ from snnstack.backends.crossbar.programming import NEURON
 from snnstack.board import Board
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Pool, Projection, Sparse, StepInput, size
-from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quantized_lif
 from snnstack.reference import run_quantized
 from snnstack.reference.synapses import pooled
 from snnstack.trace import Counts, Spikes, Trace
@@ -168,7 +168,7 @@ def _network(settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Quanti
 
 def _population(p: Mapping[str, Any], k: int, arrays: Mapping[str, Array]) -> QuantizedPopulation:
     own = {n: arrays.get(f"population_{k}_{n}") for n in NEURON}
-    return QuantizedPopulation(
+    return quantized_lif(
         name=p["name"],
         shape=tuple(p["shape"]),
         shift=p["shift"],

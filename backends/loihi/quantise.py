@@ -39,7 +39,7 @@ from snnstack.ir.nodes import Array
 from snnstack.ir.step import Projection, Sparse, StepGraph
 from snnstack.quant.bounds import input_bounds
 from snnstack.quant.calibration import Calibration, assumed
-from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quantized_lif
 from snnstack.quant.rounding import round_together
 from snnstack.quant.scales import Granularity
 from snnstack.quant.steady import settled
@@ -214,7 +214,7 @@ def _population(layer: Layer, scale: Scale) -> QuantizedPopulation:
     units = np.rint(scale.units * layer.ratio).astype(np.int64) - (p.compare == "ge")
     threshold = np.maximum(units, 0) << THRESHOLD_SHIFT
     bias, leak = _constants(layer, scale)
-    return QuantizedPopulation(
+    return quantized_lif(
         name=p.name,
         shape=p.shape,
         alpha=decay_register(p.alpha, DECAY_ONE - LARGEST_VOLTAGE_DECAY),

@@ -25,7 +25,7 @@ from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, Population, Projection, StepGraph, size
 from snnstack.mapping.retime import retime
 from snnstack.quant.calibration import Calibration, assumed
-from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quantized_lif
 from snnstack.quant.numerics import Numerics
 from snnstack.quant.outliers import scales_of
 from snnstack.quant.quantise import integer_weights, nearest_weights
@@ -202,7 +202,7 @@ def _population(p: Population, scale: Array, bias: Array, compare: str) -> Quant
     threshold = None if p.threshold is None else (p.threshold * scale).astype(np.float32)
     if threshold is not None and compare == "gt":
         threshold = np.nextafter(threshold, np.float32(np.inf))
-    return QuantizedPopulation(
+    return quantized_lif(
         name=p.name,
         shape=p.shape,
         alpha=p.alpha,

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from snnstack.backends.mcu.numerics import NUMERICS
-from snnstack.backends.mcu.program import ConvTable, DenseTable, Program, Route, SparseTable
+from snnstack.backends.mcu.program import ConvTable, DenseTable, Layer, Program, Route, SparseTable
+from snnstack.dynamics.model import Neurons
 from snnstack.engine import plan as engine
 from snnstack.engine.check import port_problems
 from snnstack.engine.order import Index, channel_last, in_c_order, pool_map, renumbered
 from snnstack.errors import DataError, raise_if_any
+from snnstack.ir.lif import CHOICES, family
 from snnstack.ir.step import size
-from snnstack.quant.neurons import integer_neurons
+from snnstack.quant.neurons import held
 from snnstack.trace import Spikes, Trace
+
+NUMBERS = ("alpha", "beta", "shift", "bias", "leak", "threshold", "v_reset")
 
 
 def emulate(
@@ -52,11 +56,18 @@ def plan(program: Program) -> engine.NetworkPlan:
             layer.name,
             layer.n,
             tuple(_edge(r, numbers) for r in layer.routes),
-            integer_neurons(layer, NUMERICS),
+            _neurons(layer),
         )
         for layer in program.layers
     )
     return engine.NetworkPlan((size(program.input.shape),), layers)
+
+
+def _neurons(layer: Layer) -> Neurons:
+    numbers = {name: getattr(layer, name) for name in NUMBERS}
+    choices = {name: getattr(layer, name) for name in (*CHOICES, "refractory")}
+    found = family(numbers, choices)
+    return held(Neurons(n=layer.n, number="int32", **found), NUMERICS)
 
 
 def _index(shape: tuple[int, ...], order: str) -> Index | None:

@@ -58,8 +58,8 @@ class Model:
 
     `step(n, *inputs)` gets a `Names` with an attribute for every state, parameter and option,
     and one expression for each of the `inputs`; it is plain Python on expressions, traced once
-    a layer, so `if` may ask for options, `where` for values. `options`: names with defaults.
-    `source`: where the equation is from.
+    a layer, so `if` may ask for options, `where` for values. `options`: names with defaults;
+    `choices`: what those can be that are words. `source`: where the equation is from.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Model:
     inputs: tuple[str, ...] = ("x",)
     sends: Sends = "spike"
     source: str = ""
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Names:

@@ -12,7 +12,6 @@ from snnstack.engine.order import in_c_order, renumbered
 from snnstack.engine.plan import LayerPlan, NetworkPlan
 from snnstack.engine.tables import Memory, edge, memory_order, unrolled
 from snnstack.errors import DataError, ModelError, Problem, raise_if_any
-from snnstack.ir.neurons import float_neurons
 from snnstack.ir.nodes import Shape
 from snnstack.ir.step import StepGraph, size
 from snnstack.trace import Spikes, Trace
@@ -70,7 +69,7 @@ def _plan(graph: StepGraph, shapes: dict[str, Shape], memory: Memory) -> Network
             for projection in graph.into(p.name)
         )
         index = memory[p.name]
-        neurons = float_neurons(p)
+        neurons = p.neurons
         neurons = neurons if index is None else neurons.at(np.argsort(index))
         layers.append(LayerPlan(p.name, p.n, edges, neurons))
     return NetworkPlan(tuple(size(port.shape) for port in graph.inputs), tuple(layers))

@@ -55,7 +55,15 @@ def _freeze(self: Any) -> None:
         if isinstance(value, np.ndarray) and value.flags.writeable:
             object.__setattr__(self, item.name, read_only(value))
         elif isinstance(value, dict):
-            object.__setattr__(self, item.name, MappingProxyType(dict(value)))
+            object.__setattr__(self, item.name, MappingProxyType(_held(value)))
+
+
+def _held(content: dict[str, Any]) -> dict[str, Any]:
+    """The same with arrays that nobody can write to."""
+    return {
+        k: read_only(v) if isinstance(v, np.ndarray) and v.flags.writeable else v
+        for k, v in content.items()
+    }
 
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))

@@ -25,6 +25,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from snnstack.dynamics.model import Model, Neurons
+from snnstack.ir.lif import NUMBERS, LifNumbers, changed, family
 from snnstack.ir.nodes import Array, Compare, EventKind, Metadata, ResetTime, Shape, node
 
 StepReset = Literal["set", "subtract", "none"]
@@ -129,34 +131,62 @@ class StepInput:
 
 
 @node
-class Population:
-    """Neurons with the same equation. Parameters are float64 [n], in C order of `shape`.
+class Population(LifNumbers):
+    """Neurons with the same equation: a `model`, and its numbers in volts and steps.
 
-    `beta` None: no synaptic current state. `threshold` None: does not fire; `v` is the
-    result. `reset` "set" puts v to `v_reset`; `reset_time` says when (see above). During
-    `refractory` steps after a spike, v keeps its value after the reset and the neuron does not
-    fire.
+    `values`: by parameter, float64 [n] in C order of `shape`, or one number for all; `options`
+    as the model has them; `initial`: states that do not begin at 0, as `values`. Populations of
+    the LIF family, `lif(...)`, are read by its own names (`LifNumbers`).
     """
 
     name: str
     shape: Shape
-    alpha: Array
-    beta: Array | None
-    gain_in: Array
-    gain: Array
-    bias: Array
-    leak: Array
-    threshold: Array | None
-    v_reset: Array
-    reset: StepReset = "set"
-    compare: Compare = "gt"
-    refractory: int = 0
-    reset_time: ResetTime = "now"
+    model: Model
+    values: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    initial: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def n(self) -> int:
         """Number of neurons."""
         return size(self.shape)
+
+    @property
+    def neurons(self) -> Neurons:
+        """The model with these numbers, in float64."""
+        return Neurons(self.model, self.n, "float64", self.values, self.options, self.initial)
+
+    @property
+    def fires(self) -> bool:
+        """Whether events are ever sent."""
+        return self.neurons.fires
+
+    def with_lif(self, **changes: Any) -> Population:
+        """A copy of a population of the LIF family with other numbers or choices."""
+        return replace(self, **changed(self, changes))
+
+
+def lif(
+    name: str,
+    shape: Shape,
+    alpha: Array,
+    beta: Array | None,
+    gain_in: Array,
+    gain: Array,
+    bias: Array,
+    leak: Array,
+    threshold: Array | None,
+    v_reset: Array,
+    reset: StepReset = "set",
+    compare: Compare = "gt",
+    refractory: int = 0,
+    reset_time: ResetTime = "now",
+) -> Population:
+    """A population of the LIF family; arrays float64 [n], see `LifNumbers`."""
+    numbers = (alpha, beta, gain_in, gain, bias, leak, threshold, v_reset)
+    choices = {"reset": reset, "compare": compare, "reset_time": reset_time}
+    found = family(dict(zip(NUMBERS, numbers, strict=True)), {**choices, "refractory": refractory})
+    return Population(name, shape, **found)
 
 
 @node

@@ -28,7 +28,7 @@ from snnstack.ir.nodes import (
     Threshold,
 )
 from snnstack.ir.shapes import output_shapes
-from snnstack.ir.step import Population, Projection, StepGraph, StepInput, StepReset, size
+from snnstack.ir.step import Population, Projection, StepGraph, StepInput, StepReset, lif, size
 from snnstack.passes.compose import LinearMap, extend, finished
 from snnstack.passes.paths import Path, bias_paths, paths, target_names
 from snnstack.passes.timing import distances, same_step, update_order
@@ -176,7 +176,7 @@ def _population(graph: Graph, name: str, shape: Shape, bias: Array | None) -> Po
     if kind == "v_reset" and hasattr(node, "v_reset"):
         v_reset = np.broadcast_to(node.v_reset, shape).ravel().astype(np.float64)
     refractory = getattr(node, "refractory", 0.0)
-    return Population(
+    return lif(
         name=name,
         shape=shape,
         bias=np.zeros(n) if bias is None else bias,

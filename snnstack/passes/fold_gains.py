@@ -26,7 +26,7 @@ def fold_gains(graph: StepGraph) -> StepGraph:
 
 def _unit_gain(population: Population, factor: Array) -> Population:
     ones = np.ones(population.n)
-    return replace(population, gain=ones, gain_in=ones, bias=population.bias * factor)
+    return population.with_lif(gain=ones, gain_in=ones, bias=population.bias * factor)
 
 
 def _scaled(projection: Projection, factor: Array) -> Projection:

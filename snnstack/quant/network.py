@@ -29,43 +29,63 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.dynamics.model import Model, Neurons, Number
+from snnstack.ir.lif import LifNumbers, changed, family
 from snnstack.ir.nodes import Array, Compare, Metadata, ResetTime, Shape, node
 from snnstack.ir.step import Projection, StepInput, StepReset, size
 from snnstack.quant.numerics import Numerics
 
 
 @node
-class QuantizedPopulation:
-    """Integer twin of `snnstack.ir.step.Population`; parameters int64 [n], C order.
+class QuantizedPopulation(LifNumbers):
+    """Twin of `snnstack.ir.step.Population` in a target's numbers; parameters [n], C order.
 
     `scale` float64 [n]: state units per volt of the float population, so that
-    `v / scale` is the membrane in the model's units. `alpha_bits`, `beta_bits`: fraction bits of
-    the decays, None: as many as `numerics` says. `input_gain` float64 [n]: what all input was
+    `v / scale` is the membrane in the model's units. `input_gain` float64 [n]: what all input was
     multiplied with so that rounded decays settle where the exact ones do (`quant.steady`); None: 1.
+    `number`: what states are kept in. Of the LIF family: `shift`, and `alpha_bits`, `beta_bits`,
+    the fraction bits of the decays, None: as many as `numerics` says.
     """
 
     name: str
     shape: Shape
-    alpha: Array
-    beta: Array | None
-    shift: int
-    bias: Array
-    leak: Array
-    threshold: Array | None
-    v_reset: Array
+    model: Model
+    values: Mapping[str, Any]
+    options: Mapping[str, Any]
     scale: Array
-    reset: StepReset = "set"
-    compare: Compare = "gt"
-    refractory: int = 0
-    reset_time: ResetTime = "now"
-    alpha_bits: int | None = None
-    beta_bits: int | None = None
     input_gain: Array | None = None
+    initial: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    number: Number = "int32"
 
     @property
     def n(self) -> int:
         """Number of neurons."""
         return size(self.shape)
+
+    @property
+    def neurons(self) -> Neurons:
+        """The model with these numbers; the LIF family wants `numerics` too (`quant.neurons`)."""
+        return Neurons(self.model, self.n, self.number, self.values, self.options, self.initial)
+
+    @property
+    def fires(self) -> bool:
+        """Whether events are ever sent."""
+        return self.neurons.fires
+
+    @property
+    def shift(self) -> int:
+        """Bits by which the sum of weights is shifted up."""
+        return int(self.values.get("shift", 0))
+
+    @property
+    def alpha_bits(self) -> int | None:
+        """Fraction bits of alpha where they are not those of the numerics."""
+        return self.options.get("alpha_bits")
+
+    @property
+    def beta_bits(self) -> int | None:
+        """Fraction bits of beta where they are not those of the numerics."""
+        return self.options.get("beta_bits")
 
     @property
     def weight_volts(self) -> Array:
@@ -79,6 +99,40 @@ class QuantizedPopulation:
         if self.beta is None:
             return alpha, None
         return alpha, _real(self.beta, self.beta_bits or numerics.decay_bits)
+
+    def with_lif(self, **changes: Any) -> QuantizedPopulation:
+        """A copy of a population of the LIF family with other numbers or choices."""
+        return replace(self, **changed(self, changes))
+
+
+def quantized_lif(
+    name: str,
+    shape: Shape,
+    alpha: Array,
+    beta: Array | None,
+    shift: int,
+    bias: Array,
+    leak: Array,
+    threshold: Array | None,
+    v_reset: Array,
+    scale: Array,
+    reset: StepReset = "set",
+    compare: Compare = "gt",
+    refractory: int = 0,
+    reset_time: ResetTime = "now",
+    alpha_bits: int | None = None,
+    beta_bits: int | None = None,
+    input_gain: Array | None = None,
+) -> QuantizedPopulation:
+    """A population of the LIF family in integers; arrays [n]."""
+    numbers = {"alpha": alpha, "beta": beta, "shift": shift, "bias": bias, "leak": leak}
+    choices: dict[str, Any] = {"reset": reset, "compare": compare, "reset_time": reset_time}
+    choices |= {"alpha_bits": alpha_bits, "beta_bits": beta_bits}
+    found = family(
+        {**numbers, "threshold": threshold, "v_reset": v_reset},
+        {**choices, "refractory": refractory},
+    )
+    return QuantizedPopulation(name, shape, scale=scale, input_gain=input_gain, **found)
 
 
 def _real(factor: Array, bits: int) -> Array:

@@ -12,7 +12,7 @@ from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, Sparse, StepGraph
 from snnstack.quant.bounds import input_bounds, low_pass_bound, max_counts
 from snnstack.quant.calibration import Calibration, assumed
-from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quantized_lif
 from snnstack.quant.numerics import Numerics
 from snnstack.quant.outliers import Scales, is_wide, scales_of, with_wide
 from snnstack.quant.reset_now import reset_now
@@ -268,7 +268,7 @@ def _population(
     if population.beta is None:
         bias, leak = bias + leak, np.zeros_like(leak)
     threshold = population.threshold
-    return QuantizedPopulation(
+    return quantized_lif(
         name=population.name,
         shape=population.shape,
         alpha=decays.alpha,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from snnstack.ir.matrix import diagonal
@@ -25,7 +23,7 @@ def reset_now(graph: StepGraph) -> StepGraph:
 def _at_once(p: Population) -> Population:
     if p.reset != "set" or p.reset_time == "now":
         return p
-    return replace(p, reset_time="now", refractory=1 if p.reset_time == "next_all" else 0)
+    return p.with_lif(reset_time="now", refractory=1 if p.reset_time == "next_all" else 0)
 
 
 def subtract_now(graph: StepGraph) -> StepGraph:
@@ -45,7 +43,7 @@ def subtract_now(graph: StepGraph) -> StepGraph:
     )
     names = {p.name for p in late}
     populations = tuple(
-        replace(p, reset_time="now") if p.name in names else p for p in graph.populations
+        p.with_lif(reset_time="now") if p.name in names else p for p in graph.populations
     )
     return graph.with_(populations=populations, projections=(*graph.projections, *again))
 

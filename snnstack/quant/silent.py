@@ -87,6 +87,4 @@ def _copied(graph: StepGraph, p: Population, owner: Array) -> StepGraph:
 
 def _rows(p: Population, owner: Array) -> Population:
     """Every parameter that has a value per neuron, as its owner has it."""
-    fields = ("alpha", "beta", "leak", "gain", "gain_in", "bias", "threshold", "v_reset")
-    known = {name: getattr(p, name) for name in fields}
-    return replace(p, **{name: v[owner] for name, v in known.items() if v is not None})
+    return replace(p, values={k: v[owner] if np.ndim(v) else v for k, v in p.values.items()})

@@ -77,5 +77,5 @@ def settled(
         if synapses is None:
             return population, into, None
         corrected.append(replace(projection, synapses=synapses))
-    changed = replace(population, bias=population.bias * gain, leak=population.leak * membrane)
+    changed = population.with_lif(bias=population.bias * gain, leak=population.leak * membrane)
     return changed, tuple(corrected), gain

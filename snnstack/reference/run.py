@@ -9,7 +9,6 @@ import numpy as np
 
 from snnstack.dynamics.model import Neurons
 from snnstack.dynamics.run_numpy import Definition
-from snnstack.ir.neurons import float_neurons
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Projection, StepGraph
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
@@ -28,7 +27,7 @@ def run_steps(
     Input can also be an array of real numbers [batch, step, *shape]. `probes` are
     (population, "v" or "i"). A population that does not fire passes its membrane on as a value.
     """
-    return _run(graph, spikes, probes, float_neurons, np.float64)
+    return _run(graph, spikes, probes, lambda p: p.neurons, np.float64)
 
 
 def run_quantized(

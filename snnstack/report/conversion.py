@@ -160,8 +160,7 @@ def _float_population(
     scale = quantised.scale
     threshold = quantised.threshold
     alpha, beta = quantised.decays(network.numerics)
-    return replace(
-        population,
+    return population.with_lif(
         alpha=alpha,
         beta=beta,
         bias=quantised.bias / scale,

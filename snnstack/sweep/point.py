@@ -107,7 +107,7 @@ def _scaled(steps: StepGraph, factor: float) -> StepGraph:
     if factor == 1.0:
         return steps
     populations = tuple(
-        p if p.threshold is None else replace(p, threshold=p.threshold * factor)
+        p if p.threshold is None else p.with_lif(threshold=p.threshold * factor)
         for p in steps.populations
     )
     return steps.with_(populations=populations)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.dynamics.model import Model
 from snnstack.errors import DataError, Problem, fail, raise_if_any
 from snnstack.files import write_file
 from snnstack.npz import NotArrays, read_npz
@@ -108,6 +109,8 @@ def _pieces(value: Any) -> Iterator[bytes]:
     if isinstance(value, np.ndarray):
         yield f"{value.dtype.str} {value.shape}".encode()
         yield np.ascontiguousarray(value).tobytes()
+    elif isinstance(value, Model):
+        yield value.name.encode()
     elif is_dataclass(value) and not isinstance(value, type):
         yield type(value).__name__.encode()
         for field in fields(value):

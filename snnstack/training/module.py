@@ -66,7 +66,7 @@ class StepModule(nn.Module):  # type: ignore[misc, unused-ignore]
         )
         triples = zip(self.graph.populations, self.biases, self.bias_units, strict=True)
         populations = tuple(
-            replace(p, bias=b.detach().numpy() * unit, threshold=None if t is None else _array(t))
+            p.with_lif(bias=b.detach().numpy() * unit, threshold=None if t is None else _array(t))
             for (p, b, unit), t in zip(triples, self._thresholds(), strict=True)
         )
         return self.graph.with_(projections=projections, populations=populations)

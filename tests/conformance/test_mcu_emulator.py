@@ -27,9 +27,10 @@ from snnstack.ir.step import (
     Sparse,
     StepGraph,
     StepInput,
+    lif,
     size,
 )
-from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quantized_lif
 from snnstack.reference import run_quantized, run_steps
 from snnstack.trace import Spikes, Trace
 
@@ -132,7 +133,7 @@ class Network:
 
     def quantized(self, name: str, fires: bool) -> QuantizedPopulation:
         n, shift = size(self.shapes[name]), self.draw(st.sampled_from([0, 4, 10]))
-        return QuantizedPopulation(
+        return quantized_lif(
             name=name,
             shape=self.shapes[name],
             alpha=self.spread(n, 30000, 65537),
@@ -148,7 +149,7 @@ class Network:
 
     def real(self, name: str, fires: bool) -> Population:
         n = size(self.shapes[name])
-        return Population(
+        return lif(
             name=name,
             shape=self.shapes[name],
             alpha=self.chosen(n, 0.5, 0.75, 1.0),
@@ -239,11 +240,9 @@ def small(number: Any = np.int64) -> Any:
     projection = Projection("pixels", "a", Dense(weight.astype(number)))
     if number is np.int64:
         zero = np.zeros(n, np.int64)
-        quantized = QuantizedPopulation(
-            "a", (n,), zero + 65536, None, 0, zero, zero, None, zero, one
-        )
+        quantized = quantized_lif("a", (n,), zero + 65536, None, 0, zero, zero, None, zero, one)
         return QuantizedNetwork((port,), (quantized,), (projection,), ("a",), 1e-3, NUMERICS)
-    real = Population("a", (n,), one, None, one, one, 0 * one, 0 * one, None, 0 * one)
+    real = lif("a", (n,), one, None, one, one, 0 * one, 0 * one, None, 0 * one)
     return StepGraph((port,), (real,), (projection,), ("a",), 1e-3)
 
 

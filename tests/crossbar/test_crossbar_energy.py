@@ -13,14 +13,14 @@ from snnstack.board import load_board, with_values
 from snnstack.compilers.crossbar import compile
 from snnstack.emulators.crossbar import emulate
 from snnstack.ir.step import Dense, Projection, StepInput
-from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.network import QuantizedNetwork, quantized_lif
 from snnstack.trace import Spikes, Trace
 
 
 def layer(rows: int, outputs: int, weight: int, count: bool) -> QuantizedNetwork:
     """One dense layer of equal weights."""
     zero = np.zeros(outputs, dtype=np.int64)
-    neurons = QuantizedPopulation(
+    neurons = quantized_lif(
         "y", (outputs,), zero, None, 0, zero, zero, zero + 2**20, zero, np.ones(outputs)
     )
     weights = np.full((outputs, rows), weight, dtype=np.int64)

@@ -16,9 +16,8 @@ from snnstack.dynamics.run_numpy import Definition
 from snnstack.dynamics.terms import where
 from snnstack.dynamics.trace import traced
 from snnstack.errors import ModelError
-from snnstack.ir.neurons import float_neurons
-from snnstack.ir.step import Population
-from snnstack.quant.network import QuantizedPopulation
+from snnstack.ir.step import Population, lif
+from snnstack.quant.network import QuantizedPopulation, quantized_lif
 from snnstack.quant.neurons import integer_neurons
 from snnstack.quant.numerics import INT32, Numerics
 from tests.dynamics import by_hand
@@ -39,7 +38,7 @@ def integer_populations(draw: Any) -> tuple[QuantizedPopulation, Numerics, int]:
     one = 2**numerics.decay_bits
     time = draw(st.sampled_from(["now", "next", "recheck"]))
     reset = "subtract" if time != "now" else draw(st.sampled_from(["set", "subtract", "none"]))
-    p = QuantizedPopulation(
+    p = quantized_lif(
         "p",
         (N,),
         alpha=draw(st.sampled_from([some(rng, 0, one + 1, draw), np.full(N, one)])),
@@ -68,7 +67,7 @@ def float_populations(draw: Any) -> tuple[Population, int]:
     time = draw(st.sampled_from(["now", "next", "next_all", "recheck"]))
     allowed = {"now": ["set", "subtract", "none"], "next": ["set", "subtract"]}
     reset = draw(st.sampled_from(allowed.get(time, ["set" if time == "next_all" else "subtract"])))
-    p = Population(
+    p = lif(
         "p",
         (N,),
         alpha=draw(st.sampled_from([real(0, 1), np.ones(N)])),
@@ -118,7 +117,7 @@ def test_float_populations_are_as_written_by_hand(drawn: Any) -> None:
     def step(state: Any, acc: Any) -> Any:
         return by_hand.float_step(p, state, acc)
 
-    same_run(p, float_neurons(p), step, sums, np.float64)
+    same_run(p, p.neurons, step, sums, np.float64)
 
 
 def test_what_constants_make_needless_is_left_out() -> None:

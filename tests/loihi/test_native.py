@@ -77,7 +77,7 @@ def test_its_graph_computes_the_same_where_nothing_is_rounded() -> None:
     spikes = events(4, 2, 40, 2, 6, 6)
     steps = discretised(load(as_graph(net)))
     # a bias acts from the first step of the run on, not from that of a layer's first input
-    quiet = tuple(replace(p, leak=p.leak * 0, bias=p.bias * 0) for p in steps.populations)
+    quiet = tuple(p.with_lif(leak=p.leak * 0, bias=p.bias * 0) for p in steps.populations)
     silent = tuple(replace(p, bias=p.bias * 0) for p in net.populations)  # type: ignore[arg-type]
     program = replace(program, network=program.network.with_(populations=silent))
     found = aligned(api.emulate(program, spikes), spikes.steps)

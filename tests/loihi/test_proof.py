@@ -19,7 +19,7 @@ from snnstack.emulators.loihi import emulate
 from snnstack.errors import DataError
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import LIF, Input, Linear, Output
-from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
+from snnstack.ir.step import Dense, Projection, StepGraph, StepInput, lif
 from snnstack.reference import run_quantized
 from snnstack.report.readout import aligned
 from snnstack.target import emulator
@@ -31,7 +31,7 @@ BOARD = load_board("oheo-gulch")
 def counted(weight: float, sources: int = 1, beta: float | None = 0.9) -> StepGraph:
     """One neuron whose input is declared as counts: `weight` thresholds a spike."""
     one = np.ones(1)
-    neuron = Population(
+    neuron = lif(
         name="p",
         shape=(1,),
         alpha=one * 0.9,
@@ -139,7 +139,7 @@ def test_a_constant_that_goes_through_synapses_is_part_of_the_proof() -> None:
     made = quantise(counted(0.05), BOARD)
     into = (replace(made.projections[0], synapses=Dense(np.full((1, 1), 204 << 6))),)
     for leak, wraps in ((0, "cannot happen"), (4095 << 7, "not expected")):
-        p = replace(made.populations[0], leak=np.full(1, leak), alpha=np.full(1, 100))
+        p = made.populations[0].with_lif(leak=np.full(1, leak), alpha=np.full(1, 100))
         program = compile(made.with_(populations=(p,), projections=into), BOARD)
         assert program.settings.get("constants_by_synapse", {}) == ({"p": 1} if leak else {})
         assert program.settings["registers"]["p"]["current_wraps"] == wraps

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,13 +13,13 @@ from snnstack.backends.loihi.registers import LARGEST_BIAS, STATE_MAX, nearest_b
 from snnstack.backends.loihi.weights import effective
 from snnstack.board import load_board
 from snnstack.errors import ModelError
-from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
+from snnstack.ir.step import Dense, Projection, StepGraph, StepInput, lif
 
 LOIHI_1, LOIHI_2 = load_board("loihi1"), load_board("oheo-gulch")
 
 
 def population(name="p", n=3, *, beta=0.5, bias=0.0, **changes):
-    made = Population(
+    made = lif(
         name=name,
         shape=(n,),
         alpha=np.full(n, 0.9),
@@ -33,7 +31,7 @@ def population(name="p", n=3, *, beta=0.5, bias=0.0, **changes):
         threshold=np.ones(n),
         v_reset=np.zeros(n),
     )
-    return replace(made, **changes)
+    return made.with_lif(**changes)
 
 
 def graph(p, weight=None, events="binary"):

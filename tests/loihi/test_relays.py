@@ -24,6 +24,7 @@ from snnstack.ir.step import (
     StepGraph,
     StepInput,
     Synapses,
+    lif,
 )
 from snnstack.reference import run_quantized
 from snnstack.report.readout import aligned
@@ -36,7 +37,7 @@ RNG = np.random.default_rng
 def neurons(name: str, shape: tuple[int, ...], beta: float | None = None) -> Population:
     n = int(np.prod(shape))
     one = np.ones(n)
-    return Population(
+    return lif(
         name=name,
         shape=shape,
         alpha=one * 0.8,

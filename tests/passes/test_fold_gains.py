@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
+from snnstack.ir.step import Dense, Projection, StepGraph, StepInput, lif
 from snnstack.passes.fold_gains import fold_gains
 from snnstack.reference import run_steps
 from snnstack.trace import Spikes
@@ -10,7 +10,7 @@ from snnstack.trace import Spikes
 
 def network(beta: float | None) -> StepGraph:
     n = 2
-    population = Population(
+    population = lif(
         name="n",
         shape=(n,),
         alpha=np.full(n, 0.5),

@@ -35,7 +35,7 @@ def with_idle(steps: StepGraph, name: str, idle: list[int]) -> StepGraph:
     p = next(p for p in steps.populations if p.name == name)
     threshold = p.threshold.copy()  # type: ignore[union-attr]
     threshold[idle] = 1e9
-    changed = [replace(p, threshold=threshold) if o is p else o for o in steps.populations]
+    changed = [p.with_lif(threshold=threshold) if o is p else o for o in steps.populations]
     return steps.with_(populations=tuple(changed))
 
 

@@ -18,7 +18,7 @@ from snnstack.errors import ModelError, TargetError
 from snnstack.ir.nodes import IF, LIF, Affine, Conv2d, CubaLIF, Delay, Linear
 from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
-from snnstack.quant.network import QuantizedPopulation
+from snnstack.quant.network import quantized_lif
 from snnstack.report.readout import accuracy, aligned, classes
 from snnstack.samples import as_data
 from snnstack.trace import Spikes
@@ -119,7 +119,7 @@ def test_constant_input_begins_with_the_first_spikes() -> None:
     n = 1
     zero = np.zeros(n)
     for alpha, lag in ((0.9, 2), (1.0, 3)):
-        p = QuantizedPopulation(
+        p = quantized_lif(
             "n", (n,), np.full(n, alpha), None, 0, np.full(n, 1.5), zero, None, zero, np.ones(n)
         )
         v = start_of(p, lag)
@@ -133,7 +133,7 @@ def test_v_init_makes_up_for_the_current_that_builds_up() -> None:
     """Least squares: the sum of squared membrane errors is smaller than without, by far."""
     alpha, beta, bias = 0.95, 0.6, 1.0
     one = np.ones(1)
-    p = QuantizedPopulation(
+    p = quantized_lif(
         "n", (1,), alpha * one, beta * one, 0, bias * one, 0 * one, None, 0 * one, one
     )
     i = v = 0.0

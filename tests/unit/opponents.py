@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.ir.step import Conv, Dense, Pool, Population, Projection, StepGraph, StepInput
+from snnstack.ir.step import Conv, Dense, Pool, Population, Projection, StepGraph, StepInput, lif
 from snnstack.quant.opponent import Opponent, opponent_of, with_arrays
 from snnstack.quant.opponent_int8 import Int8Opponent, quantise_opponent
 
 
 def population(name: str, *shape: int) -> Population:
     one, zero = np.ones(int(np.prod(shape))), np.zeros(int(np.prod(shape)))
-    return Population(name, tuple(shape), one, None, one, one, zero, zero, one, zero)
+    return lif(name, tuple(shape), one, None, one, one, zero, zero, one, zero)
 
 
 def graph(

@@ -35,9 +35,13 @@ def report(steps: StepGraph, network: QuantizedNetwork, data: Data) -> Conversio
     return conversion(steps, network, data, run_float(steps, data), trace, run_steps)
 
 
+def altered(p: Any, changes: dict[str, Any]) -> Any:
+    return replace(p, **changes) if "scale" in changes else p.with_lif(**changes)
+
+
 def spoilt(network: QuantizedNetwork, name: str, **changes: Any) -> QuantizedNetwork:
     populations = tuple(
-        replace(p, **{key: change(getattr(p, key)) for key, change in changes.items()})
+        altered(p, {key: change(getattr(p, key)) for key, change in changes.items()})
         if p.name == name
         else p
         for p in network.populations

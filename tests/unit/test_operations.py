@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from snnstack.ir.matrix import pool_matrix
 from snnstack.ir.step import Conv, Dense, Pool, Projection, Sparse, StepInput
-from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quantized_lif
 from snnstack.quant.numerics import Numerics
 from snnstack.reference import run_quantized
 from snnstack.report.operations import OperationCounter, Operations, Wiring
@@ -23,7 +23,7 @@ NUMERICS = Numerics(8, -127, 127, 16, "floor", 2**21, 2**30, 2**30)
 def population(name: str, n: int, threshold: int | None = 100) -> QuantizedPopulation:
     fill = lambda value: np.full(n, value, dtype=np.int64)  # noqa: E731
     limit = None if threshold is None else fill(threshold)
-    return QuantizedPopulation(
+    return quantized_lif(
         name, (n,), fill(60000), None, 0, fill(0), fill(0), limit, fill(0), np.ones(n), "set"
     )  # fmt: skip
 
@@ -141,7 +141,7 @@ FIELDS = ("in_shape", "out_shape", "stride", "padding", "dilation", "groups")
 def population_without_decay(n: int) -> QuantizedPopulation:
     one = np.full(n, 1 << 16, dtype=np.int64)
     zero = np.zeros(n, dtype=np.int64)
-    return QuantizedPopulation("a", (n,), one, None, 0, zero, zero, None, zero, np.ones(n), "set")
+    return quantized_lif("a", (n,), one, None, 0, zero, zero, None, zero, np.ones(n), "set")
 
 
 @pytest.mark.needs_neurobench

@@ -13,15 +13,7 @@ from hypothesis import strategies as st
 from snnstack.backends.mcu import NUMERICS
 from snnstack.errors import ModelError
 from snnstack.fixedpoint import decay
-from snnstack.ir.step import (
-    Dense,
-    Population,
-    Projection,
-    StepGraph,
-    StepInput,
-    size,
-    source_size,
-)
+from snnstack.ir.step import Dense, Projection, StepGraph, StepInput, lif, size, source_size
 from snnstack.quant.bounds import input_bounds, low_pass_bound, max_counts
 from snnstack.quant.calibration import assumed, measured
 from snnstack.quant.quantise import quantise
@@ -178,9 +170,7 @@ def one_layer(weight: Any, threshold: float, kind: Any = "count") -> StepGraph:
     """Input "x" to a population "n" that leaks by half a step."""
     n = len(weight)
     one = np.ones(n)
-    population = Population(
-        "n", (n,), one / 2, None, one, one, 0 * one, 0 * one, threshold * one, 0 * one
-    )
+    population = lif("n", (n,), one / 2, None, one, one, 0 * one, 0 * one, threshold * one, 0 * one)
     port = StepInput("x", (weight.shape[1],), kind)
     projection = Projection("x", "n", Dense(np.asarray(weight, dtype=np.float64)))
     return StepGraph((port,), (population,), (projection,), ("n",), 1e-3)
@@ -211,7 +201,7 @@ def test_thresholds_below_one_unit_are_counted() -> None:
 
 def test_all_populations_that_cannot_be_represented_are_told_at_once() -> None:
     first = one_layer(np.ones((3, 4)), 1e-9)
-    second = replace(first.populations[0], name="m", shape=(2,), **{
+    second = replace(first.populations[0], name="m", shape=(2,)).with_lif(**{
         key: np.full(2, getattr(first.populations[0], key)[0])
         for key in ("alpha", "gain_in", "gain", "bias", "leak", "threshold", "v_reset")
     })  # fmt: skip

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
-from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.ir.step import Dense, Projection, StepGraph, StepInput, lif
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quantized_lif
 from snnstack.quant.numerics import Numerics
 from snnstack.reference import run_quantized, run_steps
 from snnstack.trace import Spikes
@@ -34,7 +34,7 @@ def neuron(**changes: Any) -> QuantizedPopulation:
     said = {k: v for k, v in changes.items() if k not in values}
     values |= {k: v for k, v in changes.items() if k in values}
     arrays = {k: None if v is None else array(v) for k, v in values.items()}
-    return QuantizedPopulation("n", (1,), scale=np.ones(1), **{"shift": 0, **said}, **arrays)
+    return quantized_lif("n", (1,), scale=np.ones(1), **{"shift": 0, **said}, **arrays)
 
 
 def run(population: QuantizedPopulation, weight: int, spikes: list[int], **changes: Any) -> Any:
@@ -135,9 +135,7 @@ def test_counts_hold_spikes_and_updates() -> None:
 
 def test_the_float_run_is_the_same_machine() -> None:
     one = np.ones(1)
-    population = Population(
-        "n", (1,), one / 2, one / 4, 2 * one, 3 * one, 0 * one, one, 100 * one, -one
-    )
+    population = lif("n", (1,), one / 2, one / 4, 2 * one, 3 * one, 0 * one, one, 100 * one, -one)
     port = StepInput("x", (1,), "count")
     projection = Projection("x", "n", Dense(np.array([[4.0]])))
     graph = StepGraph((port,), (population,), (projection,), ("n",), 1e-3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from snnstack.board import load_board
 from snnstack.errors import ModelError
 from snnstack.integers import quantise_for
-from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
+from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput, lif
 from snnstack.quant.reset_now import reset_now, subtract_now
 from snnstack.reference import run_steps
 from snnstack.trace import Spikes
@@ -46,7 +45,7 @@ def population(kind: str, reset: str, delay: bool) -> Population:
     zero, one = np.zeros(N), np.ones(N)
     times = {"none": "now", "zero": LATE_ZERO[kind] if delay else "now"}
     time = times.get(reset, "next" if delay else "recheck")
-    return Population(
+    return lif(
         "p", (N,), HALF, HALF if kind in ("Synaptic", "RSynaptic") else None, one,
         HALF if kind == "Lapicque" else one, zero, zero, one, zero,
         {"zero": "set"}.get(reset, reset), reset_time=time,
@@ -94,9 +93,9 @@ def test_a_population_does_what_snntorch_does(kind: str, reset: str, delay: bool
 
 def late_zeros() -> Any:
     base = population("Leaky", "zero", True)
-    current = replace(base, beta=HALF)
-    kinds = (base, current, replace(base, reset_time="next_all", v_reset=-HALF / 4))
-    return st.sampled_from(kinds + tuple(replace(p, compare="ge") for p in kinds))
+    current = base.with_lif(beta=HALF)
+    kinds = (base, current, base.with_lif(reset_time="next_all", v_reset=-HALF / 4))
+    return st.sampled_from(kinds + tuple(p.with_lif(compare="ge") for p in kinds))
 
 
 @settings(max_examples=30)
@@ -117,7 +116,7 @@ def test_a_late_set_at_once_keeps_every_spike(p: Population, loops: bool, seed: 
 def test_a_late_subtraction_at_once_keeps_every_spike(
     kind: str, compare: Any, loops: bool, seed: int
 ) -> None:
-    p = replace(population(kind, "subtract", True), compare=compare)
+    p = population(kind, "subtract", True).with_lif(compare=compare)
     graph, spikes = network(p, loops), given_spikes(seed, 2)
     now = subtract_now(graph)
     assert [q.reset_time for q in now.populations] == ["now"]
@@ -129,7 +128,7 @@ def test_a_late_subtraction_at_once_keeps_every_spike(
 
 
 def test_an_integrator_needs_no_synapse_to_subtract_at_once() -> None:
-    graph = network(replace(population("Leaky", "subtract", True), alpha=np.ones(N)))
+    graph = network(population("Leaky", "subtract", True).with_lif(alpha=np.ones(N)))
     assert subtract_now(graph).projections == graph.projections
 
 
@@ -137,7 +136,7 @@ def test_an_integrator_needs_no_synapse_to_subtract_at_once() -> None:
     "change", [{"threshold": -HALF}, {"reset_time": "recheck"}, {"reset": "set"}]
 )
 def test_other_late_resets_are_left_as_they_are(change: Any) -> None:
-    graph = network(replace(population("Leaky", "subtract", True), **change))
+    graph = network(population("Leaky", "subtract", True).with_lif(**change))
     assert subtract_now(graph).populations == graph.populations
 
 

@@ -87,17 +87,17 @@ def synapses(change: Callable[[Any], Any]) -> Any:
 NETWORK = built("microbit-v1").network
 WRONG = {
     "lif, threshold: has shape (3,), not (4,)": first(
-        lambda p: replace(p, threshold=p.threshold[:3])
+        lambda p: p.with_lif(threshold=p.threshold[:3])
     ),
     "lif, alpha: holds 131072..131072, not 0..65536": first(
-        lambda p: replace(p, alpha=np.full(4, 2**17))
+        lambda p: p.with_lif(alpha=np.full(4, 2**17))
     ),
     "lif, scale: is not above 0": first(lambda p: replace(p, scale=0 * p.scale)),
     "lif, input gain: holds a number that is not finite": first(
         lambda p: replace(p, input_gain=np.full(4, np.nan))
     ),
-    f"lif: has alpha of {2**40} bits": first(lambda p: replace(p, alpha_bits=2**40)),
-    "lif: shifts by 99 and rests 0 steps": first(lambda p: replace(p, shift=99)),
+    f"lif: has alpha of {2**40} bits": first(lambda p: p.with_lif(alpha_bits=2**40)),
+    "lif: shifts by 99 and rests 0 steps": first(lambda p: p.with_lif(shift=99)),
     "lif: has the shape (-4,)": first(lambda p: replace(p, shape=(-4,))),
     "in to lif: has shape (4, 2), not (4, 3)": synapses(
         lambda c: replace(c, synapses=replace(c.synapses, weight=c.synapses.weight[:, :2]))
@@ -158,7 +158,7 @@ def test_a_network_of_another_program_is_refused(tmp_path: Path) -> None:
     other = NETWORK.with_(inputs=(port,), projections=tuple(renamed))
     what = "network: has the input 'eye' of shape [3], the program's is 'in' of shape [3]"
     assert what in refused(tmp_path / "a", other)
-    silent = first(lambda p: replace(p, threshold=None))
+    silent = first(lambda p: p.with_lif(threshold=None))
     what = "network: its populations or results are not the program's"
     assert what in refused(tmp_path / "b", silent)
 

@@ -100,7 +100,7 @@ def test_blocks_of_a_crossbar_stay_inside_of_their_populations() -> None:
     text = refused(replace(made, routes=(replace(route, blocks=(far,)), *made.routes[1:])))
     assert "tile 0: writes outside the " in text
     first, *rest = made.populations
-    short = replace(first, threshold=first.threshold[:-1])
+    short = first.with_lif(threshold=first.threshold[:-1])
     text = refused(replace(made, populations=(short, *rest)))
     assert f"{first.name}, threshold: has shape ({first.n - 1},), not ({first.n},)" in text
 

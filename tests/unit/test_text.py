@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import LIF, Affine, Conv2d, Flatten, Input, Output, SumPool2d
-from snnstack.ir.step import Dense, Pool, Population, Projection, StepGraph, StepInput
+from snnstack.ir.step import Dense, Pool, Projection, StepGraph, StepInput
+from snnstack.ir.step import lif as lif_population
 from snnstack.ir.text import describe, describe_steps, topological
 from tests.strategies import graphs
 
@@ -89,10 +90,10 @@ def test_the_order_does_not_depend_on_how_nodes_are_listed() -> None:
 
 def test_a_step_graph_lists_populations_then_projections() -> None:
     ones, zeros = np.ones(2), np.zeros(2)
-    first = Population("a", (2,), 0.9 * ones, None, ones, ones, zeros, zeros, ones, zeros)
+    first = lif_population("a", (2,), 0.9 * ones, None, ones, ones, zeros, zeros, ones, zeros)
     more = {"reset": "subtract", "refractory": 2, "compare": "ge"}
-    second = replace(first, name="bb", beta=0.5 * ones, **more)  # type: ignore[arg-type]
-    last = replace(first, name="out", threshold=None)
+    second = replace(first.with_lif(beta=0.5 * ones, **more), name="bb")
+    last = replace(first.with_lif(threshold=None), name="out")
     pool = Pool((1, 2, 4), (1, 1, 2), (2, 2), (2, 2), (0, 0))
     weight = Dense(np.array([[1.0, 0.0], [0.0, -0.5]]))
     graph = StepGraph(

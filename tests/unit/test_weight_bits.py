@@ -14,7 +14,7 @@ from snnstack.board import all_boards, load_board
 from snnstack.compilers.mcu import compile
 from snnstack.errors import TargetError
 from snnstack.integers import numerics_of, quantise_for
-from snnstack.ir.step import Dense, Population, Projection, StepGraph, StepInput
+from snnstack.ir.step import Dense, Projection, StepGraph, StepInput, lif
 from snnstack.quant.quantise import quantise
 from snnstack.target import Quantiser, backend, offered, target_names
 
@@ -24,7 +24,7 @@ def graph(zeros: float = 0.0, n: int = 200) -> StepGraph:
     rng = np.random.default_rng(0)
     weight = rng.normal(0, 0.1, (12, n)) * (rng.random((12, n)) >= zeros)
     one = np.ones(12)
-    a = Population("a", (12,), 0.9 * one, None, one, one, 0 * one, 0 * one, one, 0 * one)
+    a = lif("a", (12,), 0.9 * one, None, one, one, 0 * one, 0 * one, one, 0 * one)
     port = StepInput("input", (n,), "binary")
     return StepGraph((port,), (a,), (Projection("input", "a", Dense(weight)),), ("a",), 1e-3)
 

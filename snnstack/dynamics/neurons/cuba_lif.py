@@ -5,9 +5,6 @@ The equations stand in `snnstack.ir.step` (real numbers) and `snnstack.quant.net
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from snnstack.dynamics.expr import E, lift
 from snnstack.dynamics.model import Field, Model, Names, Next
 from snnstack.dynamics.terms import decay, gained, most, same, sat, scaled, shrunk, where, wrap
@@ -108,17 +105,12 @@ CUBA_LIF = Model(
         "current_overflow": "saturate",
     },
     source="Gerstner et al. 2014, Neuronal Dynamics, ch. 1; NIR primitives IF, LIF, LI, CubaLIF",
+    choices={
+        "reset": ("set", "subtract", "none"),
+        "reset_time": ("now", "next", "next_all", "recheck"),
+        "compare": ("gt", "ge"),
+        "rounding": ("floor", "toward_zero"),
+        "overflow": ("saturate", "wrap"),
+        "current_overflow": ("saturate", "wrap"),
+    },
 )
-
-
-def numbers_of(p: Any, names: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Values and options of a population record, float or quantised; `names`: plain fields of it.
-
-    Read as well are beta and threshold, which may be None, refractory, reset, reset_time, compare.
-    """
-    values = {name: getattr(p, name) for name in names} | {"pause": p.refractory}
-    optional = {"beta": p.beta, "threshold": p.threshold}
-    values |= {name: value for name, value in optional.items() if value is not None}
-    options = {name: getattr(p, name) for name in ("reset", "reset_time", "compare")}
-    options |= {"current": p.beta is not None, "fires": p.threshold is not None}
-    return values, options | {"refractory": p.refractory > 0}
