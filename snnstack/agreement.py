@@ -116,7 +116,7 @@ def compared(
 
     `exactly` runs it in double precision, `singly` the graph in single; both only if asked.
     """
-    silent = [(p.name, "v") for p in steps.populations if p.threshold is None]
+    silent = [(p.name, "v") for p in steps.populations if not p.fires]
     ours = run_steps_on(steps, x, silent)
     mine = {name: dense_of(events) for name, events in ours.spikes.items()}
     counts, precision = counted(theirs, mine), "double"
@@ -223,7 +223,7 @@ def values_of(steps: StepGraph, theirs: Mapping[str, Array], ours: Trace) -> flo
     """The largest relative difference of results that do not fire."""
     worst = 0.0
     for p in steps.populations:
-        if p.threshold is None and p.name in theirs:
+        if not p.fires and p.name in theirs:
             mine, other = ours.states[p.name, "v"], theirs[p.name]
             largest = max(float(np.abs(other).max(initial=0.0)), 1e-30)
             worst = max(worst, float(np.abs(mine - other).max(initial=0.0)) / largest)

@@ -94,7 +94,7 @@ def _readout(module: Any, sample: Any, traced: Traced, forward: Forward | None) 
         return None
     steps = discretised(load(traced.graph))
     last = steps.population(steps.outputs[0])
-    fires = last.threshold is not None
+    fires = last.fires
     ours = run_steps_on(steps, traced.x, () if fires else [(last.name, "v")])
     sent = dense_of(ours.spikes[last.name]) if fires else ours.states[last.name, "v"]
     values = np.asarray(sent, dtype=np.float64).reshape(batch, traced.x.shape[1], last.n)
@@ -147,7 +147,7 @@ def agreement(
 ) -> Agreement:
     """Run the sample through the framework and through the step graph, and compare."""
     steps = discretised(load(traced.graph))
-    silent = [(p.name, "v") for p in steps.populations if p.threshold is None]
+    silent = [(p.name, "v") for p in steps.populations if not p.fires]
     ours = run_steps_on(steps, traced.x, silent)
     few = samples(steps, traced.x.shape[1])
     run = run_module(module, sample, traced, forward, membranes=few)

@@ -225,7 +225,7 @@ def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
     more |= {key: graph.metadata[key] for key in (READOUT, FIT) if key in graph.metadata}
     steps = steps.with_(settings={**steps.settings, **_choices(graph), **more, "name": name})
     output = steps.population(steps.outputs[0])
-    check_readout(read_out(steps.settings), output.name, output.n, output.threshold is not None)
+    check_readout(read_out(steps.settings), output.name, output.n, output.fires)
     return steps
 
 

@@ -204,7 +204,7 @@ def _by_loss(task: _Task, network: QuantizedNetwork) -> list[Population]:
     integers = held(task.steps, network)
     probes = output_probes(
         integers.outputs,
-        {p.name: p.threshold is not None for p in integers.populations},
+        {p.name: p.fires for p in integers.populations},
         read_out(task.steps.settings),
     )
     volts = {p.name: np.ones(p.n) for p in integers.populations}

@@ -85,7 +85,7 @@ def run_float(steps: StepGraph, data: Data) -> Trace:
     """The float network on all of `data`, with the membranes that its read-out needs."""
     from snnstack.engine.steps import run_step_graph
 
-    fires = {p.name: p.threshold is not None for p in steps.populations}
+    fires = {p.name: p.fires for p in steps.populations}
     probes = output_probes(steps.outputs, fires, read_out(steps.settings))
     return run_step_graph(steps, data.spikes, probes)
 

@@ -69,7 +69,7 @@ def beside_problems(network: QuantizedNetwork, program: Any) -> Iterator[Problem
         what = f"has the input {port.name!r} of shape {list(port.shape)}"
         theirs = f"the program's is {program.port.name!r} of shape {list(program.port.shape)}"
         yield Problem("network", f"{what}, {theirs}", AGAIN)
-    fires = {p.name: p.threshold is not None for p in network.populations}
+    fires = {p.name: p.fires for p in network.populations}
     known = all(program.fires.get(name) is does for name, does in fires.items())
     if not known or network.outputs != program.outputs:
         yield Problem("network", "its populations or results are not the program's", AGAIN)

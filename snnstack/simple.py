@@ -64,7 +64,7 @@ class NetworkProgram:
     @property
     def fires(self) -> dict[str, bool]:
         """{population: whether it sends spikes}."""
-        return {p.name: p.threshold is not None for p in self.network.populations}
+        return {p.name: p.fires for p in self.network.populations}
 
     @property
     def variables(self) -> tuple[tuple[str, str], ...]:

@@ -160,7 +160,7 @@ class Program:
     @property
     def fires(self) -> dict[str, bool]:
         """{population: whether it sends spikes}."""
-        return {p.name: p.threshold is not None for p in self.populations}
+        return {p.name: p.fires for p in self.populations}
 
     @property
     def variables(self) -> tuple[tuple[str, str], ...]:

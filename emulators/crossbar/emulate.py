@@ -218,7 +218,7 @@ def _joined(job: _Job, parts: list[_Part]) -> Trace:
         sent = np.array([e[-1] for e in ends], dtype=np.int64)
         synops = np.array([part.counted.synops[k] for part in parts], dtype=np.int64)
         counts[p.name] = Counts(synops, np.full(batch, steps * p.n, dtype=np.int64), sent)
-        if p.threshold is not None:
+        if p.fires:
             spikes[p.name] = fired
     return Trace(spikes, states, counts | _tile_counts(job, parts))
 

@@ -59,7 +59,7 @@ def info(model: Path, sample: str | None, as_json: bool, **choices: Any) -> None
             "populations": [
                 {"name": p.name, "shape": list(p.shape), "neurons": p.n, "reset": p.reset,
                  "reset_time": p.reset_time,
-                 "compare": p.compare, "fires": p.threshold is not None,
+                 "compare": p.compare, "fires": p.fires,
                  "refractory_steps": p.refractory}
                 for p in steps.populations
             ],

@@ -2,9 +2,10 @@
 
     update(n, x, parameters, states, flags, active, sent) -> 1, or 0 if a number does not fit
 
-All but n are pointers: `x` [n] sums of this step, `parameters` the block that `parameter_block`
-makes, `states` [row, n] (see `rows`), `flags` uint8 [n]: who sends, `active` int32 [n], counted
-up, `sent` int64 [n]: the values of a model that sends values. No two of them overlap.
+All but n are pointers: `x` [row, n] sums of this step, `parameters` the block that
+`parameter_block` makes, `states` [row, n] (see `rows`), `flags` uint8 [n]: who sends, `active`
+int32 [n], counted up, `sent` int64 [n]: the values of a model that sends values. No two of them
+overlap.
 """
 
 from __future__ import annotations
@@ -35,10 +36,14 @@ declare {T} @llvm.fabs.{S}({T})
 
 
 class Port(NamedTuple):
-    """How one input of a model is read from the sum of a step: all of it, or one packed half."""
+    """How one input of a model is read from the sums of a step.
+
+    All of a sum, or one packed half. `bits`: of the lower half; `row`: which row of the sums.
+    """
 
     part: Literal["whole", "nothing", "low", "high"]
     bits: int = 0
+    row: int = 0
 
 
 def rows(step: Step, probed: bool) -> tuple[str, ...]:
@@ -80,7 +85,7 @@ class _Writer:
         fields = {"T": self.kind, "S": SUFFIX[self.kind]}
         declared = (DECLARED if self.integer else DECLARED_REAL).format(**fields)
         nodes, same = shared(self.step.roots)
-        before = self._bases()
+        before = self._bases(sorted({port.row for port in ports.values()} - {0}))
         self.lines = []
         values = self._values(nodes, same, ports)
         self._results({name: values[id(same[id(e)])] for name, e in self.step.roots.items()})
@@ -105,8 +110,11 @@ class _Writer:
         at = self.put(f"getelementptr {kind}, ptr {base}, i64 %j")
         self.lines.append(f"  store {kind} {value}, ptr {at}, !llvm.access.group !1")
 
-    def _bases(self) -> list[str]:
-        """The head of the function: where every row begins, and parameters that are one number."""
+    def _bases(self, sums: Sequence[int]) -> list[str]:
+        """The head of the function: where every row begins, and parameters that are one number.
+
+        `sums`: rows of sums after the first.
+        """
         step, kind = self.step, self.kind
         pointers = ("%x", "%p", "%s", "%flags", "%active", "%sent")
         given = ", ".join(f"ptr noalias {name}" for name in pointers)
@@ -121,13 +129,17 @@ class _Writer:
         for k, name in enumerate(self.rows):
             head.append(f"  %r_{name} = mul i64 %n, {k}")
             head.append(f"  %s_{name} = getelementptr {kind}, ptr %s, i64 %r_{name}")
+        for k in sums:
+            head.append(f"  %xo_{k} = mul i64 %n, {k}")
+            head.append(f"  %x_{k} = getelementptr {self.sum}, ptr %x, i64 %xo_{k}")
         return [*head, *_LOOP]
 
     def _values(
         self, nodes: Sequence[E], same: Mapping[int, E], ports: Mapping[str, Port]
     ) -> dict[int, str]:
         """The name, or the text of a constant, of every node."""
-        total = self.load(self.sum, "%x")
+        packed = any(port.part in ("low", "high") for port in ports.values())
+        total = self.load(self.sum, "%x") if packed else ""
         values: dict[int, str] = {}
         for e in nodes:
             if e.op in LEAVES:
@@ -160,6 +172,8 @@ class _Writer:
         kind = self.sum
         if port.part == "nothing":
             return self._constant(0)
+        if port.part == "whole":
+            total = self.load(self.sum, f"%x_{port.row}" if port.row else "%x")
         if port.part == "low":
             mask = (1 << port.bits) - 1
             total, kind = self.put(f"and i64 {self._wide(total)}, {mask}"), "i64"

@@ -43,6 +43,8 @@ def plan_problems(plan: NetworkPlan) -> Iterator[Problem]:
                 yield Problem(where, f"reads source {edge.source} {edge.delay} steps ago")
             elif edge.delay == 0 and edge.source >= len(plan.inputs) + k:
                 yield Problem(where, "reads a later layer in the same step", "give it a delay")
+            elif not 0 <= edge.port < (1 if layer.sum_bits else len(layer.neurons.model.inputs)):
+                yield Problem(where, f"ends in input {edge.port} of {layer.neurons.model.name}")
             else:
                 yield from _edge_problems(where, edge, sizes[edge.source], layer.n)
 

@@ -19,17 +19,17 @@ from snnstack.engine.taps import pixel_taps
 # CODE_NARROW: of the one for narrow sums, or 0. NARROW: all input is one table of dense rows, for
 # events without values. DEEP: sums are int64 where those of others are int32. PARAMETERS, STATES:
 # where the layer's blocks begin, in bytes; SIZE: bytes of all its states. VALUES: events carry
-# values. ACTIVE: the model says when a neuron is active.
+# values. ACTIVE: the model says when a neuron is active. SUMS: how many sums a neuron has.
 N, OFFSET, FIRST_EDGE, LAST_EDGE, SOURCE, CODE, CODE_NARROW = range(7)
-NARROW, DEEP, PARAMETERS, STATES, SIZE, VALUES, ACTIVE = range(7, 14)
-LAYER_COLUMNS = 14
+NARROW, DEEP, PARAMETERS, STATES, SIZE, VALUES, ACTIVE, SUMS = range(7, 15)
+LAYER_COLUMNS = 15
 # Columns of `edges`. INDPTR: first row pointer of a sparse table, first row of `pixels` of a
 # convolution. MAP: first row pointer of the event map, or -1. GRADED: events carry values.
-# ROWS: how many rows of a dense table `narrow` can hold the sum of.
+# ROWS: how many rows of a dense table `narrow` can hold the sum of. PORT: into which sum.
 READS, DELAY, KIND, WEIGHT, INDPTR, MAP = range(6)
 CHANNELS_IN, PER_GROUP_IN, PER_GROUP_OUT, CHANNELS_OUT = range(6, 10)
-TAPS_Y, TAPS_X, ROW_STEP, PIXEL_STEP, GRADED, ROWS = range(10, 16)
-EDGE_COLUMNS = 16
+TAPS_Y, TAPS_X, ROW_STEP, PIXEL_STEP, GRADED, ROWS, PORT = range(10, 17)
+EDGE_COLUMNS = 17
 DENSE, SPARSE, CONV = range(3)
 BLOCK = 256
 """Most rows added before a narrow accumulator is emptied: 256 * -128 still fits int16."""
@@ -101,13 +101,13 @@ def flatten(plan: NetworkPlan, updates: Sequence[Update]) -> Flat:
         for edge in layer.edges:
             row = _edge(edge, weights, pointers, targets, pixels)
             most = _rows(edge) if narrow else BLOCK
-            edges.append([*row, int(plan.carries_values(edge.source)), most])
+            edges.append([*row, int(plan.carries_values(edge.source)), most, edge.port])
         where = [layer.n, offset, first, len(edges), len(plan.inputs) + k]
         where += [update.code, update.code_narrow, int(update.code_narrow != 0)]
         where += [int(sum_type(plan, layer) != widest_sum(plan))]
         where += [parameters.add(_aligned(update.parameters))]
         where += [states.add(_aligned(update.initial)), update.initial.nbytes]
-        layers.append([*where, int(layer.sends_values), int(update.counts_active)])
+        layers.append([*where, int(layer.sends_values), int(update.counts_active), layer.sums])
         offset += layer.n
     return Flat(
         np.array(layers, dtype=np.int64).reshape(-1, LAYER_COLUMNS),

@@ -83,7 +83,8 @@ def _check_probes(plan: NetworkPlan, probes: Probes) -> None:
     layers = {layer.name: layer for layer in plan.layers}
     for name, variable in probes:
         if name not in layers or variable not in variables(layers[name]):
-            hint = 'probes are (layer, "v") and, with a synaptic current, (layer, "i")'
+            known = ", ".join(variables(layers[name])) if name in layers else ""
+            hint = f"it has: {known}" if known else f"layers are: {', '.join(layers)}"
             raise fail(ModelError, name, f"has no state {variable!r} to record", hint)
 
 

@@ -22,11 +22,13 @@ from snnstack.engine.flat import (
     NARROW,
     OFFSET,
     PARAMETERS,
+    PORT,
     READS,
     ROWS,
     SIZE,
     SOURCE,
     STATES,
+    SUMS,
     VALUES,
     WEIGHT,
     N,
@@ -69,13 +71,13 @@ class Work(NamedTuple):
 def gather(
     flat: Any, work: Any, values: Any, layer: int, begin: int, t: int, wide: Any, narrow: Any
 ) -> int:
-    """The synaptic input of one layer in step t into `wide`; returns synaptic operations.
+    """The synaptic input of one layer in step t into `wide` [sum, n]; returns synaptic operations.
 
     `begin` is the row of the sample's first step in `work.ends`; `values` runs parallel to
     `work.events`, or is None where no event carries one.
     """
     wide[:] = 0
-    done = 0
+    done, n = 0, flat.layers[layer, N]
     ids, room, new = work.events, work.scratch, work.new_values
     for edge in range(flat.layers[layer, FIRST_EDGE], flat.layers[layer, LAST_EDGE]):
         row = flat.edges[edge]
@@ -84,12 +86,13 @@ def gather(
             ends = work.ends[row[READS]]
             lo, hi = ends[begin + then], ends[begin + then + 1]
             if lo < hi:
+                sums = wide[row[PORT] * n : (row[PORT] + 1) * n]
                 if values is None:
-                    done += add_edge(flat, row, ids, None, lo, hi, wide, narrow, room, None)
+                    done += add_edge(flat, row, ids, None, lo, hi, sums, narrow, room, None)
                 elif row[GRADED]:
-                    done += add_edge(flat, row, ids, values, lo, hi, wide, narrow, room, new)
+                    done += add_edge(flat, row, ids, values, lo, hi, sums, narrow, room, new)
                 else:
-                    done += add_edge(flat, row, ids, None, lo, hi, wide, narrow, room, None)
+                    done += add_edge(flat, row, ids, None, lo, hi, sums, narrow, room, None)
     return done
 
 
@@ -165,7 +168,7 @@ def run_group(flat: Any, work: Any, values: Any, group: Any, samples: int, steps
         for t in range(steps):
             for layer in group:
                 row = flat.layers[layer]
-                n = row[N]
+                n, room = row[N], row[N] * row[SUMS]
                 narrow, code, sums, done = work.narrow[:n], row[CODE], wide_sums, -1
                 if row[NARROW]:
                     done = gather_narrow(flat, work, layer, begin, t, narrow)
@@ -173,9 +176,9 @@ def run_group(flat: Any, work: Any, values: Any, group: Any, samples: int, steps
                     code, sums = row[CODE_NARROW], narrow_sums
                 elif row[DEEP]:
                     sums = deep_sums
-                    done = gather(flat, work, values, layer, begin, t, work.deep[:n], narrow)
+                    done = gather(flat, work, values, layer, begin, t, work.deep[:room], narrow)
                 else:
-                    done = gather(flat, work, values, layer, begin, t, work.wide[:n], narrow)
+                    done = gather(flat, work, values, layer, begin, t, work.wide[:room], narrow)
                 own, own_states = parameters + row[PARAMETERS], states + row[STATES]
                 own_active = active + 4 * row[OFFSET]
                 if not call_update(code, n, sums, own, own_states, flags, own_active, sent):

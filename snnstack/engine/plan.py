@@ -68,13 +68,15 @@ class EventMap:
 class Edge:
     """Synapses that read the events of source number `source` of `delay` steps ago.
 
-    With a `remap` (a pool, a permutation) the table's source axis is what the map leads to.
+    `port`: number of the input of the target's model in which they end. With a `remap` (a pool,
+    a permutation) the table's source axis is what the map leads to.
     """
 
     source: int
     delay: int
     table: Table
     remap: EventMap | None = None
+    port: int = 0
 
 
 def packed(weight: Array, bits: int) -> Array:
@@ -94,7 +96,7 @@ class LayerPlan:
     `part` int [n]: which part of the layer a neuron belongs to, 0 upwards, for counts; None:
     all to part 0. Only models that say when a neuron is active count by part. `sum_bits` 16 or
     31: the weights of all edges are `packed` with as many bits, and the model's two inputs are
-    the sums of the positive and of the negative ones; 0: its first input is the sum of all.
+    the sums of the positive and of the negative ones; 0: every input has a sum of its own.
     """
 
     name: str
@@ -108,6 +110,11 @@ class LayerPlan:
     def parts(self) -> int:
         """Number of parts."""
         return 1 if self.part is None else int(self.part.max(initial=0)) + 1
+
+    @property
+    def sums(self) -> int:
+        """How many sums a neuron has."""
+        return 1 if self.sum_bits else 1 + max((edge.port for edge in self.edges), default=0)
 
     @property
     def real(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,11 +49,15 @@ def _problems(graph: StepGraph) -> Iterator[Problem]:
     if len(graph.inputs) != 1:
         names = ", ".join(port.name for port in graph.inputs)
         yield Problem("network", f"has {len(graph.inputs)} inputs ({names}), can run 1")
-    silent = {p.name for p in graph.populations if p.threshold is None}
+    silent = {p.name for p in graph.populations if not p.fires}
     for projection in graph.projections:
         if projection.source in silent:
             hint = "only spikes can be sent; use the plain reference run"
             yield Problem(str(projection), f"{projection.source} does not fire", hint)
+    for p in graph.populations:
+        if p.model.sends == "value":
+            hint = "the engine adds whole numbers; use the plain reference run"
+            yield Problem(p.name, f"{p.model.name} sends real numbers", hint)
 
 
 def _shapes(graph: StepGraph) -> dict[str, Shape]:
@@ -65,7 +70,10 @@ def _plan(graph: StepGraph, shapes: dict[str, Shape], memory: Memory) -> Network
     layers = []
     for p in graph.populations:
         edges = tuple(
-            edge(projection, numbers[projection.source], memory, np.float64)
+            replace(
+                edge(projection, numbers[projection.source], memory, np.float64),
+                port=p.model.inputs.index(projection.port),
+            )
             for projection in graph.into(p.name)
         )
         index = memory[p.name]

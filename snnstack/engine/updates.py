@@ -37,11 +37,12 @@ def _update(plan: NetworkPlan, layer: LayerPlan, probed: bool) -> Update:
 
 
 def _ports(layer: LayerPlan) -> tuple[Port, ...]:
-    """How the model's inputs are read from one sum."""
+    """How the model's inputs are read from the sums."""
     if len(layer.neurons.model.inputs) == 1:
         return (WHOLE,)
     if not layer.sum_bits:
-        return WHOLE, Port("nothing")
+        inputs = range(len(layer.neurons.model.inputs))
+        return tuple(Port("whole", row=k) if k < layer.sums else Port("nothing") for k in inputs)
     return Port("low", layer.sum_bits), Port("high", layer.sum_bits)
 
 
@@ -50,5 +51,5 @@ def _adds_rows_only(plan: NetworkPlan, layer: LayerPlan) -> bool:
     if len(layer.edges) != 1 or layer.neurons.number != "int32":
         return False
     edge = layer.edges[0]
-    plain = isinstance(edge.table, DenseRows) and edge.remap is None
+    plain = isinstance(edge.table, DenseRows) and edge.remap is None and edge.port == 0
     return plain and not plan.carries_values(edge.source)

@@ -19,6 +19,7 @@ def work_for(job: Job, buffer: Any, ends: Any, samples: int) -> kernels.Work:
     plan = job.plan
     sizes = [layer.n for layer in plan.layers]
     widest, total = max(sizes, default=0), sum(sizes)
+    sums = max((layer.n * layer.sums for layer in plan.layers), default=0)
     words = np.zeros(widest // 8 + 1, dtype=np.uint64)
     fan = [e.remap for layer in plan.layers for e in layer.edges if e.remap is not None]
     most = max((int(np.diff(m.indptr).max(initial=0)) for m in fan), default=0)
@@ -31,8 +32,8 @@ def work_for(job: Job, buffer: Any, ends: Any, samples: int) -> kernels.Work:
         ends=ends,
         synops=np.zeros((len(sizes), samples), dtype=np.int64),
         states=np.zeros(len(job.flat.initial), dtype=np.uint8),
-        wide=np.zeros(widest, dtype=widest_sum(plan)),
-        deep=np.zeros(widest if mixed else 0, dtype=deep),
+        wide=np.zeros(sums, dtype=widest_sum(plan)),
+        deep=np.zeros(sums if mixed else 0, dtype=deep),
         narrow=np.zeros(widest, dtype=job.narrow),
         scratch=np.zeros(BLOCK * most, dtype=np.int32),
         new_values=np.zeros(BLOCK * most if job.graded else 0, dtype=np.int32),

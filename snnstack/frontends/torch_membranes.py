@@ -41,7 +41,7 @@ def samples(steps: StepGraph, length: int) -> int:
 
 def firing(steps: StepGraph) -> list[Population]:
     """Populations whose membranes are compared here; others are results."""
-    return [p for p in steps.populations if p.threshold is not None]
+    return [p for p in steps.populations if p.fires]
 
 
 def apart(

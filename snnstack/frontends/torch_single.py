@@ -40,7 +40,7 @@ def run_single(graph: StepGraph, x: Array) -> dict[str, Array] | None:
                     for q, run in into[p.name]
                 ]
                 values[p.name][:, t] = states[p.name].step(parts)
-    fires = [p.name for p in graph.populations if p.threshold is not None]
+    fires = [p.name for p in graph.populations if p.fires]
     return {name: values[name].numpy() for name in fires}
 
 

@@ -16,7 +16,17 @@ import numpy as np
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.ir.graph import INTEGRATORS, Graph
 from snnstack.ir.loops import algebraic_loops, zero_delay_loops
-from snnstack.ir.nodes import COMPARES, RESET_TIMES, RESETS, SPIKING, Affine, Array, Delay, Linear
+from snnstack.ir.nodes import (
+    COMPARES,
+    RESET_TIMES,
+    RESETS,
+    SPIKING,
+    Affine,
+    Array,
+    Cells,
+    Delay,
+    Linear,
+)
 from snnstack.ir.shapes import shape_problems
 from snnstack.ir.wellformed import malformed
 
@@ -85,6 +95,18 @@ def edges_do_not_enter_inputs(graph: Graph) -> Iterator[Problem]:
             yield Problem(str(edge), f"'{edge.source}' is an output node", "remove the edge")
 
 
+def edges_end_in_ports(graph: Graph) -> Iterator[Problem]:
+    """An edge that names a port leads into a node that has it."""
+    for edge in graph.edges:
+        node = graph.nodes.get(edge.target)
+        if edge.port is None or node is None:
+            continue
+        ports = node.model.inputs if isinstance(node, Cells) else ()
+        if edge.port not in ports:
+            listed = f"its ports are {', '.join(ports)}" if ports else "it has one input"
+            yield Problem(str(edge), f"'{edge.target}' has no port '{edge.port}'", listed)
+
+
 def graph_has_one_input(graph: Graph) -> Iterator[Problem]:
     """A graph has exactly one input node."""
     names = list(graph.inputs())
@@ -144,6 +166,7 @@ def parameters_are_finite(graph: Graph) -> Iterator[Problem]:
         if isinstance(node, Graph):
             continue
         numbers = {f.name: getattr(node, f.name) for f in fields(node)}
+        numbers |= {**node.values, **node.initial} if isinstance(node, Cells) else {}
         for key, value in numbers.items():
             if isinstance(value, (np.ndarray, float)) and np.asarray(value).dtype.kind == "f":
                 yield from _not_finite(name, key, np.asarray(value))
@@ -279,6 +302,7 @@ RULES: tuple[Rule, ...] = (
     edges_name_existing_nodes,
     edges_are_unique,
     edges_do_not_enter_inputs,
+    edges_end_in_ports,
     graph_has_one_input,
     graph_has_an_output,
     nodes_are_well_formed,

@@ -17,11 +17,15 @@ INTEGRATORS: tuple[str, ...] = ("euler", "exponential")
 
 @dataclass(frozen=True)
 class Edge:
-    """`delay` in steps: 0 acts in the same step, 1 in the next; None: decided later."""
+    """`delay` in steps: 0 acts in the same step, 1 in the next; None: decided later.
+
+    `port`: the input of the target's model in which it ends; None: the first.
+    """
 
     source: str
     target: str
     delay: int | None = None
+    port: str | None = None
 
     def __str__(self) -> str:
         return f"{self.source} -> {self.target}"

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from snnstack.dynamics.model import Model
 from snnstack.dynamics.neurons.cuba_lif import CUBA_LIF
 from snnstack.ir.nodes import Array, Compare, ResetTime
 
 NUMBERS = ("alpha", "beta", "gain_in", "gain", "bias", "leak", "threshold", "v_reset")
 CHOICES = ("reset", "compare", "reset_time", "alpha_bits", "beta_bits")
+
+
+def of_family(model: Model) -> bool:
+    """Whether `model` is that of the family, also one that came from another process."""
+    return model.step is CUBA_LIF.step
 
 
 class LifNumbers:
@@ -21,8 +27,14 @@ class LifNumbers:
     population of another model has none of these: AttributeError.
     """
 
+    model: Any
     values: Mapping[str, Any]
     options: Mapping[str, Any]
+
+    @property
+    def is_lif(self) -> bool:
+        """Whether it is of the family."""
+        return of_family(self.model)
 
     def _number(self, name: str) -> Any:
         try:
@@ -119,7 +131,7 @@ def changed(population: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def missing(population: Any) -> list[str]:
     """Numbers that a quantised population of the family lacks."""
-    if population.model is not CUBA_LIF:
+    if not population.is_lif:
         return []
     needed = {"alpha", "shift", "bias", "leak", "v_reset", "pause"}
     needed |= {"beta"} if population.options.get("current") else set()

@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeVar, dataclass_transform, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.dynamics.model import Model
+
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 Metadata = Mapping[str, Any]
@@ -281,12 +283,30 @@ class CubaLIF:
     metadata: Metadata = metadata_field()
 
 
+@node
+class Cells:
+    """Neurons of any model of `snnstack.dynamics`, in steps of the graph's time step.
+
+    `values`: by parameter a number, or an array that can be spread over `shape`; `options` as
+    the model has them; `initial`: states that do not begin at 0, as `values`.
+    """
+
+    shape: Shape
+    model: Model
+    values: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    initial: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    metadata: Metadata = metadata_field()
+
+
 Stateless = Linear | Affine | Scale | Conv1d | Conv2d | SumPool2d | AvgPool2d | Flatten | Delay
-Neuron = Threshold | I | IF | LI | LIF | CubaLI | CubaLIF
+Neuron = Threshold | I | IF | LI | LIF | CubaLI | CubaLIF | Cells
 Spiking = IF | LIF | CubaLIF
 Leaf = Input | Output | Stateless | Neuron
 
-NEURONS = (Threshold, I, IF, LI, LIF, CubaLI, CubaLIF)
+NEURONS = (Threshold, I, IF, LI, LIF, CubaLI, CubaLIF, Cells)
 SPIKING = (IF, LIF, CubaLIF)
-KINDS: Mapping[str, type[Any]] = MappingProxyType({kind.__name__: kind for kind in get_args(Leaf)})
+KINDS: Mapping[str, type[Any]] = MappingProxyType(
+    {kind.__name__: kind for kind in get_args(Leaf) if kind is not Cells}
+)
 """Every leaf node type by its NIR name."""

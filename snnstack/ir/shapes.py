@@ -15,6 +15,7 @@ from snnstack.ir.nodes import (
     NEURONS,
     Affine,
     AvgPool2d,
+    Cells,
     Conv1d,
     Conv2d,
     Delay,
@@ -81,6 +82,8 @@ def own_shape(node: Leaf | Graph) -> Shape | None:
             return node.threshold.shape
         case I():
             return node.r.shape
+        case Cells():
+            return node.shape
         case _ if isinstance(node, NEURONS):
             return node.v_leak.shape if hasattr(node, "v_leak") else node.v_threshold.shape
     return None

@@ -98,7 +98,7 @@ class Projection:
     """Synapses from `source` (population or input) to `target`, `delay` steps later.
 
     `delay` 0 acts in the step of the spike. With a `pool`, the synapses' source side is the
-    pooled map.
+    pooled map. `port`: the input of the target's model in which they end.
     """
 
     source: str
@@ -106,6 +106,7 @@ class Projection:
     synapses: Synapses
     delay: int = 0
     pool: Pool | None = None
+    port: str = "x"
 
     def __str__(self) -> str:
         return f"{self.source} -> {self.target}"

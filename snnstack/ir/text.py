@@ -31,7 +31,10 @@ def describe_steps(graph: StepGraph) -> str:
     """One line for dt, then one for every input and population, and one for every projection."""
     rows: list[Row] = [(i.name, "input", show(i.shape), i.events) for i in graph.inputs]
     rows += [(p.name, "population", show(p.shape), _population(p)) for p in graph.populations]
-    joins = [(str(p), f"delay {p.delay}", _synapses(p), _pool(p.pool)) for p in graph.projections]
+    joins = [
+        (f"{p}{_port(p)}", f"delay {p.delay}", _synapses(p), _pool(p.pool))
+        for p in graph.projections
+    ]
     origin = graph.settings.get("origin", {})
     head = [f"dt {graph.dt:g} s{_from(origin.get('dt'))}"]
     if "integrator" in graph.settings:
@@ -175,6 +178,8 @@ def _range(values: Array) -> str:
 
 
 def _population(p: Population) -> str:
+    if not p.is_lif:
+        return _of_any_model(p)
     said = [f"alpha {_range(p.alpha)}"]
     if p.beta is not None:
         said += [f"beta {_range(p.beta)}", f"gain_in {_range(p.gain_in)}"]
@@ -186,6 +191,18 @@ def _population(p: Population) -> str:
     reset = kinds.get(p.reset, f"v = {_range(p.v_reset)}") + WHEN[p.reset_time]
     said += [f"fires at v {sign} {_range(p.threshold)}", f"then {reset}"]
     return ", ".join([*said, f"refractory {p.refractory} steps"] if p.refractory else said)
+
+
+def _of_any_model(p: Population) -> str:
+    """The model, its numbers and choices, and what it sends."""
+    said = [f"{name} {_range(np.asarray(value))}" for name, value in sorted(p.values.items())]
+    said += [f"{name} = {value}" for name, value in sorted(p.options.items())]
+    sends = {"spike": "fires", "value": "sends values"}
+    return ", ".join([p.model.name, *said, sends.get(p.model.sends, "sends nothing")])
+
+
+def _port(p: Projection) -> str:
+    return "" if p.port == "x" else f" ({p.port})"
 
 
 def _synapses(projection: Projection) -> str:

@@ -13,6 +13,7 @@ from snnstack.ir.nodes import (
     Affine,
     Array,
     AvgPool2d,
+    Cells,
     Conv1d,
     Conv2d,
     Flatten,
@@ -51,6 +52,8 @@ def malformed(node: Leaf) -> Iterator[str]:
             if node.input_shape is not None:
                 yield from _bad_shape(node.input_shape, "input_shape")
                 yield from bad_axes(node, node.input_shape)
+        case Cells():
+            yield from _bad_shape(node.shape) if _is_bad(node.shape) else _bad_cells(node)
         case _ if isinstance(node, NEURONS):
             yield from _bad_neuron(node)
 
@@ -128,6 +131,40 @@ def _bad_neuron(node: Any) -> Iterator[str]:
         yield f"its parameters have no axes: {listed}"
     elif any(0 in shape for shape in shapes.values()):
         yield f"its parameters are empty: {listed}"
+
+
+def _is_bad(shape: Shape) -> bool:
+    return not shape or min(shape) < 1
+
+
+def _bad_cells(node: Cells) -> Iterator[str]:
+    """Numbers that the model does not have or that do not fit the neurons."""
+    model = node.model
+    known = {f.name: f for f in model.parameters}
+    for name in (f.name for f in model.parameters if f.default is None):
+        if name not in node.values:
+            yield f"{model.name} needs a value for {name}"
+    for kind, given, names in (
+        ("parameter", node.values, set(known)),
+        ("state", node.initial, set(model.states)),
+        ("option", node.options, set(model.options)),
+    ):
+        for name in sorted(set(given) - names):
+            listed = ", ".join(sorted(names)) or "none"
+            yield f"{model.name} has no {kind} {name!r}; it has: {listed}"
+    for name, value in {**node.values, **node.initial}.items():
+        if not _spreads(np.shape(value), node.shape):
+            yield f"{name} {list(np.shape(value))} does not spread over {list(node.shape)}"
+    for name, words in model.choices.items():
+        if node.options.get(name, words[0]) not in words:
+            yield f"{name} is {node.options[name]!r}, one of: {', '.join(words)}"
+
+
+def _spreads(shape: Shape, over: Shape) -> bool:
+    try:
+        return np.broadcast_shapes(shape, over) == over
+    except ValueError:
+        return False
 
 
 def _not_pairs(values: dict[str, Any]) -> Iterator[str]:

@@ -6,11 +6,13 @@ Formulas: NIR's equations under forward Euler or exact exponential decay of a co
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from snnstack.dynamics.biased import PREFIX, with_bias
 from snnstack.errors import ModelError, fail
 from snnstack.ir.graph import Graph, Integrator
 from snnstack.ir.matrix import matrix, pool_matrix
@@ -19,6 +21,7 @@ from snnstack.ir.nodes import (
     LI,
     LIF,
     Array,
+    Cells,
     CubaLI,
     CubaLIF,
     I,
@@ -47,7 +50,7 @@ def discretise(graph: Graph) -> StepGraph:
     now = [(p.source, p.target) for p in projections if p.delay == 0]
     order = update_order(names, now, distances(graph.inputs(), pairs))
     biases = _biases(graph, shapes)
-    populations = (_population(graph, name, shapes[name], biases.get(name)) for name in order)
+    populations = (_population(graph, name, shapes[name], biases) for name in order)
     return StepGraph(
         inputs=tuple(StepInput(n, i.shape, i.events) for n, i in graph.inputs().items()),
         populations=tuple(populations),
@@ -99,8 +102,14 @@ def _projections(
         pool, synapses = finished(linear)
         delay = linear.delay + (explicit or 0)
         open_ = explicit is None and linear.delay == 0
-        found.append((Projection(path.source, path.target, synapses, delay, pool), open_))
+        port = _port(graph, path)
+        found.append((Projection(path.source, path.target, synapses, delay, pool, port), open_))
     return found
+
+
+def _port(graph: Graph, path: Path) -> str:
+    node = graph.nodes[path.target]
+    return path.edges[-1].port or (node.model.inputs[0] if isinstance(node, Cells) else "x")
 
 
 def _kept(found: list[tuple[Projection, bool]]) -> list[tuple[Projection, bool]]:
@@ -108,11 +117,11 @@ def _kept(found: list[tuple[Projection, bool]]) -> list[tuple[Projection, bool]]
 
     A path that only carries a bias leaves such a projection.
     """
-    pairs = [(p.source, p.target) for p, _ in found]
+    pairs = [(p.source, p.target, p.port) for p, _ in found]
     return [
         (p, open_)
         for p, open_ in found
-        if p.synapses.weight.size or pairs.count((p.source, p.target)) == 1
+        if p.synapses.weight.size or pairs.count((p.source, p.target, p.port)) == 1
     ]
 
 
@@ -138,9 +147,13 @@ def _timed(
     ]
 
 
-def _biases(graph: Graph, shapes: dict[str, Shape]) -> dict[str, Array]:
+Biases = dict[tuple[str, str], Array]
+"""By population and port: float64 [n]."""
+
+
+def _biases(graph: Graph, shapes: dict[str, Shape]) -> Biases:
     """The constant input of every target, from all Affine and Conv biases before it."""
-    totals: dict[str, Array] = {}
+    totals: Biases = {}
     for path in bias_paths(graph):
         node, shape = graph.nodes[path.source], shapes[path.source]
         bias = np.asarray(node.bias, dtype=np.float64)  # type: ignore[union-attr]
@@ -148,9 +161,9 @@ def _biases(graph: Graph, shapes: dict[str, Shape]) -> dict[str, Array]:
             values = np.broadcast_to(bias, shape).ravel()
         else:
             values = np.repeat(bias, size(shape) // len(bias))
+        at = path.target, _port(graph, path)
         for linear in _maps(graph, path, shape):
-            total = totals.get(path.target, 0.0)
-            totals[path.target] = total + _through(linear, values)
+            totals[at] = totals.get(at, 0.0) + _through(linear, values)
     return totals
 
 
@@ -161,7 +174,30 @@ def _through(linear: LinearMap, values: Array) -> Array:
     return np.asarray(matrix(synapses, size(linear.shape)) @ values)
 
 
-def _population(graph: Graph, name: str, shape: Shape, bias: Array | None) -> Population:
+def _population(graph: Graph, name: str, shape: Shape, biases: Biases) -> Population:
+    node = graph.nodes[name]
+    if isinstance(node, Cells):
+        return _cells(name, node, {port: b for (at, port), b in biases.items() if at == name})
+    return _lif(graph, name, shape, biases.get((name, "x")))
+
+
+def _cells(name: str, node: Cells, biases: dict[str, Array]) -> Population:
+    """Numbers are as the model says, whatever dt is; constants of synapses become parameters."""
+    biases = {port: bias for port, bias in biases.items() if bias.any()}
+
+    def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+        spread = {k: np.asarray(v, dtype=np.float64) for k, v in values.items()}
+        return {
+            k: np.broadcast_to(v, node.shape).ravel() if v.ndim else float(v)
+            for k, v in spread.items()
+        }
+
+    values = flat(node.values) | {PREFIX + port: bias for port, bias in biases.items()}
+    model = with_bias(node.model, tuple(biases))
+    return Population(name, node.shape, model, values, node.options, flat(node.initial))
+
+
+def _lif(graph: Graph, name: str, shape: Shape, bias: Array | None) -> Population:
     assert graph.dt is not None and graph.integrator is not None
     n = size(shape)
     values = _dynamics(graph.nodes[name], graph.dt, graph.integrator)

@@ -19,7 +19,7 @@ def one_input(network: StepGraph | QuantizedNetwork, taken: str) -> Iterator[Pro
 
 def silent_sources(network: StepGraph | QuantizedNetwork, hint: str = "") -> Iterator[Problem]:
     """Populations without a threshold that feed others."""
-    silent = {p.name for p in network.populations if p.threshold is None}
+    silent = {p.name for p in network.populations if not p.fires}
     for projection in network.projections:
         if projection.source in silent:
             what = f"does not fire but feeds {projection.target}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snnstack.dynamics.model import Neurons
-from snnstack.dynamics.neurons.cuba_lif import CUBA_LIF
+from snnstack.ir.lif import of_family
 from snnstack.quant.network import QuantizedPopulation
 from snnstack.quant.numerics import Numerics
 
@@ -20,7 +20,7 @@ def integer_neurons(p: QuantizedPopulation, numerics: Numerics) -> Neurons:
 
 def held(neurons: Neurons, numerics: Numerics) -> Neurons:
     """`neurons` of the LIF family with a target's limits and roundings; others as they are."""
-    if neurons.model is not CUBA_LIF:
+    if not of_family(neurons.model):
         return neurons
     limits = {"current_max": numerics.current_max, "state_max": numerics.state_max}
     options = {

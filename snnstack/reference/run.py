@@ -68,12 +68,13 @@ def _run(
     }
     for t in range(steps):
         for p in network.populations:
-            acc: Array = np.zeros((batch, p.n), dtype=dtype)
+            acc: Array = np.zeros((len(p.model.inputs), batch, p.n), dtype=dtype)
             for projection in network.into(p.name):
                 if t >= projection.delay:
                     seen = values[projection.source][t - projection.delay]
-                    acc += synapses(projection, seen, p.n)
-            sent = layers[p.name](acc)
+                    port = p.model.inputs.index(projection.port)
+                    acc[port] += synapses(projection, seen, p.n)
+            sent = layers[p.name](*acc)
             values[p.name][t] = layers[p.name].state["v"] if sent is None else sent
         for name, variable in probes:
             recorded[name, variable][:, t] = layers[name].reads[variable]
@@ -82,7 +83,7 @@ def _run(
             values[p.name].transpose(1, 0, 2).astype(np.uint8).reshape(batch, steps, *p.shape)
         )
         for p in network.populations
-        if p.threshold is not None
+        if p.fires
     }
     return Trace(fired, recorded, _counts(network, spikes, fired))
 

@@ -123,7 +123,7 @@ def _with_accuracy(
     before: float,
     run: Runner,
 ) -> tuple[list[LayerConversion], str | None]:
-    fires = {p.name: p.threshold is not None for p in graph.populations}
+    fires = {p.name: p.fires for p in graph.populations}
     readout = read_out(graph.settings)
     probes = output_probes(graph.outputs, fires, readout)
     done: list[LayerConversion] = []

@@ -12,7 +12,7 @@ from snnstack.report.readout import MEMBRANES, ReadOut
 
 def check_trainable(readout: ReadOut, output: Population) -> None:
     """ModelError for a read-out that no gradient passes through."""
-    fires = output.threshold is not None
+    fires = output.fires
     if readout.above is not None or (fires and readout.kind in MEMBRANES):
         what = f"output {output.name!r} cannot be trained by the read-out {str(readout)!r}"
         hint = "train by its spikes (rate, first-spike), or give the network an output that does "

@@ -31,9 +31,7 @@ class Loss:
 
     def __init__(self, graph: StepGraph, usual: Trace, goals: Goals) -> None:
         self.goals, self.output = goals, graph.outputs[0]
-        self.hidden = [
-            p.name for p in graph.populations if p.threshold is not None and p.name != self.output
-        ]
+        self.hidden = [p.name for p in graph.populations if p.fires and p.name != self.output]
         self.readout = read_out(graph.settings)
         check_trainable(self.readout, graph.population(self.output))
         largest = np.abs(self._real(usual).numpy()).max(axis=1)

@@ -314,10 +314,7 @@ def test_a_register_out_of_range_and_an_unknown_probe_are_refused() -> None:
     assert str(told.value) == "n: vth_mant is 200000, outside 0..131071 (17 bits, unsigned)"
     with pytest.raises(ModelError) as told:
         emulate_network(one_neuron(), pulses(1), [("n", "s")])
-    assert str(told.value) == (
-        "n: has no state 's' to record "
-        '(probes are (layer, "v") and, with a synaptic current, (layer, "i"))'
-    )
+    assert str(told.value) == ("n: has no state 's' to record (it has: i, v)")
 
 
 @pytest.mark.recordings

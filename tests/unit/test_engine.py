@@ -493,7 +493,4 @@ def test_plans_that_would_read_outside_an_array_are_refused() -> None:
 def test_a_probe_of_what_does_not_exist_is_refused() -> None:
     with pytest.raises(ModelError) as told:
         run(dense_plan(N_IN, 5, 1), [events(0, 1, 1, 1)], probes=[("l", "i")])
-    assert str(told.value) == (
-        "l: has no state 'i' to record "
-        '(probes are (layer, "v") and, with a synaptic current, (layer, "i"))'
-    )
+    assert str(told.value) == ("l: has no state 'i' to record (it has: v)")
