@@ -172,6 +172,9 @@ def _convert(plan: Flashing) -> None:
     """The files that the commands read."""
     if plan.runner.tool == "esptool":
         return
+    if plan.image.suffix.lower() in (".hex", ".uf2"):
+        hint = "rename it, as with .elf: files of that ending are made of it"
+        raise fail(ToolError, str(plan.image), "would be written over", hint)
     parts = segments(plan.image.read_bytes(), hardware(plan.board))
     if plan.runner.tool == "uf2":
         write_file(uf2(parts, plan.runner.family), plan.image.with_suffix(".uf2"))

@@ -29,25 +29,37 @@ class Segment:
 def segments(elf: bytes, board: McuHardware) -> tuple[Segment, ...]:
     """What a program's ELF file puts into flash, ascending, with the board's boot block if any.
 
-    Raises `ToolError` if the file is not a 32-bit little-endian ELF file or loads nothing.
+    Raises `ToolError` if the file is not a 32-bit little-endian ELF file, is cut off, or loads
+    nothing.
     """
     if elf[:6] != b"\x7fELF\x01\x01":
         raise fail(ToolError, "image", "is not a 32-bit little-endian ELF file")
-    offset = struct.unpack_from("<I", elf, 28)[0]
-    size, count = struct.unpack_from("<2H", elf, 42)
-    found = []
-    for k in range(count):
-        kind, at, _, address, stored, *_ = struct.unpack_from("<8I", elf, offset + k * size)
-        # A linker may begin the first segment at a page, with its own headers in front.
-        before = max(0, board.flash_origin - address)
-        if kind == _LOAD and stored > before:
-            found.append(Segment(address + before, elf[at + before : at + stored]))
+    try:
+        found = _loaded(elf, board.flash_origin)
+    except struct.error:
+        raise fail(ToolError, "image", "is cut off: its headers lead outside of it") from None
     if not found:
         raise fail(ToolError, "image", "has nothing to load")
     if board.boot_block == "rp2350":
         start = board.flash_origin - _BLOCK_BYTES
         found.append(Segment(start, rp2350_block(board.flash_origin)))
     return tuple(sorted(found, key=lambda segment: segment.address))
+
+
+def _loaded(elf: bytes, origin: int) -> list[Segment]:
+    """The segments from `origin` on; struct.error where a header lies outside of the file."""
+    offset = struct.unpack_from("<I", elf, 28)[0]
+    size, count = struct.unpack_from("<2H", elf, 42)
+    found = []
+    for k in range(count):
+        kind, at, _, address, stored, *_ = struct.unpack_from("<8I", elf, offset + k * size)
+        # A linker may begin the first segment at a page, with its own headers in front.
+        before = max(0, origin - address)
+        if kind == _LOAD and stored > before:
+            if at + stored > len(elf):
+                raise struct.error("a segment ends after the file")
+            found.append(Segment(address + before, elf[at + before : at + stored]))
+    return found
 
 
 def rp2350_block(vectors: int) -> bytes:

@@ -210,6 +210,20 @@ def test_an_image_that_is_missing_or_no_program_is_refused(tmp_path: Path) -> No
     with pytest.raises(ToolError) as error:
         segments(elf(), hardware(board))
     assert str(error.value) == "image: has nothing to load"
+    whole = elf((hardware(board).flash_origin, b"abcdefgh"))
+    for length in range(6, len(whole)):
+        with pytest.raises(ToolError):
+            segments(whole[:length], hardware(board))
+
+
+def test_a_firmware_is_not_written_over(tmp_path: Path) -> None:
+    for ending in ("hex", "UF2"):
+        image = tmp_path / f"mine.{ending}"
+        image.write_bytes(elf((0, b"abcdefgh")))
+        with pytest.raises(ToolError) as error:
+            flash(plan_flash(load_board("microbit-v2"), image, tool="copy"))
+        assert "would be written over" in str(error.value)
+        assert image.read_bytes() == elf((0, b"abcdefgh"))
 
 
 def read_hex(text: bytes) -> dict[int, int]:
