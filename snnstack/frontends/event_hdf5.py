@@ -6,7 +6,9 @@ Functions called `..._of` run in the process that reads foreign files, the other
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,10 @@ from snnstack.frontends.hdf5 import AGAIN, is_hdf5, opened, oversized, whole
 GROUPS = ("events", "CD/events", "dvs/events", "TD", "/")
 """Where single recordings keep x, y, t, p; pixels count from 1 in TD, a struct of Matlab tools."""
 TABLE = "table"
+TOGETHER = 64
+"""Recordings of a file that are read at once."""
+BLOCK_BYTES = 2**24
+"""And no more than this, but for one recording that is larger."""
 
 
 def hdf5_file(path: Path) -> ForeignFile:
@@ -71,20 +77,50 @@ def ragged_labels_of(path: str) -> tuple[int, Any]:
 
 def read_ragged(file: ForeignFile, number: int) -> Events:
     """Recording `number`; times in seconds become whole microseconds, cut as tonic cuts them."""
-    times, units = file.read(ragged_of, number)
+    first = number - number % TOGETHER
+    rest = _block(file, first, _changed(file.path))[number - first :]
+    found = rest or file.read(ragged_of, number, 1)
+    if not found:
+        raise fail(DataError, str(file.path), f"has no recording {number} any more", AGAIN)
+    times, units = found[0]
     if times.dtype.kind == "f":
         # float16 ends at 65504: multiplied in float64.
         times = np.floor(times.astype(np.float64) * 1e6)
     return from_fields({"t": times, "x": units}, f"{file.path}: recording {number}")
 
 
-def ragged_of(path: str, number: int) -> tuple[Any, Any]:
-    """(times, units) of a recording as they are stored, in the process that reads."""
+def _changed(path: Path) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:  # the reader says what is wrong with it
+        return 0
+
+
+@lru_cache(maxsize=2)
+def _block(file: ForeignFile, first: int, changed: int) -> list[tuple[Any, Any]]:
+    """Recordings from `first` on, asked for at once: a question costs more than a recording.
+
+    `changed`: when the file was, so that another one of the same name is read anew.
+    """
+    found: list[tuple[Any, Any]] = file.read(ragged_of, first, TOGETHER)
+    return found
+
+
+def ragged_of(path: str, first: int, count: int) -> list[tuple[Any, Any]]:
+    """(times, units) of some recordings as they are stored, in the process that reads.
+
+    As many of the `count` as there are and as `BLOCK_BYTES` holds, at least one.
+    """
+    found: list[tuple[Any, Any]] = []
     with opened(path, DataError) as file:
-        return (
-            np.asarray(file["spikes/times"][number]),
-            np.asarray(file["spikes/units"][number]),
-        )
+        times, units = file["spikes/times"], file["spikes/units"]
+        room = BLOCK_BYTES
+        for number in range(first, min(first + count, len(times))):
+            found.append((np.asarray(times[number]), np.asarray(units[number])))
+            room -= found[-1][0].nbytes + found[-1][1].nbytes
+            if room < 0:
+                break
+    return found
 
 
 def read_single(path: Path, reading: Reading = PLAIN) -> Events:
