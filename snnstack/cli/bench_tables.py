@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from snnstack.cli.show import say, settings_line, table
 from snnstack.report.document import Row, rows_of
 from snnstack.report.numbers import band, digits, percent
+from snnstack.report.readout import readout_said
 from snnstack.report.shown import headline, operations_text, ratio
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def show_rows(rows: Sequence[BenchRow]) -> None:
     checked = [as_row(row) for row in rows]
     say(f"{first.settings['name']}: {settings_line(first.settings)}")
     float_ = headline(checked[0]).accuracy_float
+    say(f"class: {readout_said(first.settings)}")
     say(f"{first.samples} samples of {first.steps} steps, float accuracy {float_}")
     say()
     table("mean of an inference: expected (lowest-highest), ~ estimated", HEADER, _cells(checked))

@@ -131,7 +131,7 @@ def build_dict(built: Build, output: Path) -> dict[str, Any]:
 
 def show_build(built: Build, output: Path) -> None:
     """What a new program is, for people."""
-    from snnstack.report.readout import readout_notes
+    from snnstack.report.readout import readout_notes, readout_said
     from snnstack.target import backend
 
     program = built.program
@@ -144,10 +144,8 @@ def show_build(built: Build, output: Path) -> None:
         say(f"  memory of the self-test as {basis} links it")
     if line := losses_line(program.settings):
         say(f"  {line}")
-    for note in readout_notes(program.settings):
+    for note in (f"class: {readout_said(program.settings)}", *readout_notes(program.settings)):
         say(f"  {note}")
-    if "readout" not in program.settings:
-        say("  class: most spikes, else the largest summed membrane (assumed; --readout)")
     if "registers" in program.settings:
         say()
         show_registers(program.settings["registers"])

@@ -13,6 +13,7 @@ from snnstack.report.figures import board_figures
 from snnstack.report.links import linked
 from snnstack.report.numbers import MISSING, band, digits
 from snnstack.report.plots import plots
+from snnstack.report.readout import readout_said
 from snnstack.report.shown import headline, ratio
 
 KINDS = ("dynamic", "static", "io")
@@ -88,7 +89,8 @@ def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     origin = settings.get("origin")
     origin = origin if isinstance(origin, Mapping) else {}
     names = [n for n in ("dt", "integrator", "reset", "compare", "events") if n in settings]
-    return [(n, f"{settings[n]} ({origin.get(n, 'model')})") for n in names]
+    found = [(n, f"{settings[n]} ({origin.get(n, 'model')})") for n in names]
+    return [*found, ("class", readout_said(settings))]
 
 
 def _energy(rows: Sequence[Row]) -> dict[str, Any]:

@@ -117,6 +117,13 @@ def read_out(
     return found if network is None else in_units_of(found, network)
 
 
+def readout_said(settings: Mapping[str, Any]) -> str:
+    """How classes are found, and whether anyone said so."""
+    if READOUT in settings:
+        return f"{settings[READOUT]} (model)"
+    return "most spikes, else the largest summed membrane (assumed; --readout)"
+
+
 def readout_notes(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """What a reader must know of how classes are found: the cost of a linear read-out."""
     found = read_out(settings).linear

@@ -122,12 +122,13 @@ def test_bench_gives_one_row_a_board(run: Run, model: Path, data: Path) -> None:
 def test_bench_shows_a_table_and_what_it_rests_on(run: Run, model: Path, data: Path) -> None:
     shown = run("bench", model, "--board", "microbit-v1", "--data", data).out.splitlines()
     assert shown[0].startswith("small: dt 0.001 s (file), integrator euler (file), ")
-    assert shown[1].startswith("5 samples of 10 steps, float accuracy ")
-    assert shown[3] == "mean of an inference: expected (lowest-highest), ~ estimated"
-    assert shown[6].split()[0] == "microbit-v1"
-    assert "yes" in shown[6].split()
-    assert shown[7].endswith("instructions counted in QEMU over 5 samples")
-    assert shown[8].startswith("  0 mismatches in 5 samples against qemu-system-arm -M microbit")
+    assert shown[1].startswith("class: most spikes, ") and "assumed" in shown[1]
+    assert shown[2].startswith("5 samples of 10 steps, float accuracy ")
+    assert shown[4] == "mean of an inference: expected (lowest-highest), ~ estimated"
+    assert shown[7].split()[0] == "microbit-v1"
+    assert "yes" in shown[7].split()
+    assert shown[8].endswith("instructions counted in QEMU over 5 samples")
+    assert shown[9].startswith("  0 mismatches in 5 samples against qemu-system-arm -M microbit")
     assert shown[-1] == "scales fitted to the samples themselves: --calibrate names others"
 
 
