@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from snnstack.board import Board
-from snnstack.dynamics.library import known
+from snnstack.dynamics.library import from_saved, saved_form
 from snnstack.dynamics.model import Model
 from snnstack.errors import TargetError, fail
 from snnstack.ir.nodes import Array
@@ -79,7 +79,7 @@ def _encode(value: Any, arrays: dict[str, Array]) -> Any:
     if isinstance(value, Board):
         return {KIND: "Board", "board": msgspec.to_builtins(value)}
     if isinstance(value, Model):
-        return {MODEL: value.name}
+        return {MODEL: saved_form(value)}
     if is_dataclass(value) and not isinstance(value, type):
         parts = {f.name: _encode(getattr(value, f.name), arrays) for f in fields(value)}
         return {KIND: type(value).__name__, **parts}
@@ -102,7 +102,7 @@ def _decode(tree: Any, arrays: Mapping[str, Array], kinds: Mapping[str, type[Any
     if ARRAY in tree:
         return arrays[tree[ARRAY]]
     if MODEL in tree:
-        return known(tree[MODEL])
+        return from_saved(tree[MODEL])
     if TUPLE in tree:
         return tuple(_decode(item, arrays, kinds) for item in tree[TUPLE])
     if tree.get(KIND) == "Board":

@@ -1,13 +1,22 @@
-"""The neuron models that come with the package, by name."""
+"""The neuron models that come with the package, by name; and any model as data and back."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from snnstack.dynamics.model import Model
 from snnstack.dynamics.neurons.cuba_lif import CUBA_LIF
+from snnstack.dynamics.written import model_data, read_model
 
 MODELS = {model.name: model for model in (CUBA_LIF,)}
 
 
-def known(name: str) -> Model:
-    """The model called `name`; KeyError where there is none."""
-    return MODELS[name]
+def saved_form(model: Model) -> str | dict[str, Any]:
+    """The name of a model of the package, else the model as data."""
+    known = MODELS.get(model.name)
+    return model.name if known is not None and known.step is model.step else model_data(model)
+
+
+def from_saved(form: Any, where: str = "model") -> Model:
+    """The inverse of `saved_form`; KeyError for an unknown name, ModelError for bad data."""
+    return MODELS[form] if isinstance(form, str) else read_model(form, where)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from snnstack.dynamics.expr import LEAVES, E, constant, lift, ordered
-from snnstack.dynamics.model import Field, Names, Neurons, Next
+from snnstack.dynamics.model import Field, Model, Names, Neurons, Next
 from snnstack.dynamics.ops import OPS
 from snnstack.errors import ModelError, fail
 
@@ -52,20 +52,25 @@ def traced(neurons: Neurons, *, constants: bool = False) -> Step:
     a step that asks for a name the model does not have, or uses a value as a condition.
     """
     given = {f.name: _parameter(f, neurons, constants) for f in neurons.model.parameters}
-    raw = _called(neurons, given)
+    raw = _called(neurons.model, neurons.options, given)
     one = 2**16 if neurons.integer else 1.0
     done: dict[int, E] = {}
-    roots = {name: _folded(e, one, done) for name, e in _roots(neurons, raw).items()}
+    roots = {name: _folded(e, one, done) for name, e in _roots(neurons.model, raw).items()}
     used = {e.value for e in ordered(roots.values()) if e.op == "param"}
     names = [f.name for f in neurons.model.parameters if f.name in used]
     per_neuron = tuple(name for name in names if not _uniform(neurons.value(name)))
     return Step(neurons, roots, per_neuron, tuple(n for n in names if n not in per_neuron))
 
 
-def _called(neurons: Neurons, given: Mapping[str, E]) -> Next:
-    model = neurons.model
+def roots_of(model: Model, options: Mapping[str, Any]) -> dict[str, E]:
+    """The step as written, nothing folded but options: expressions by what they are for."""
+    given = {f.name: E("param", value=f.name) for f in model.parameters}
+    return _roots(model, _called(model, options, given))
+
+
+def _called(model: Model, options: Mapping[str, Any], given: Mapping[str, E]) -> Next:
     states = {name: E("state", value=name) for name in model.states}
-    names = Names(**states, **given, **{**model.options, **neurons.options})
+    names = Names(**states, **given, **{**model.options, **options})
     try:
         return model.step(names, *(E("input", value=name) for name in model.inputs))
     except AttributeError as error:
@@ -75,10 +80,10 @@ def _called(neurons: Neurons, given: Mapping[str, E]) -> Next:
         raise fail(ModelError, model.name, f"its step cannot be traced: {error}") from None
 
 
-def _roots(neurons: Neurons, found: Next) -> dict[str, E]:
-    unknown = sorted({*found.states, *found.reads} - {*neurons.model.states})
+def _roots(model: Model, found: Next) -> dict[str, E]:
+    unknown = sorted({*found.states, *found.reads} - {*model.states})
     if unknown:
-        raise fail(ModelError, neurons.model.name, f"its step sets {unknown[0]!r}, no state of it")
+        raise fail(ModelError, model.name, f"its step sets {unknown[0]!r}, no state of it")
     roots = {f"state {name}": lift(e) for name, e in found.states.items()}
     roots |= {f"reads {name}": lift(e) for name, e in found.reads.items()}
     rest = {"sent": found.sent, "active": found.active, "fits": found.fits}

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.dynamics.library import saved_form
 from snnstack.dynamics.model import Model
 from snnstack.errors import DataError, Problem, fail, raise_if_any
 from snnstack.files import write_file
@@ -110,7 +111,7 @@ def _pieces(value: Any) -> Iterator[bytes]:
         yield f"{value.dtype.str} {value.shape}".encode()
         yield np.ascontiguousarray(value).tobytes()
     elif isinstance(value, Model):
-        yield value.name.encode()
+        yield repr(saved_form(value)).encode()
     elif is_dataclass(value) and not isinstance(value, type):
         yield type(value).__name__.encode()
         for field in fields(value):
