@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from snnstack.dynamics.model import Model
@@ -11,10 +12,11 @@ from snnstack.dynamics.written import model_data, read_model
 MODELS = {model.name: model for model in (CUBA_LIF,)}
 
 
-def saved_form(model: Model) -> str | dict[str, Any]:
-    """The name of a model of the package, else the model as data."""
+def saved_form(model: Model, options: Mapping[str, Any] | None = None) -> str | dict[str, Any]:
+    """The name of a model of the package, else the model with these options as data."""
     known = MODELS.get(model.name)
-    return model.name if known is not None and known.step is model.step else model_data(model)
+    own = known is None or known.step is not model.step
+    return model_data(model, options) if own else model.name
 
 
 def from_saved(form: Any, where: str = "model") -> Model:

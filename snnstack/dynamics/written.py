@@ -39,10 +39,11 @@ class Listed:
 
     nodes: Nodes
     roots: tuple[tuple[str, int], ...]
+    inputs: tuple[str, ...]
 
     def __call__(self, n: Names, *inputs: E) -> Next:
         """Trace it."""
-        known = {str(x.value): x for x in inputs}
+        known = dict(zip(self.inputs, inputs, strict=True))
         made: list[E] = []
         for op, args, value in self.nodes:
             if op in ("state", "param"):
@@ -89,7 +90,7 @@ def read_model(data: Any, where: str = "model") -> Model:
         name=data["name"],
         states=tuple(data["states"]),
         parameters=tuple(Field(*row) for row in data["parameters"]),
-        step=Listed(nodes, tuple(data["roots"].items())),
+        step=Listed(nodes, tuple(data["roots"].items()), tuple(data["inputs"])),
         inputs=tuple(data["inputs"]),
         sends=data["sends"],
         source=data["source"],

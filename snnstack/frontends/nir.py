@@ -13,6 +13,8 @@ import numpy as np
 from snnstack import door
 from snnstack.door import instance, shown
 from snnstack.errors import ModelError, Problem, fail, raise_if_any
+from snnstack.frontends.nir_cells import said as said_of
+from snnstack.frontends.nir_cells import stand_in
 from snnstack.frontends.nir_file import read_tree, write_nir
 from snnstack.frontends.nir_parse import EXTRAS, PARAMETERS, VERSION, Parser
 from snnstack.frontends.nir_spread import spread
@@ -27,7 +29,7 @@ from snnstack.ir.check import (
     problems,
 )
 from snnstack.ir.graph import Edge, Graph
-from snnstack.ir.nodes import Leaf
+from snnstack.ir.nodes import Cells, Leaf
 from snnstack.ir.shapes import with_shapes
 from snnstack.passes.as_written import noted
 from snnstack.passes.axes import with_shapes_behind, without_sample_axes
@@ -152,22 +154,27 @@ def _to_nir(graph: Graph, said: frozenset[str]) -> Any:
 
 
 def _stated(edges: tuple[Edge, ...]) -> dict[str, Any] | None:
-    """Edges that NIR's list of pairs cannot tell: those with a delay, or several of one pair."""
+    """Edges that NIR's list of pairs cannot tell: with a delay or port, or several of one pair."""
     count = Counter((edge.source, edge.target) for edge in edges)
-    delayed = {(edge.source, edge.target) for edge in edges if edge.delay is not None}
-    listed = [e for e in edges if (e.source, e.target) in delayed or count[e.source, e.target] > 1]
+    more = {(e.source, e.target) for e in edges if e.delay is not None or e.port is not None}
+    listed = [e for e in edges if (e.source, e.target) in more or count[e.source, e.target] > 1]
     if not listed:
         return None
     return {
         "source": tuple(edge.source for edge in listed),
         "target": tuple(edge.target for edge in listed),
         "delay": np.array([-1 if edge.delay is None else edge.delay for edge in listed]),
+        **({"port": ports} if any(ports := tuple(edge.port or "" for edge in listed)) else {}),
     }
 
 
 def _leaf_to_nir(name: str, node: Leaf, said: frozenset[str]) -> Any:
     import nir
 
+    if isinstance(node, Cells):
+        made = _leaf_to_nir(name, stand_in(node), said)
+        made.metadata = _metadata(name, node.metadata, said_of(node))
+        return made
     kind = type(node).__name__
     known = {key: getattr(node, key) for key in EXTRAS.get(kind, ()) if _says(node, key, said)}
     values = {key: _nir_value(node, key) for key in PARAMETERS[kind]}

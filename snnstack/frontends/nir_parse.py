@@ -1,20 +1,22 @@
 """From the content of a NIR model, as nested dictionaries, to a `Graph`; and its metadata.
 
 NIR's metadata dictionaries hold what NIR itself cannot say, under the key `snnstack`:
-nodes `reset reset_time compare refractory events delay into`, graphs `version dt integrator edges`.
+nodes `reset reset_time compare refractory events delay into`, those of any model what
+`nir_cells` says, graphs `version dt integrator edges`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from snnstack.errors import Problem
+from snnstack.errors import ModelError, Problem
 from snnstack.frontends import nir_values as values
+from snnstack.frontends.nir_cells import cells, is_cells
 from snnstack.ir.check import near
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import KINDS, Array, Leaf
@@ -134,11 +136,12 @@ class Parser:
             return tuple(Edge(source, target) for source, target in pairs)
         try:
             delays = [None if int(steps) < 0 else int(steps) for steps in said["delay"]]
-            ends = zip(said["source"], said["target"], delays, strict=True)
-            stated = [Edge(str(source), str(target), delay) for source, target, delay in ends]
-        except (KeyError, TypeError, ValueError):
+            ports = [str(port) or None for port in said.get("port", [""] * len(delays))]
+            ends = zip(said["source"], said["target"], delays, ports, strict=True)
+            stated = [Edge(str(one), str(two), delay, port) for one, two, delay, port in ends]
+        except (AttributeError, KeyError, TypeError, ValueError):
             what = "the edge delays in its snnstack metadata are not readable"
-            self._report(where + "graph", what, "lists source, target, delay of one length")
+            self._report(where + "graph", what, "lists source, target, delay, port of one length")
             return ()
         listed = {(edge.source, edge.target) for edge in stated}
         unlisted = (Edge(*pair) for pair in pairs if pair not in listed)
@@ -161,11 +164,21 @@ class Parser:
         for key in EXTRAS.get(kind, ()):
             if key in extra:
                 fields[key] = self._extra(extra, key, name)
+        if len(self.problems) == before and is_cells(extra):
+            return self._cells(extra, name, metadata)
         rest = {**metadata, "snnstack": extra} if extra else metadata
         made: Leaf | None = None
         if len(self.problems) == before:
             made = KINDS[kind](**_complete(kind, fields), metadata=rest)
         return made
+
+    def _cells(self, extra: Content, name: str, metadata: Content) -> Leaf | None:
+        try:
+            made = cells(extra, name, metadata)
+        except ModelError as error:
+            self.problems.extend(error.problems)
+            return None
+        return replace(made, metadata={**metadata, "snnstack": extra}) if extra else made
 
     def _parameters(self, name: str, kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
         known = PARAMETERS[kind]

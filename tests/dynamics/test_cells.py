@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ from snnstack.dynamics.model import Field, Model, Names, Next
 from snnstack.dynamics.terms import where
 from snnstack.engine.steps import run_step_graph
 from snnstack.errors import ModelError
+from snnstack.frontends.nir import from_nir, read, to_nir, write
 from snnstack.ir.check import check
-from snnstack.ir.graph import Edge, Graph
+from snnstack.ir.graph import Edge, Graph, same
 from snnstack.ir.nodes import Affine, Cells, Input, Linear, Output
 from snnstack.ir.text import describe_steps
 from snnstack.passes.discretise import discretise
@@ -116,3 +119,41 @@ def test_a_port_that_is_none_is_refused() -> None:
     with pytest.raises(ModelError) as told:
         check(graph.with_(edges=edges))
     assert str(told.value) == "calm -> h: 'h' has no port 'gat' (its ports are x, gate)"
+
+
+def test_cells_come_back_from_a_file(tmp_path: Path) -> None:
+    graph = network(3)
+    write(graph, tmp_path / "net.nir")
+    again = read(tmp_path / "net.nir")
+    assert same(again.nodes["h"], graph.nodes["h"])
+    assert set(again.edges) == set(graph.edges)
+    x = (RNG(1).random((2, 60, 6)) < 0.3).astype(np.uint8)
+    one, two = (
+        run_steps(discretise(g), Spikes.from_dense(x), [("h", "a")]) for g in (graph, again)
+    )
+    np.testing.assert_array_equal(one.states["h", "a"], two.states["h", "a"])
+
+
+def test_another_tool_reads_a_network_that_is_silent(tmp_path: Path) -> None:
+    import nir
+
+    write(network(0), tmp_path / "net.nir")
+    node = nir.read(tmp_path / "net.nir").nodes["h"]
+    assert isinstance(node, nir.Threshold) and (node.threshold > 1e38).all()
+
+
+HOSTILE = {
+    "model": ("not json", 5, '["add"]', "nobody", '{"name": "x"}', "[" * 10_000),
+    "shape": (3, "3", np.array([1.5]), np.array([-3]), np.array([])),
+    "values": ({"alpha": "0.9"}, {"alpha": np.ones(3)}, {"gone": 1.0}, 5),
+    "initial": ({"w": 1.0}, {"v": np.ones((2, 2))}),
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, each in HOSTILE.items() for v in each])
+def test_cells_that_are_none_are_refused(key: str, value: Any, tmp_path: Path) -> None:
+    made = to_nir(network(0))
+    said = made.nodes["h"].metadata["snnstack"]
+    made.nodes["h"].metadata["snnstack"] = {**said, key: value}
+    with pytest.raises(ModelError):
+        from_nir(made)

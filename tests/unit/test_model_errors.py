@@ -217,7 +217,7 @@ CASES: list[tuple[str, Callable[[Any], None], str]] = [
         "edge delays that do not fit",
         lambda f: put(f, "node/metadata/snnstack/edges/delay", [1, 2]),
         "net.nir: graph: the edge delays in its snnstack metadata are not readable "
-        "(lists source, target, delay of one length)",
+        "(lists source, target, delay, port of one length)",
     ),
     (
         "snnstack metadata of another kind",
