@@ -52,13 +52,15 @@ class Op:
 # "llvm" is for integers, "llvm_real" for real numbers, "llvm_truth" where the first argument is a
 # truth value, "llvm_int64" and such for one type only. {T} is the type, {S} its suffix, {a} to {k}
 # are names for steps in between; the last of the instructions, which "; " divides, is the result;
-# "=0" is the first argument. "shown" is for people.
+# "=0" is the first argument. "c" is C99 on int32_t, truth values as int: no overflow is undefined
+# there. "shown" is for people.
 
 
 def _infix(sign: str, name: str) -> dict[str, str]:
     return {
         "llvm": f"{name} {{T}} {{0}}, {{1}}",
         "llvm_real": f"f{name} {{T}} {{0}}, {{1}}",
+        "c": f"(int32_t)((uint32_t){{0}} {sign} (uint32_t){{1}})",
         "shown": f"({{0}} {sign} {{1}})",
     }
 
@@ -67,6 +69,7 @@ def _test(sign: str, name: str) -> dict[str, str]:
     return {
         "llvm": f"icmp s{name} {{T}} {{0}}, {{1}}",
         "llvm_real": f"fcmp o{name} {{T}} {{0}}, {{1}}",
+        "c": f"{{0}} {sign} {{1}}",
         "shown": f"({{0}} {sign} {{1}})",
     }
 
@@ -76,6 +79,7 @@ def _extreme(name: str, real: str) -> dict[str, str]:
         "llvm": f"call {{T}} @llvm.{name}.{{S}}({{T}} {{0}}, {{T}} {{1}})",
         "llvm_real": f"{{a}} = fcmp {real} {{T}} {{0}}, {{1}}; "
         "select i1 {a}, {T} {0}, {T} {1}",
+        "c": f"{{0}} {'<' if real == 'olt' else '>'} {{1}} ? {{0}} : {{1}}",
     }
 
 
@@ -93,7 +97,8 @@ def _compared(name: str, f: Callable[[Any, Any], Any], text: Mapping[str, str]) 
 
 def _logical(name: str, sign: str, **more: Any) -> Op:
     """On truth values; `name` is numpy's after "logical_" and LLVM's."""
-    text = {"llvm_truth": f"{name} i1 {{0}}, {{1}}", "shown": f"({{0}} {sign} {{1}})"}
+    text = {"llvm_truth": f"{name} i1 {{0}}, {{1}}", "c": f"{{0}} {sign} {{1}}"}
+    text |= {"shown": f"({{0}} {sign} {{1}})"}
     exact, real = (
         getattr(np, f"logical_{name}"),
         lambda xp, a, b: getattr(xp, f"logical_{name}")(a, b),
@@ -120,7 +125,9 @@ def _looked_up(table: Table, index: Any) -> Any:
     return entries[np.clip(index, 0, len(entries) - 1)]
 
 
-SHIFTED_UP = {"llvm": "shl {T} {0}, {1}", "llvm_real": "=0"}
+C_SHIFTED_UP = "(int32_t)((uint32_t){0} << {1})"
+C_PRODUCT_DOWN = "(int32_t)(((int64_t){0} * {1}) >> {2})"
+SHIFTED_UP = {"llvm": "shl {T} {0}, {1}", "llvm_real": "=0", "c": C_SHIFTED_UP}
 # bits `k`.. of a product of 32 x 32 bits: below bit 32 + k a logical shift gives the same
 PRODUCT_DOWN = (
     "{a} = sext i32 {0} to i64; {b} = sext i32 {1} to i64; {c} = mul nsw i64 {a}, {b}; "
@@ -139,6 +146,8 @@ FINE_PRODUCT = (
     "{a} = sext i32 {0} to i64; {b} = sext i32 {1} to i64; {c} = mul nsw i64 {a}, {b}; "
     "{d} = lshr i64 {c}, 32; {e} = trunc i64 {d} to i32; add i32 {0}, {e}"
 )
+C_FINE_PRODUCT = "(int32_t)((uint32_t){0} + (uint32_t)(int32_t)(((int64_t){0} * {1}) >> 32))"
+C_TO_ZERO = "(int32_t)(((int64_t){0} * {1} + ({0} < 0 ? ((int64_t)1 << {2}) - 1 : 0)) >> {2})"
 PRODUCT = {"llvm_real": "fmul {T} {0}, {1}"}
 
 _ROWS = (
@@ -158,7 +167,7 @@ _ROWS = (
         lambda a, b, k: (a * b) >> k,
         lambda xp, a, b, k: a * b,
         spans.scaled_down,
-        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, **PRODUCT},
+        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, "c": C_PRODUCT_DOWN, **PRODUCT},
         {"mul": 2, "alu": 2},
     ),
     Op(
@@ -167,7 +176,7 @@ _ROWS = (
         lambda a, k: a << k,
         lambda xp, a, k: a * 2.0**k,
         spans.corners(spans.shifted),
-        {"llvm": "shl {T} {0}, {1}"},
+        {"llvm": "shl {T} {0}, {1}", "c": C_SHIFTED_UP},
         simpler=simpler.zero_right,
     ),
     Op(
@@ -176,7 +185,7 @@ _ROWS = (
         lambda a, k: a >> k,
         lambda xp, a, k: a / 2.0**k,
         lambda a, k: (spans.down(a[0], k[0]), spans.down(a[1], k[0])),
-        {"llvm": "ashr {T} {0}, {1}"},
+        {"llvm": "ashr {T} {0}, {1}", "c": "{0} >> {1}"},
         simpler=simpler.zero_right,
     ),
     Op(
@@ -194,7 +203,7 @@ _ROWS = (
         lambda a, g: a,
         lambda xp, a, g: a * g,
         lambda a, g: a,
-        {"llvm": "=0", **PRODUCT},
+        {"llvm": "=0", "c": "=0", **PRODUCT},
         {"mul": 1},
         simpler=simpler.gain,
     ),
@@ -204,7 +213,7 @@ _ROWS = (
         lambda x, factor, bits: (x * factor) >> bits,
         lambda xp, x, f, bits: x * f,
         spans.scaled_down,
-        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, **PRODUCT},
+        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, "c": C_PRODUCT_DOWN, **PRODUCT},
         {"mul": 2, "alu": 3},
         simpler=simpler.factor,
     ),
@@ -214,7 +223,7 @@ _ROWS = (
         lambda x, factor, bits: (x * factor) >> bits,
         lambda xp, x, f, bits: x * f,
         spans.scaled_down,
-        {"llvm": FINE_PRODUCT, **PRODUCT},
+        {"llvm": FINE_PRODUCT, "c": C_FINE_PRODUCT, **PRODUCT},
         {"mul": 2, "alu": 3},
         simpler=simpler.factor,
     ),
@@ -224,7 +233,7 @@ _ROWS = (
         _toward_zero,
         lambda xp, x, f, bits: x * f,
         lambda a, f, k: (min(a[0], 0), max(a[1], 0)),
-        {"llvm": PRODUCT_TO_ZERO, **PRODUCT},
+        {"llvm": PRODUCT_TO_ZERO, "c": C_TO_ZERO, **PRODUCT},
         {"mul": 2, "alu": 5},
         simpler=simpler.factor,
     ),
@@ -239,6 +248,7 @@ _ROWS = (
             "{b} = call {T} @llvm.smax.{S}({T} {0}, {T} {a}); "
             "call {T} @llvm.smin.{S}({T} {b}, {T} {1})",
             "llvm_real": "=0",
+            "c": "{0} < -{1} ? -{1} : {0} > {1} ? {1} : {0}",
         },
         {"alu": 4},
     ),
@@ -252,6 +262,7 @@ _ROWS = (
             "llvm": "{a} = sub i32 32, {1}; {b} = shl i32 {0}, {a}; ashr i32 {b}, {a}",
             "llvm_int64": "{a} = sub i64 64, {1}; {b} = shl i64 {0}, {a}; ashr i64 {b}, {a}",
             "llvm_real": "=0",
+            "c": "(int32_t)((uint32_t){0} << (32 - {1})) >> (32 - {1})",
         },
         {"alu": 2},
     ),
@@ -266,6 +277,7 @@ _ROWS = (
         {
             "llvm": "call {T} @llvm.abs.{S}({T} {0}, i1 false)",
             "llvm_real": "call {T} @llvm.fabs.{S}({T} {0})",
+            "c": "{0} < 0 ? (int32_t)-(uint32_t){0} : {0}",
         },
         {"alu": 2},
     ),
@@ -278,6 +290,7 @@ _ROWS = (
             "llvm": "icmp eq {T} {0}, {1}",
             "llvm_real": "fcmp oeq {T} {0}, {1}",
             "llvm_truth": "icmp eq i1 {0}, {1}",
+            "c": "{0} == {1}",
             "shown": "({0} == {1})",
         },
     ),
@@ -289,7 +302,7 @@ _ROWS = (
         np.logical_not,
         lambda xp, a: xp.logical_not(a),
         spans.truth,
-        {"llvm_truth": "xor i1 {0}, true", "shown": "(not {0})"},
+        {"llvm_truth": "xor i1 {0}, true", "c": "!{0}", "shown": "(not {0})"},
         truth=True,
     ),
     Op(
@@ -298,7 +311,7 @@ _ROWS = (
         np.where,
         lambda xp, c, a, b: xp.where(c, a, b),
         lambda c, a, b: (min(a[0], b[0]), max(a[1], b[1])),
-        {"llvm_truth": "select i1 {0}, {T} {1}, {T} {2}"},
+        {"llvm_truth": "select i1 {0}, {T} {1}, {T} {2}", "c": "{0} ? {1} : {2}"},
         {"alu": 2},
         simpler=simpler.chosen,
     ),
@@ -313,6 +326,7 @@ _ROWS = (
             "{b} = call {T} @llvm.smin.{S}({T} {a}, {T} {last}); "
             "{c} = getelementptr [{length} x i32], ptr {table}, {T} 0, {T} {b}; "
             "load i32, ptr {c}",
+            "c": "{table}[{0} < 0 ? 0 : {0} > {last} ? {last} : {0}]",
         },
         {"load": 1, "alu": 4},
     ),
