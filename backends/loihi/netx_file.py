@@ -53,8 +53,8 @@ def layer_type(layer: Layer) -> str:
     return str(kind[0] if isinstance(kind, tuple) and kind else kind)
 
 
-LARGEST = 2**31
-"""Neurons of a layer: more than any system of chips has."""
+LARGEST = 2**24
+"""Neurons of a layer, each with numbers of its own: 16 times those of a whole Loihi 2."""
 
 
 def shape_of(where: str, layer: Layer, problems: list[Problem]) -> Shape:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.door import shown
 from snnstack.errors import ModelError, Problem, ToolError, fail, raise_if_any
 from snnstack.foreign import ForeignFile, prepare, trusted
 from snnstack.foreign.worker import reason
@@ -16,6 +17,7 @@ from snnstack.ir.nodes import Array
 
 LARGEST_FOLD = 2**26
 """Bytes of a constant that is worked out when a file is read."""
+DAMAGED = "the file is damaged"
 INSTALL = "pip install 'snnstack[onnx]'"
 
 
@@ -97,6 +99,7 @@ def _checked(path: str) -> Any:
     onnx = onnx_module()
     try:
         model = onnx.load(path, load_external_data=False)
+        raise_if_any(ModelError, (Problem(path, text, DAMAGED) for text in unreadable(model)))
         raise_if_any(ModelError, _outside(onnx, model, path))
         onnx.external_data_helper.load_external_data_for_model(model, str(Path(path).parent))
         onnx.checker.check_model(model)
@@ -107,6 +110,19 @@ def _checked(path: str) -> Any:
         # protobuf, the checker and shape inference each raise classes of their own.
         what = f"is no valid ONNX model: {reason(error)}"
         raise fail(ModelError, path, what) from error
+
+
+def unreadable(message: Any) -> Iterator[str]:
+    """Names and texts in a message that are no UTF-8; protobuf hands out their bytes."""
+    for kind, value in message.ListFields():
+        if kind.type not in (kind.TYPE_STRING, kind.TYPE_MESSAGE):
+            continue
+        one = isinstance(value, str | bytes) or hasattr(value, "DESCRIPTOR")
+        for part in (value,) if one else value:
+            if kind.type == kind.TYPE_MESSAGE:
+                yield from unreadable(part)
+            elif isinstance(part, bytes):
+                yield f"{kind.name} is {shown(part)}, which is no text"
 
 
 def _outside(onnx: Any, model: Any, path: str) -> Iterator[Problem]:

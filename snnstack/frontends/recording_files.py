@@ -173,7 +173,7 @@ def _cut(path: Path) -> list[Recording]:
 def _part(path: Path, start: int, end: int) -> Events:
     """The events from `start` on and before `end`, microseconds from `start`."""
     found = read_aedat(path)
-    start, end = max(start, -LAST), min(end, LAST)
+    start, end = (min(max(time, -LAST), LAST) for time in (start, end))
     keep = (found.t >= start) & (found.t < end)
     y, p = (None if c is None else c[keep] for c in (found.y, found.p))
     return replace(found, t=found.t[keep] - start, x=found.x[keep], y=y, p=p)

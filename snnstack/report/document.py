@@ -12,7 +12,7 @@ import msgspec
 
 from snnstack.board import Status
 from snnstack.errors import DataError, fail
-from snnstack.report.document_figures import Figures
+from snnstack.report.document_figures import Figures, Share
 
 HINT = "give the output of `snnstack bench --json`"
 
@@ -86,9 +86,9 @@ class Chips(msgspec.Struct, frozen=True):
 
     of: str
     exact: float
-    accuracies: tuple[float, ...]
+    accuracies: tuple[Share, ...]
     yield_loss: float
-    mean: float
+    mean: Share
     spread: float
     worst: float
     yield_share: float
@@ -131,8 +131,8 @@ class Ann(msgspec.Struct, frozen=True):
     given: str
     trained: str
     verdict: str
-    accuracy: float | None
-    accuracy_float: float | None
+    accuracy: Share | None
+    accuracy_float: Share | None
     left_out: tuple[str, ...]
     verified_samples: int
     mismatches: int
@@ -145,10 +145,10 @@ class Row(msgspec.Struct, frozen=True):
     target: str
     samples: int
     steps: int
-    accuracy: float | None
-    accuracy_float: float | None
+    accuracy: Share | None
+    accuracy_float: Share | None
     spike_agreement: float | None
-    class_agreement: float | None
+    class_agreement: Share | None
     bit_exact: bool | None
     verified: Verified
     latency_band_ms: Band

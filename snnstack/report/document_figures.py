@@ -6,6 +6,8 @@ from typing import Annotated
 
 import msgspec
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
 
 class Losses(msgspec.Struct, frozen=True):
     """Of `snnstack.quant.losses.LayerLosses`, what a table shows."""

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from snnstack.errors import DataError, fail
+
 Interval = tuple[float, float]
 Z = 1.645
 """Of a normal distribution: 90 % lie within so many standard deviations."""
@@ -58,6 +60,8 @@ def share_interval(share: float, count: int) -> Interval:
     >>> round(low, 3), round(high, 3)
     (0.84, 0.939)
     """
+    if not 0 <= share <= 1:
+        raise fail(DataError, "rows", f"hold a share of {share:g}", "shares lie in 0..1")
     if count < 1:
         return 0.0, 1.0
     z = Z * Z / count

@@ -233,8 +233,41 @@ def opponent_net() -> Any:
     return opponent_of(steps)
 
 
-def program(board_name: str) -> Callable[[Path], None]:
+def program(board_name: str, graph: Graph | None = None) -> Callable[[Path], None]:
+    """A saved program of `graph`."""
+
     def made(folder: Path) -> None:
-        snnstack.save(snnstack.build(small(), board_name, (X, Y)), folder / "program")
+        net = snnstack.load(graph or small(), snnstack.Options(dt=1e-3))
+        (port,) = net.inputs().values()
+        x = (np.random.default_rng(0).random((4, 6, *port.shape)) < 0.4).astype(np.uint8)
+        snnstack.save(snnstack.build(net, board_name, (x, Y % 3)), folder / "program")
 
     return made
+
+
+def simple(folder: Path) -> None:
+    """The network itself as a program, of a target without a form of its own."""
+    from snnstack.simple import NetworkProgram, emit
+
+    built = snnstack.build(small(), "microbit-v1", (X, Y))
+    for name, content in emit(NetworkProgram(built.network, built.program.board)).items():
+        (folder / name).write_bytes(content)
+
+
+CONFIG = {"model": "f" * 64, "epochs": 3, "lr": 0.1}
+
+
+def checkpoint(folder: Path) -> None:
+    """A training after an epoch."""
+    from snnstack.training.checkpoint import Checkpoint, State
+
+    arrays = {"fc/weight": np.ones((3, 4), np.float32), "order": np.arange(5)}
+    Checkpoint(folder / "a.npz").write(State(1, arrays, {"loss": [0.5]}), CONFIG)
+
+
+def for_commands(folder: Path) -> None:
+    """A model, samples and a program."""
+    nir_small(folder)
+    npz(folder)
+    rows(folder)
+    program("neurram")(folder)

@@ -25,6 +25,8 @@ from tests.fuzz.kinds import KINDS, generator, make
 
 SECONDS = 30
 """Of processor time: an input that takes longer hangs. The fence has a limit of its own."""
+PLACE = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Files that live for milliseconds: in memory where there is a place for them."""
 MEMORY = 2 * 10**9
 """Bytes above what the process has taken when it begins."""
 
@@ -48,7 +50,7 @@ def _limited() -> Iterator[None]:
 
 def outcome(kind: str, seed: int, wholes: Path) -> dict[str, Any]:
     """What became of one damaged input."""
-    rng, folder = generator(kind, seed), Path(tempfile.mkdtemp(prefix="snnstack-fuzz-"))
+    rng, folder = generator(kind, seed), Path(tempfile.mkdtemp(prefix="snnstack-fuzz-", dir=PLACE))
     try:
         make(KINDS[kind], folder, rng, wholes)
         with warnings.catch_warnings(record=True) as leaked:
@@ -93,7 +95,7 @@ def main(kind: str, first: int, last: int) -> None:
     signal.signal(signal.SIGPROF, _alarm)
     report = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever is printed by what is read does not mix with the report
-    with tempfile.TemporaryDirectory(prefix="snnstack-fuzz-whole-") as folder:
+    with tempfile.TemporaryDirectory(prefix="snnstack-fuzz-whole-", dir=PLACE) as folder:
         wholes = Path(folder)
         for number, source in enumerate(KINDS[kind].sources):
             (wholes / str(number)).mkdir()
