@@ -71,9 +71,10 @@ def _checked(model: Any, options: Options, calibrate: Samples | None, sample: An
     graph = _graph(model, options, calibrate, sample)
     writer = options.written_by
     of_another_tool = graph.dt is None and (writer is not None or _is_nir(model))
-    graph = as_meant(graph, options) if of_another_tool else graph
-    graph = apply_options(graph, options)
-    graph = as_written(graph, writer) if of_another_tool else graph
+    with np.errstate(all="ignore"):  # numbers that lead nowhere are refused by the rules, by name
+        graph = as_meant(graph, options) if of_another_tool else graph
+        graph = apply_options(graph, options)
+        graph = as_written(graph, writer) if of_another_tool else graph
     check(graph)
     graph = inline_subgraphs(graph)
     return with_lags(graph, writer) if of_another_tool else graph

@@ -38,7 +38,8 @@ def array(value: Any) -> Array:
 def integers(value: Any) -> Shape:
     """A whole number or a list of them, as Python ints."""
     found = array(value)
-    if found.dtype.kind not in "iu" and not np.array_equal(found, np.rint(found)):
+    whole = found.dtype.kind in "iu" or np.array_equal(found, np.rint(found))
+    if not whole or not np.isfinite(found).all():
         raise ValueError(f"is {found.tolist()}, not whole numbers")
     if found.ndim > 1:
         raise ValueError(f"has {found.ndim} axes, not one")

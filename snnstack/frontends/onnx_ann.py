@@ -57,7 +57,8 @@ def converted(
     graph, shape = _turned(graph, shape)
     unknown = [n for n in graph.nodes if n.op not in _HANDLERS and n.op not in MONOTONE]
     raise_if_any(ModelError, [_unsupported(n) for n in unknown])
-    return _walked(Tensors(graph, shape, thresholds, given, steps))
+    with np.errstate(all="ignore"):  # weights that are not finite are refused by the rules
+        return _walked(Tensors(graph, shape, thresholds, given, steps))
 
 
 def _turned(graph: OnnxGraph, shape: Shape) -> tuple[OnnxGraph, Shape]:

@@ -41,8 +41,7 @@ def walked(onnx: OnnxGraph, first: str) -> Walk:
             KeyError,
             TypeError,
             AttributeError,
-            ZeroDivisionError,
-            OverflowError,
+            ArithmeticError,
         ):  # shapes that do not go together
             made = None
         for name in node.outputs:

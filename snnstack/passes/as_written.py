@@ -41,13 +41,12 @@ def as_meant(graph: Graph, options: Options) -> Graph:
     if writer is not None and writer not in WRITERS:
         what = f"is not known to have been written by {writer!r}"
         raise fail(ModelError, "graph", what, f"one of: {', '.join(WRITERS)}")
-    with np.errstate(all="ignore"):  # numbers that lead nowhere are refused where all are checked
-        if writer is None:
-            return noted(graph, _guesses(graph)) if options.reset is None else graph
-        found = WRITERS[writer]
-        if not found.fits(graph):
-            graph = noted(graph, (f"its numbers are not those that {writer} writes",))
-        graph, notes = found.form(graph, options.dt)
+    if writer is None:
+        return noted(graph, _guesses(graph)) if options.reset is None else graph
+    found = WRITERS[writer]
+    if not found.fits(graph):
+        graph = noted(graph, (f"its numbers are not those that {writer} writes",))
+    graph, notes = found.form(graph, options.dt)
     return noted(graph, notes)
 
 

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from snnstack.errors import SnnstackError, fail
 from tests.fuzz.damage import Rng
 from tests.fuzz.kind import one_of
 
@@ -18,8 +19,6 @@ VERBS: tuple[tuple[str, ...], ...] = (
     ("emulate", "program", "--data", "a.npz", "--probe", "lif.v", "--json"),
     ("emulate", "program", "--data", "a.npz", "--seed", "1", "-o", "t.npz"),
     ("export", "a.nir", "-o", "made.onnx"),
-    ("boards", "--json"),
-    ("targets",),
     ("report", "rows.json", "-o", "page.html"),
     ("netlist", "program", "-o", "circuits"),
 )
@@ -53,3 +52,5 @@ def command(folder: Path, rng: Rng) -> Any:
             said = heard.getvalue()
             if ended.code not in (0, 1, 2) or "Traceback" in said or "please report" in said:
                 raise ValueError(f"{line}: {ended.code}: {said[-300:]}") from ended
+            if ended.code:
+                raise fail(SnnstackError, "command", "is refused") from ended

@@ -36,13 +36,10 @@ def _data(query: str = "", port: StepInput = PORT) -> Read:
 
 
 def _folder(folder: Path, rng: Rng) -> Any:
-    """A set in folders: also with files that are renamed, and lists of classes and splits."""
+    """A set in folders, of which a split, a kind of file or names of classes are asked for."""
     from snnstack.frontends.open_data import open_data
 
-    files = sorted(folder.rglob("*"))
     side = 128 if list(folder.rglob("*.aedat")) else 34
-    for _ in range(int(rng.integers(3))):
-        _moved(one_of(files, rng), rng)
     said = [f"&classes={file}" for file in sorted(folder.glob("names.txt"))]
     said += ["", "&classes=a,b,c", "&split=test", "&split=train", "&split=x", "&suffix=npy"]
     stream = open_data(f"events:{folder}?bin=1ms{one_of(said, rng)}", _camera(side)).first(3)
@@ -50,21 +47,12 @@ def _folder(folder: Path, rng: Rng) -> Any:
 
 
 def _moved(path: Path, rng: Rng) -> None:
-    names = (
-        "0",
-        "train",
-        "Test",
-        "x" * 250,
-        "\u0663",
-        "user01",
-        ".hidden",
-        "7.npy",
-        "-1",
-        "9" * 40,
-    )
-    there = path.with_name(one_of(names, rng))
-    if path.exists() and not there.exists():
-        path.rename(there)
+    """A file, or the folder that it lies in, under another name."""
+    names = ("0", "train", "Test", "x" * 250, "\u0663", "user01", ".hid", "7.npy", "-1", "9" * 40)
+    one = path if rng.random() < 0.3 or path.parent.name.startswith("snnstack-") else path.parent
+    there = one.with_name(one_of(names, rng))
+    if not there.exists():
+        one.rename(there)
 
 
 KINDS: Mapping[str, Kind] = {
@@ -150,7 +138,7 @@ KINDS: Mapping[str, Kind] = {
     "folder": Kind(
         (sources_events.classes, sources_events.splits, sources_events.gestures),
         "*.*",
-        (BYTES, TEXT),
+        (BYTES, TEXT, _moved, _moved),
         _folder,
     ),
 }

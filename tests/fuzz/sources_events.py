@@ -125,4 +125,4 @@ def gestures(folder: Path) -> None:
     """DVS-Gesture: recordings with tables, and lists of trials."""
     sources.aedat3(folder)
     (folder / "trials_to_train.txt").write_text("a.aedat\n")
-    (folder / "trials_to_test.txt").write_text("b.aedat\n")
+    (folder / "trials_to_test.txt").write_text("a.aedat\n")

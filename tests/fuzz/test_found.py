@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
 import warnings
 from dataclasses import replace
@@ -14,10 +16,15 @@ import pytest
 
 import snnstack
 from snnstack.errors import DataError, ModelError, SnnstackError, TargetError
+from snnstack.frontends.onnx_file import OnnxGraph, OnnxNode
+from snnstack.frontends.onnx_walk import walked
 from snnstack.frontends.open_data import open_data
 from snnstack.ir.nodes import LIF
 from snnstack.ir.step import StepInput
 from snnstack.passes.discretise import _factors
+from snnstack.passes.writers import WRITERS
+from snnstack.report.document import read_rows
+from snnstack.report.pareto import share_interval
 from snnstack.sweep.spec import at_folder, read_spec
 from tests.cli.calls import small
 from tests.fuzz import sources
@@ -185,6 +192,84 @@ def test_windows_over_two_axes_are_said_for_both() -> None:
     assert "conv: stride 1 needs two numbers, (y, x)" in text
     assert "conv: padding [0, 0, 0] needs two numbers, (y, x)" in text
     assert "dilation" not in text
+
+
+def test_an_infinite_shape_is_no_shape(tmp_path: Path) -> None:
+    sources.nir_small(tmp_path)
+    with h5py.File(tmp_path / "a.nir", "r+") as file:
+        names: list[str] = []
+        file.visit(names.append)
+        name = next(n for n in names if n.endswith("in/shape") or n.endswith("input_type/input"))
+        del file[name]
+        file[name] = [np.inf]
+    text = said(ModelError, lambda: snnstack.load(tmp_path / "a.nir"))
+    assert "is [inf], not whole numbers" in text
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize(("tau", "dt"), ((0.0, None), (5e-324, None), (1e-2, 1e308)))
+def test_what_a_tool_means_warns_nobody(
+    tmp_path: Path, writer: str, tau: float, dt: float | None
+) -> None:
+    sources.nir_conv(tmp_path)
+    with h5py.File(tmp_path / "a.nir", "r+") as file:
+        file["node/nodes/cuba/tau_mem"][:] = tau
+    options = snnstack.Options(written_by=writer, dt=dt)
+    with warnings.catch_warnings(), contextlib.suppress(ModelError):
+        warnings.simplefilter("error")
+        snnstack.load(tmp_path / "a.nir", options)
+
+
+def test_a_reshape_of_nothing_but_the_batch_is_not_understood() -> None:
+    node = OnnxNode("Reshape", "flat", ("x", "to"), ("y",), {})
+    to = {"to": np.array([1, -1])}
+    walk = walked(OnnxGraph("net", (node,), to, ("x",), ("y",), {"x": ()}), "x")
+    assert list(walk.unknown.values()) == ["Reshape"]
+
+
+@pytest.mark.parametrize("value", (1e38, np.inf, np.nan))
+def test_weights_of_an_ann_that_are_not_finite_warn_nobody(tmp_path: Path, value: float) -> None:
+    from tests.onnx.ann_models import mlp
+
+    huge = [(np.full((3, 5), value), np.ones(5)), (np.full((5, 4), value), np.zeros(4))]
+    mlp(tmp_path / "a.onnx", huge)
+    x = np.random.default_rng(0).random((4, 3)).astype(np.float32)
+    with warnings.catch_warnings(), contextlib.suppress(ModelError):
+        warnings.simplefilter("error")
+        snnstack.load(tmp_path / "a.onnx", calibrate={"x": x})
+
+
+def test_a_share_of_a_row_lies_between_0_and_1(tmp_path: Path) -> None:
+    sources.rows(tmp_path)
+    (row,) = json.loads((tmp_path / "rows.json").read_text())
+    for wrong in (2.5, -1):
+        (tmp_path / "rows.json").write_text(json.dumps([{**row, "accuracy": wrong}]))
+        assert "accuracy" in said(DataError, lambda: read_rows(tmp_path / "rows.json"))
+    assert "a share of 2.5" in said(DataError, lambda: share_interval(2.5, 10))
+
+
+def test_a_netx_layer_is_not_larger_than_it_can_be(tmp_path: Path) -> None:
+    sources.netx(tmp_path)
+    with h5py.File(tmp_path / "a.net", "r+") as file:
+        del file["layer/1/shape"]
+        file["layer/1/shape"] = [2**31]
+    text = said(ModelError, lambda: snnstack.load(tmp_path / "a.net"))
+    assert f"its shape is [{2**31}]" in text
+
+
+def test_a_name_in_onnx_is_text(tmp_path: Path) -> None:
+    sources.onnx_step(tmp_path)
+    content = (tmp_path / "a.onnx").read_bytes()
+    (tmp_path / "a.onnx").write_bytes(content.replace(b"in.flat", b"in.\xff\xffat"))
+    text = said(ModelError, lambda: snnstack.load(tmp_path / "a.onnx"))
+    assert "which is no text (the file is damaged)" in text
+
+
+def test_the_end_of_a_gesture_is_a_time_that_can_be(tmp_path: Path) -> None:
+    sources.aedat3(tmp_path)
+    (tmp_path / "a_labels.csv").write_text(f"class,start,end\n1,{10**30},{10**31}\n")
+    stream = open_data(f"{tmp_path / 'a.aedat'}?bin=1ms&steps=2", PORT)
+    assert "no event" in said(DataError, lambda: list(stream.batches(1)))
 
 
 def test_a_worker_that_says_much_is_not_stopped_by_it() -> None:

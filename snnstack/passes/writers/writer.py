@@ -113,7 +113,7 @@ def agreed(steps: list[Array], any_number: bool = False) -> float | None:
     if not values.size or not np.isfinite(values).all() or values.min() <= 0:
         return None
     dt = float(np.median(values))
-    if not near(values, dt):
+    if not near(values, dt) or 1.0 / dt == np.inf:
         return None
     digits = float(f"{dt:.4g}")
     rate = round(1.0 / dt)
