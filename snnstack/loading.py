@@ -14,6 +14,7 @@ from snnstack.door import path, shown
 from snnstack.errors import DataError, ModelError, Problem, fail, raise_if_any
 from snnstack.frontends.levels import KEY
 from snnstack.frontends.torch_door import is_module
+from snnstack.ir.finite import check_steps
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
 from snnstack.native import native_graph, native_target
@@ -218,8 +219,11 @@ def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
     from snnstack.passes.prune import as_lists
     from snnstack.passes.split_avgpool import split_avgpool
 
-    steps = discretise(split_avgpool(graph))
-    steps = fold_gains(steps) if unit_gains else steps
+    with np.errstate(over="ignore", invalid="ignore"):  # what is infinite is refused by name
+        steps = discretise(split_avgpool(graph))
+        check_steps(steps)
+        steps = fold_gains(steps) if unit_gains else steps
+    check_steps(steps)
     steps = as_lists(steps) if PRUNED in graph.metadata else steps
     name = str(graph.metadata.get("name", "network"))
     more = {KEY: dict(graph.metadata[KEY])} if KEY in graph.metadata else {}

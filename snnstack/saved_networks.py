@@ -15,6 +15,7 @@ from snnstack.ir.step import StepInput, size
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
 from snnstack.saved_neurons import written_problems
+from snnstack.saved_settings import setting_problems
 from snnstack.saved_tables import (
     AGAIN,
     INT32,
@@ -145,6 +146,7 @@ def _head_problems(network: QuantizedNetwork) -> Iterator[Problem]:
     shapes = {port.name: port.shape} | {p.name: p.shape for p in network.populations}
     names = [p.name for p in network.populations]
     yield from name_problems(port.name, shapes, names, network.outputs)
+    yield from setting_problems(network.settings)
     if not 0 < network.dt < float("inf"):
         yield Problem("network", f"has steps of {network.dt} s", AGAIN)
 

@@ -44,11 +44,17 @@ def array_problems(
     elif within is None:
         if not np.isfinite(values).all():
             yield Problem(where, "holds a number that is not finite", AGAIN)
-    elif values.dtype.kind not in "biu":
+    elif not _is_whole(values, within):
         yield Problem(where, f"holds {values.dtype}, not integers", AGAIN)
     elif values.size and not within.low <= int(values.min()) <= int(values.max()) <= within.high:
         what = f"holds {int(values.min())}..{int(values.max())}, not {within.low}..{within.high}"
         yield Problem(where, what, AGAIN)
+
+
+def _is_whole(values: Any, within: Range) -> bool:
+    """Integers of a type that numpy joins with others without turning them into reals or masks."""
+    wide = values.dtype.kind == "u" and values.dtype.itemsize == 8
+    return values.dtype.kind in "iu" and (not wide or within.high >= 2**63)
 
 
 def list_problems(where: str, values: Any, within: Range) -> Iterator[Problem]:

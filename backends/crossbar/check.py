@@ -13,6 +13,7 @@ from snnstack.ir.step import size
 from snnstack.quant.network import QuantizedPopulation
 from snnstack.saved_networks import neuron_problems
 from snnstack.saved_neurons import written_problems
+from snnstack.saved_settings import setting_problems
 from snnstack.saved_tables import (
     AGAIN,
     LARGEST_DELAY,
@@ -35,6 +36,7 @@ def saved_problems(program: Program) -> Iterator[Problem]:
     wrong = [
         *name_problems(program.input.name, shapes, names, program.outputs),
         *_cell_problems(program),
+        *setting_problems(program.settings),
     ]
     for p in program.populations if not wrong else ():
         wrong += _neuron_problems(p)

@@ -11,8 +11,10 @@ from snnstack.backends.loihi.rules import CHIP_RULES
 from snnstack.errors import Problem
 from snnstack.ir.step import size
 from snnstack.saved_networks import chip_problems
+from snnstack.saved_settings import setting_problems
 from snnstack.saved_tables import AGAIN, INT32, Range, array_problems
 
+USED = ("compartments", "input_axons", "output_axons", "synaptic_memory_bytes")
 TRAVEL = ("messages", "hops_x", "hops_y")
 
 
@@ -31,6 +33,7 @@ def _shape_problems(program: Program) -> Iterator[Problem]:
     if not wrong:
         sizes = {network.input.name: size(network.input.shape)}
         yield from _place_problems(program, sizes | {p.name: p.n for p in network.populations})
+        yield from setting_problems(program.settings)
         if program.input_count is not None and program.input_count < 1:
             yield Problem("input_count", f"is {program.input_count}", AGAIN)
 
@@ -54,6 +57,8 @@ def _place_problems(program: Program, sizes: Mapping[str, int]) -> Iterator[Prob
     for core in program.cores:
         if not 0 <= core.number < cores:
             yield Problem(f"core {core.number}", f"the board has {cores}", AGAIN)
+        elif not all(type(core.used.get(name)) is int and core.used[name] >= 0 for name in USED):
+            yield Problem(f"core {core.number}", f"does not count {', '.join(USED)}", AGAIN)
 
 
 def _one_place(name: str, place: Placement, n: int, cores: Range) -> Iterator[Problem]:

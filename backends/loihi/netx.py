@@ -23,19 +23,20 @@ from snnstack.backends.loihi.netx_clearing import (
     layer_clearing,
     network_clearing,
 )
+from snnstack.backends.loihi.netx_conv import convolution
 from snnstack.backends.loihi.netx_delays import own_delay, steps_of
 from snnstack.backends.loihi.netx_file import (
     Layer,
     layer_type,
-    pair_of,
     read_layers,
     record,
     shape_of,
+    whole_numbers,
 )
 from snnstack.backends.loihi.netx_neuron import input_neurons, neurons, numbers
 from snnstack.backends.loihi.weights import Signs, effective
 from snnstack.errors import ModelError, Problem, raise_if_any
-from snnstack.ir.given import as_conv, conv_size, integers, split_by_delay
+from snnstack.ir.given import integers, split_by_delay
 from snnstack.ir.nodes import Array, Shape
 from snnstack.ir.step import Dense, Sparse, Synapses, size
 
@@ -205,7 +206,8 @@ def _neural(reader: _Reader, where: str, name: str, kind: str, layer: Layer, gra
     if kind.startswith("dense"):
         synapses: Synapses | None = _dense(reader, where, weight, shape)
     else:
-        synapses = _conv(reader, where, kind, weight, shape, layer)
+        shapes = (reader.shape, shape)
+        synapses = convolution(where, kind, weight, shapes, layer, reader.problems)
     population = neurons(where, name, shape, layer, reader.spike_exp, reader.problems)
     if synapses is None or population is None:
         return
@@ -245,34 +247,6 @@ def _dense(reader: _Reader, where: str, weight: Array, shape: Shape) -> Dense | 
     return Dense(integers(where, "weight", weight, reader.problems))
 
 
-def _conv(
-    reader: _Reader, where: str, kind: str, weight: Array, shape: Shape, layer: Layer
-) -> Synapses | None:
-    if reader.shape is None or len(reader.shape) != 3:
-        what = f"the shape before it is {reader.shape}, not [C, H, W]"
-        reader.problems.append(Problem(where, what, "give input_shape=(C, H, W)"))
-        return None
-    weight = weight.reshape(weight.shape[:4])
-    groups = int(np.ravel(layer.get("groups", 1))[0])
-    if kind == "pool":
-        groups, weight = reader.shape[0], np.repeat(weight[:1, :1], reader.shape[0], axis=0)
-    if weight.ndim != 4:
-        what = f"weight has shape {list(weight.shape)}, not [C_out, C_in / groups, K_y, K_x]"
-        reader.problems.append(Problem(where, what))
-        return None
-    kernel = weight.shape[2:]
-    stride = pair_of(layer.get("stride", kernel if kind == "pool" else 1))
-    geometry = stride, pair_of(layer.get("padding", 0)), pair_of(layer.get("dilation", 1))
-    if kind == "pool":  # the last window may reach over the edge, where there is nothing
-        padded = [int(np.ceil(s / k)) * k for s, k in zip(reader.shape[1:], kernel, strict=True)]
-        grown = (reader.shape[0], *conv_size((padded[0], padded[1]), kernel, geometry))
-        plain = as_conv(where, weight, ((grown[0], *padded), grown), geometry, groups, [])
-        if plain is not None and grown == tuple(shape):
-            c, h, w = reader.shape
-            return replace(plain, in_shape=(c, h, w))
-    return as_conv(where, weight, (reader.shape, shape), geometry, groups, reader.problems)
-
-
 def _add(
     reader: _Reader,
     where: str,
@@ -284,7 +258,12 @@ def _add(
 ) -> None:
     form = weight_format(synapses.weight)
     if stored is not None and form is not None:
-        form = int(stored[0]), int(stored[1]), SIGNS[int(stored[2]) % len(SIGNS)]
+        said = whole_numbers(where, FORMAT, stored, reader.problems)
+        if said is None or len(said) != 3 or not 0 <= said[2] < len(SIGNS):
+            what = f"its {FORMAT} is not [bits, exponent, place in {', '.join(SIGNS)}]"
+            reader.problems.append(Problem(where, what))
+            return
+        form = said[0], said[1], SIGNS[said[2]]
     if form is None:
         low, high = int(synapses.weight.min()), int(synapses.weight.max())
         what = f"weights {low}..{high} do not fit 8 bits and an exponent"

@@ -31,7 +31,11 @@ def steps_of(where: str, synapses: Synapses, delay: Any, problems: list[Problem]
     """What `split_by_delay` takes, from the delays of what the layer before sends."""
     if delay is None or not np.size(delay):
         return np.zeros((), dtype=np.int64)
-    steps = np.floor(np.asarray(delay, dtype=np.float64)).astype(np.int64)
+    given = np.asarray(delay)
+    if given.dtype.kind not in "iuf" or not np.all(np.abs(given) < 2**31):
+        problems.append(Problem(where, "its delay holds no numbers of steps"))
+        return np.zeros((), dtype=np.int64)
+    steps = np.floor(given.astype(np.float64)).astype(np.int64)
     problems += outside(where, "delay", steps)
     if isinstance(synapses, Dense) and steps.shape == synapses.weight.shape:
         return steps

@@ -13,6 +13,7 @@ import numpy as np
 from snnstack.errors import ModelError, Problem, fail
 from snnstack.frontends.hdf5 import is_hdf5
 from snnstack.frontends.hdf5_tree import read_tree
+from snnstack.ir.given import integers
 from snnstack.ir.nodes import Shape
 
 Layer = dict[str, Any]
@@ -55,29 +56,44 @@ def layer_type(layer: Layer) -> str:
 
 LARGEST = 2**24
 """Neurons of a layer, each with numbers of its own: 16 times those of a whole Loihi 2."""
+MOST_NUMBERS = 32
+"""Of a shape, as numpy has it."""
+Pair = tuple[int, int]
 
 
 def shape_of(where: str, layer: Layer, problems: list[Problem]) -> Shape:
     """[C, H, W] or [n], as it is stored."""
-    value = layer.get("shape")
-    if value is None:
+    if layer.get("shape") is None:
         problems.append(Problem(where, "it has no 'shape'"))
         return (1,)
-    numbers = np.ravel(value)
-    if numbers.dtype.kind not in "iuf" or not np.isfinite(numbers).all():
-        problems.append(Problem(where, "its shape holds no numbers"))
+    shape = whole_numbers(where, "shape", layer["shape"], problems)
+    if shape is None:
         return (1,)
-    shape = tuple(int(s) for s in numbers)
     if not shape or min(shape) < 1 or math.prod(shape) > LARGEST:
         problems.append(Problem(where, f"its shape is {list(shape)}"))
         return (1,)
     return shape
 
 
-def pair_of(value: Any) -> tuple[int, int]:
-    """(y, x) of what is stored as one number or two."""
-    flat = [int(v) for v in np.ravel(value)]
-    return flat[0], flat[-1]
+def pair_of(
+    where: str, name: str, layer: Layer, usual: int | Pair, problems: list[Problem]
+) -> Pair:
+    """(y, x) of what a layer stores under `name` as one number or two; `usual` without it."""
+    found = whole_numbers(where, name, layer.get(name, usual), problems)
+    if found is not None and len(found) not in (1, 2):
+        problems.append(Problem(where, f"its {name} has {len(found)} numbers, not one or two"))
+    return (1, 1) if not found else (found[0], found[-1])
+
+
+def whole_numbers(
+    where: str, name: str, value: Any, problems: list[Problem]
+) -> tuple[int, ...] | None:
+    """What is stored under `name`, in a row; None and a problem where that is anything else."""
+    before = len(problems)
+    found = integers(where, f"its {name}", value, problems).ravel()
+    if len(problems) == before and (len(found) > MOST_NUMBERS or np.any(np.abs(found) > LARGEST)):
+        problems.append(Problem(where, f"its {name} is {found[:MOST_NUMBERS].tolist()}"))
+    return tuple(map(int, found)) if len(problems) == before else None
 
 
 def record(layer: Mapping[str, Any], prefix: str = "") -> Layer:

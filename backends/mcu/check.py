@@ -18,6 +18,7 @@ from snnstack.backends.mcu.program import (
 from snnstack.errors import Problem
 from snnstack.ir.step import size
 from snnstack.saved_networks import neuron_problems
+from snnstack.saved_settings import setting_problems
 from snnstack.saved_tables import (
     AGAIN,
     LARGEST_DELAY,
@@ -57,6 +58,7 @@ def program_problems(program: Program) -> Iterator[Problem]:
             yield from _route_problems(route, layer, sizes, history, now)
     yield from scale_problems(program.scales, sizes)
     yield from _rest_problems(program)
+    yield from setting_problems(program.settings)
 
 
 def _order_problems(one: InputPort | Layer) -> Iterator[Problem]:

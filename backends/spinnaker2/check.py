@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from snnstack.backends.spinnaker2.check_kernels import kernel_problems, share_problems
 from snnstack.backends.spinnaker2.network import ChipPopulation
 from snnstack.backends.spinnaker2.program import (
@@ -20,6 +18,7 @@ from snnstack.errors import Problem
 from snnstack.ir.nodes import Shape
 from snnstack.ir.step import size
 from snnstack.saved_networks import chip_problems
+from snnstack.saved_settings import setting_problems
 from snnstack.saved_tables import AGAIN, Range, array_problems, list_problems, pointer_problems
 
 WORD, KEY = Range(0, 2**16 - 1), Range(0, 2**32 - 1)
@@ -43,7 +42,7 @@ def program_problems(program: Program) -> Iterator[Problem]:
         yield from _map_problems(program)
     for table in program.tables:
         yield from _table_problems(table)
-    yield from _setting_problems(program)
+    yield from setting_problems(program.settings)
 
 
 def _neuron_problems(p: ChipPopulation) -> Iterator[Problem]:
@@ -121,16 +120,3 @@ def _table_problems(table: RoutingTable) -> Iterator[Problem]:
     yield from array_problems(f"{where}, links", table.links, (entries,), Range(0, 63))
     full = Range(0, 2**64 - 1)
     yield from array_problems(f"{where}, elements", table.elements, (entries, 3), full)
-
-
-def _setting_problems(program: Program) -> Iterator[Problem]:
-    """What is read from the settings, which may hold anything: spike rates and relays."""
-    rates = program.settings.get("rates", {})
-    good = isinstance(rates, Mapping) and all(
-        isinstance(r, int | float) and np.isfinite(r) and r >= 0 for r in rates.values()
-    )
-    if not good:
-        yield Problem("rates", "are not numbers from 0 by population", AGAIN)
-    relays = program.settings.get("relays", ())
-    if not isinstance(relays, tuple | list) or not all(isinstance(r, str) for r in relays):
-        yield Problem("relays", "are no names", AGAIN)

@@ -25,9 +25,9 @@ from snnstack.ir.check import (
     choices_are_known,
     edges_name_existing_nodes,
     nodes_are_well_formed,
-    parameters_are_finite,
     problems,
 )
+from snnstack.ir.finite import parameters_are_finite
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import Cells, Leaf
 from snnstack.ir.shapes import with_shapes

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from snnstack.errors import ModelError, Problem, raise_if_any
+from snnstack.ir.finite import parameters_are_finite
 from snnstack.ir.graph import INTEGRATORS, Graph
 from snnstack.ir.loops import algebraic_loops, zero_delay_loops
 from snnstack.ir.nodes import (
@@ -154,36 +154,6 @@ def every_node_is_reachable(graph: Graph) -> Iterator[Problem]:
         hint = "connect it or remove it"
         lost = (name for name in graph.nodes if name not in seen)
         yield from (Problem(name, "no path leads to it from an input", hint) for name in lost)
-
-
-LARGEST = float(np.finfo(np.float32).max)
-"""No tool trains beyond single precision; the squares of such numbers are still finite here."""
-
-
-def parameters_are_finite(graph: Graph) -> Iterator[Problem]:
-    """No parameter is NaN, infinite or beyond single precision."""
-    for name, node in graph.nodes.items():
-        if isinstance(node, Graph):
-            continue
-        numbers = {f.name: getattr(node, f.name) for f in fields(node)}
-        numbers |= {**node.values, **node.initial} if isinstance(node, Cells) else {}
-        for key, value in numbers.items():
-            if isinstance(value, (np.ndarray, float)) and np.asarray(value).dtype.kind == "f":
-                yield from _not_finite(name, key, np.asarray(value))
-
-
-def _not_finite(name: str, key: str, values: Array) -> Iterator[Problem]:
-    most = min(LARGEST, float(np.finfo(values.dtype).max))
-    wrong = np.argwhere(~(np.abs(values) <= most))
-    if len(wrong):
-        first = values[tuple(wrong[0])]
-        word = "NaN" if np.isnan(first) else f"{first:g}"
-        at = f" at {wrong[0].tolist()}" if values.ndim else ""
-        kind = "NaN or infinite"
-        if np.isfinite(values[tuple(wrong.T)]).all():
-            kind = f"beyond {LARGEST:.3g}, which single precision ends with"
-        what = f"{key} has {len(wrong)} of {values.size} values {kind}, first {word}{at}"
-        yield Problem(name, what, "export the model again after checking its training")
 
 
 def choices_are_known(graph: Graph) -> Iterator[Problem]:
