@@ -42,6 +42,12 @@ class E:
     def __rmul__(self, other: Operand) -> E:
         return E("mul", (lift(other), self))
 
+    def __truediv__(self, other: Operand) -> E:
+        return E("div", (self, lift(other)))
+
+    def __rtruediv__(self, other: Operand) -> E:
+        return E("div", (lift(other), self))
+
     def __neg__(self) -> E:
         return E("sub", (lift(0), self))
 

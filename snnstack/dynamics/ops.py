@@ -19,6 +19,7 @@ from snnstack import fixedpoint
 from snnstack.dynamics import simpler, spans
 from snnstack.dynamics.expr import E, Table
 from snnstack.dynamics.spans import Span
+from snnstack.errors import ModelError, fail
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,16 @@ def _toward_zero(x: Any, factor: Any, bits: Any) -> Any:
 def _looked_up(table: Table, index: Any) -> Any:
     entries = np.asarray(table.entries, dtype=np.int64)
     return entries[np.clip(index, 0, len(entries) - 1)]
+
+
+def _real_only(name: str, arity: int, real: Callable[..., Any]) -> Op:
+    """An operation on real numbers; quantisation makes a table or a product of it."""
+
+    def exact(*args: Any) -> Any:
+        hint = "quantise it: snnstack.quant.fixed"
+        raise fail(ModelError, f"operation {name}", "is for real numbers", hint)
+
+    return Op(name, arity, exact, real, lambda *spans: (-np.inf, np.inf), {}, {"mul": 10})
 
 
 C_SHIFTED_UP = "(int32_t)((uint32_t){0} << {1})"
@@ -330,6 +341,10 @@ _ROWS = (
         },
         {"load": 1, "alu": 4},
     ),
+    _real_only("div", 2, lambda xp, a, b: a / b),
+    _real_only("exp", 1, lambda xp, a: xp.exp(a)),
+    _real_only("tanh", 1, lambda xp, a: xp.tanh(a)),
+    _real_only("sigmoid", 1, lambda xp, a: 1 / (1 + xp.exp(-a))),
 )
 
 OPS: Mapping[str, Op] = {row.name: row for row in _ROWS}

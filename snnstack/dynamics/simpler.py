@@ -22,10 +22,10 @@ def zero_either(args: tuple[E, ...], one: float) -> E | None:
 
 
 def factor(args: tuple[E, ...], one: float) -> E | None:
-    """A product with 1 or 0; a factor of fixed point is 1 at 2**bits."""
+    """A product with 1 or 0; a factor with fraction bits is 1 at 2**bits."""
     by = constant(args[1])
-    if len(args) == 3 and one != 1.0:
-        one = 2 ** args[2].value
+    if one != 1.0:
+        one = 2 ** args[2].value if len(args) == 3 else 1
     if by == one:
         return args[0]
     return lift(0) if by == 0 or constant(args[0]) == 0 else None

@@ -73,3 +73,18 @@ def scaled_product(a: Operand, b: Operand, bits: int) -> E:
 def lut(table: Table, index: Operand) -> E:
     """Entry `index` of `table`; an index outside is the nearest entry."""
     return E("lut", (lift(index),), table)
+
+
+def exp(x: Operand) -> E:
+    """The exponential function; in integers a table."""
+    return E("exp", (lift(x),))
+
+
+def tanh(x: Operand) -> E:
+    """The hyperbolic tangent; in integers a table."""
+    return E("tanh", (lift(x),))
+
+
+def sigmoid(x: Operand) -> E:
+    """1 / (1 + exp(-x)); in integers a table."""
+    return E("sigmoid", (lift(x),))
