@@ -54,7 +54,9 @@ class Op:
 # truth value, "llvm_int64" and such for one type only. {T} is the type, {S} its suffix, {a} to {k}
 # are names for steps in between; the last of the instructions, which "; " divides, is the result;
 # "=0" is the first argument. "c" is C99 on int32_t, truth values as int: no overflow is undefined
-# there. "shown" is for people.
+# there. "c_typed" is C99 in a type that holds every number, "c_real" for real numbers: {power} is 2
+# to the last argument, {unused} the bits of 64 that a wrapped number leaves; "c_inside" is a
+# look-up whose index is within the table. "shown" is for people.
 
 
 def _infix(sign: str, name: str) -> dict[str, str]:
@@ -62,6 +64,7 @@ def _infix(sign: str, name: str) -> dict[str, str]:
         "llvm": f"{name} {{T}} {{0}}, {{1}}",
         "llvm_real": f"f{name} {{T}} {{0}}, {{1}}",
         "c": f"(int32_t)((uint32_t){{0}} {sign} (uint32_t){{1}})",
+        "c_typed": f"({{0}} {sign} {{1}})",
         "shown": f"({{0}} {sign} {{1}})",
     }
 
@@ -71,16 +74,19 @@ def _test(sign: str, name: str) -> dict[str, str]:
         "llvm": f"icmp s{name} {{T}} {{0}}, {{1}}",
         "llvm_real": f"fcmp o{name} {{T}} {{0}}, {{1}}",
         "c": f"{{0}} {sign} {{1}}",
+        "c_typed": f"({{0}} {sign} {{1}})",
         "shown": f"({{0}} {sign} {{1}})",
     }
 
 
 def _extreme(name: str, real: str) -> dict[str, str]:
+    sign = "<" if real == "olt" else ">"
     return {
         "llvm": f"call {{T}} @llvm.{name}.{{S}}({{T}} {{0}}, {{T}} {{1}})",
         "llvm_real": f"{{a}} = fcmp {real} {{T}} {{0}}, {{1}}; "
         "select i1 {a}, {T} {0}, {T} {1}",
-        "c": f"{{0}} {'<' if real == 'olt' else '>'} {{1}} ? {{0}} : {{1}}",
+        "c": f"{{0}} {sign} {{1}} ? {{0}} : {{1}}",
+        "c_typed": f"({{0}} {sign} {{1}} ? {{0}} : {{1}})",
     }
 
 
@@ -99,7 +105,7 @@ def _compared(name: str, f: Callable[[Any, Any], Any], text: Mapping[str, str]) 
 def _logical(name: str, sign: str, **more: Any) -> Op:
     """On truth values; `name` is numpy's after "logical_" and LLVM's."""
     text = {"llvm_truth": f"{name} i1 {{0}}, {{1}}", "c": f"{{0}} {sign} {{1}}"}
-    text |= {"shown": f"({{0}} {sign} {{1}})"}
+    text |= dict.fromkeys(("c_typed", "shown"), f"({{0}} {sign} {{1}})")
     exact, real = (
         getattr(np, f"logical_{name}"),
         lambda xp, a, b: getattr(xp, f"logical_{name}")(a, b),
@@ -126,19 +132,21 @@ def _looked_up(table: Table, index: Any) -> Any:
     return entries[np.clip(index, 0, len(entries) - 1)]
 
 
-def _real_only(name: str, arity: int, real: Callable[..., Any]) -> Op:
+def _real_only(name: str, arity: int, real: Callable[..., Any], **text: str) -> Op:
     """An operation on real numbers; quantisation makes a table or a product of it."""
 
     def exact(*args: Any) -> Any:
         hint = "quantise it: snnstack.quant.fixed"
         raise fail(ModelError, f"operation {name}", "is for real numbers", hint)
 
-    return Op(name, arity, exact, real, lambda *spans: (-np.inf, np.inf), {}, {"mul": 10})
+    return Op(name, arity, exact, real, lambda *spans: (-np.inf, np.inf), text, {"mul": 10})
 
 
 C_SHIFTED_UP = "(int32_t)((uint32_t){0} << {1})"
 C_PRODUCT_DOWN = "(int32_t)(((int64_t){0} * {1}) >> {2})"
-SHIFTED_UP = {"llvm": "shl {T} {0}, {1}", "llvm_real": "=0", "c": C_SHIFTED_UP}
+UP = {"llvm": "shl {T} {0}, {1}", "c": C_SHIFTED_UP, "c_typed": "({0} * {power})"}
+SHIFTED_UP = {**UP, "llvm_real": "=0", "c_real": "=0"}
+DOWN = {"c": C_PRODUCT_DOWN, "c_typed": "({0} * {1} >> {2})"}
 # bits `k`.. of a product of 32 x 32 bits: below bit 32 + k a logical shift gives the same
 PRODUCT_DOWN = (
     "{a} = sext i32 {0} to i64; {b} = sext i32 {1} to i64; {c} = mul nsw i64 {a}, {b}; "
@@ -159,7 +167,7 @@ FINE_PRODUCT = (
 )
 C_FINE_PRODUCT = "(int32_t)((uint32_t){0} + (uint32_t)(int32_t)(((int64_t){0} * {1}) >> 32))"
 C_TO_ZERO = "(int32_t)(((int64_t){0} * {1} + ({0} < 0 ? ((int64_t)1 << {2}) - 1 : 0)) >> {2})"
-PRODUCT = {"llvm_real": "fmul {T} {0}, {1}"}
+PRODUCT = {"llvm_real": "fmul {T} {0}, {1}", "c_real": "({0} * {1})"}
 
 _ROWS = (
     _plain("add", operator.add, spans.sum_of, _infix("+", "add"), simpler=simpler.zero_either),
@@ -178,7 +186,7 @@ _ROWS = (
         lambda a, b, k: (a * b) >> k,
         lambda xp, a, b, k: a * b,
         spans.scaled_down,
-        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, "c": C_PRODUCT_DOWN, **PRODUCT},
+        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, **DOWN, **PRODUCT},
         {"mul": 2, "alu": 2},
     ),
     Op(
@@ -187,7 +195,7 @@ _ROWS = (
         lambda a, k: a << k,
         lambda xp, a, k: a * 2.0**k,
         spans.corners(spans.shifted),
-        {"llvm": "shl {T} {0}, {1}", "c": C_SHIFTED_UP},
+        {**UP, "c_real": "({0} * {power})"},
         simpler=simpler.zero_right,
     ),
     Op(
@@ -196,7 +204,12 @@ _ROWS = (
         lambda a, k: a >> k,
         lambda xp, a, k: a / 2.0**k,
         lambda a, k: (spans.down(a[0], k[0]), spans.down(a[1], k[0])),
-        {"llvm": "ashr {T} {0}, {1}", "c": "{0} >> {1}"},
+        {
+            "llvm": "ashr {T} {0}, {1}",
+            "c": "{0} >> {1}",
+            "c_typed": "({0} >> {1})",
+            "c_real": "({0} / {power})",
+        },
         simpler=simpler.zero_right,
     ),
     Op(
@@ -214,7 +227,7 @@ _ROWS = (
         lambda a, g: a,
         lambda xp, a, g: a * g,
         lambda a, g: a,
-        {"llvm": "=0", "c": "=0", **PRODUCT},
+        {"llvm": "=0", "c": "=0", "c_typed": "=0", **PRODUCT},
         {"mul": 1},
         simpler=simpler.gain,
     ),
@@ -224,7 +237,7 @@ _ROWS = (
         lambda x, factor, bits: (x * factor) >> bits,
         lambda xp, x, f, bits: x * f,
         spans.scaled_down,
-        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, "c": C_PRODUCT_DOWN, **PRODUCT},
+        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, **DOWN, **PRODUCT},
         {"mul": 2, "alu": 3},
         simpler=simpler.factor,
     ),
@@ -234,7 +247,12 @@ _ROWS = (
         lambda x, factor, bits: (x * factor) >> bits,
         lambda xp, x, f, bits: x * f,
         spans.scaled_down,
-        {"llvm": FINE_PRODUCT, "c": C_FINE_PRODUCT, **PRODUCT},
+        {
+            "llvm": FINE_PRODUCT,
+            "c": C_FINE_PRODUCT,
+            "c_typed": "({0} + ((int64_t){0} * {1} >> 32))",
+            **PRODUCT,
+        },
         {"mul": 2, "alu": 3},
         simpler=simpler.factor,
     ),
@@ -244,7 +262,12 @@ _ROWS = (
         _toward_zero,
         lambda xp, x, f, bits: x * f,
         lambda a, f, k: (min(a[0], 0), max(a[1], 0)),
-        {"llvm": PRODUCT_TO_ZERO, "c": C_TO_ZERO, **PRODUCT},
+        {
+            "llvm": PRODUCT_TO_ZERO,
+            "c": C_TO_ZERO,
+            "c_typed": "({0} * {1} / {power})",
+            **PRODUCT,
+        },
         {"mul": 2, "alu": 5},
         simpler=simpler.factor,
     ),
@@ -260,6 +283,8 @@ _ROWS = (
             "call {T} @llvm.smin.{S}({T} {b}, {T} {1})",
             "llvm_real": "=0",
             "c": "{0} < -{1} ? -{1} : {0} > {1} ? {1} : {0}",
+            "c_typed": "({0} > {1} ? {1} : {0} < -{1} ? -{1} : {0})",
+            "c_real": "=0",
         },
         {"alu": 4},
     ),
@@ -274,6 +299,8 @@ _ROWS = (
             "llvm_int64": "{a} = sub i64 64, {1}; {b} = shl i64 {0}, {a}; ashr i64 {b}, {a}",
             "llvm_real": "=0",
             "c": "(int32_t)((uint32_t){0} << (32 - {1})) >> (32 - {1})",
+            "c_typed": "((int64_t)((uint64_t){0} << {unused}) >> {unused})",
+            "c_real": "=0",
         },
         {"alu": 2},
     ),
@@ -289,6 +316,7 @@ _ROWS = (
             "llvm": "call {T} @llvm.abs.{S}({T} {0}, i1 false)",
             "llvm_real": "call {T} @llvm.fabs.{S}({T} {0})",
             "c": "{0} < 0 ? (int32_t)-(uint32_t){0} : {0}",
+            "c_typed": "({0} < 0 ? -{0} : {0})",
         },
         {"alu": 2},
     ),
@@ -302,6 +330,7 @@ _ROWS = (
             "llvm_real": "fcmp oeq {T} {0}, {1}",
             "llvm_truth": "icmp eq i1 {0}, {1}",
             "c": "{0} == {1}",
+            "c_typed": "({0} == {1})",
             "shown": "({0} == {1})",
         },
     ),
@@ -313,7 +342,12 @@ _ROWS = (
         np.logical_not,
         lambda xp, a: xp.logical_not(a),
         spans.truth,
-        {"llvm_truth": "xor i1 {0}, true", "c": "!{0}", "shown": "(not {0})"},
+        {
+            "llvm_truth": "xor i1 {0}, true",
+            "c": "!{0}",
+            "c_typed": "(!{0})",
+            "shown": "(not {0})",
+        },
         truth=True,
     ),
     Op(
@@ -322,7 +356,11 @@ _ROWS = (
         np.where,
         lambda xp, c, a, b: xp.where(c, a, b),
         lambda c, a, b: (min(a[0], b[0]), max(a[1], b[1])),
-        {"llvm_truth": "select i1 {0}, {T} {1}, {T} {2}", "c": "{0} ? {1} : {2}"},
+        {
+            "llvm_truth": "select i1 {0}, {T} {1}, {T} {2}",
+            "c": "{0} ? {1} : {2}",
+            "c_typed": "({0} ? {1} : {2})",
+        },
         {"alu": 2},
         simpler=simpler.chosen,
     ),
@@ -338,10 +376,12 @@ _ROWS = (
             "{c} = getelementptr [{length} x i32], ptr {table}, {T} 0, {T} {b}; "
             "load i32, ptr {c}",
             "c": "{table}[{0} < 0 ? 0 : {0} > {last} ? {last} : {0}]",
+            "c_typed": "{table}[{0} < 0 ? 0 : {0} > {last} ? {last} : {0}]",
+            "c_inside": "{table}[{0}]",
         },
         {"load": 1, "alu": 4},
     ),
-    _real_only("div", 2, lambda xp, a, b: a / b),
+    _real_only("div", 2, lambda xp, a, b: a / b, c_real="({0} / {1})"),
     _real_only("exp", 1, lambda xp, a: xp.exp(a)),
     _real_only("tanh", 1, lambda xp, a: xp.tanh(a)),
     _real_only("sigmoid", 1, lambda xp, a: 1 / (1 + xp.exp(-a))),

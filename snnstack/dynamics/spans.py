@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-import numpy as np
+from math import isfinite
 
 Span = tuple[float, float]
 
@@ -76,7 +75,7 @@ def scaled_down(a: Span, b: Span, bits: Span) -> Span:
 
 def down(x: float, bits: float) -> float:
     """`x` shifted down by some bits, rounded down."""
-    return float(np.floor(x / 2**bits)) if np.isfinite(x) else x
+    return x // 2 ** int(bits) if isfinite(x) else x
 
 
 product = corners(lambda x, y: x * y)

@@ -1,0 +1,301 @@
+"""A layer's step as C99, written from the "c_typed" column of the rows of `ops`: one neuron `j`.
+
+Integers are computed in 32 bits wherever intervals prove that they fit, else in 64. Where a
+neuron spikes is a branch, so that what only a spike needs is computed only there. Real numbers
+are computed in the order written: compile them with -ffp-contract=off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from snnstack.dynamics.c_words import (
+    FINE,
+    INDENT,
+    LEAST,
+    MOST,
+    TYPES,
+    bare,
+    branch,
+    number_text,
+    often_written,
+)
+from snnstack.dynamics.expr import E, Table, constant, ordered
+from snnstack.dynamics.ops import OPS
+from snnstack.dynamics.reduced import Known, conditions, is_truth, known
+from snnstack.dynamics.spans import Span
+from snnstack.dynamics.trace import Step
+from snnstack.errors import ModelError, fail
+
+Own = Callable[["Operand", tuple["Operand", ...]], "str | None"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """How what a step reads and does is written in C, each a function of a name.
+
+    `param`: an entry of an array of parameters. `spike`: the statement for a spike; `value` the
+    one for the number that is sent, which may be 0. `own`: the text of an operation, given the
+    result and its arguments, where a machine has a better one; None where it has none.
+    """
+
+    state: Callable[[str], str] = "s->{}[j]".format
+    input: Callable[[str], str] = "{}[j]".format
+    param: Callable[[str], str] = "{}[j]".format
+    spike: Callable[[], str] = "sent[j] = 1;".format
+    value: Callable[[str], str] = "sent[j] = {};".format
+    rare: Callable[[str], str] = "{}".format
+    result: Callable[[str, str], str] = "{}[j] = {};".format
+    own: Mapping[str, Own] = field(default_factory=dict)
+
+
+class Operand(NamedTuple):
+    """A text, the type of it ("truth" for a condition), its interval, and the expression."""
+
+    text: str
+    kind: str
+    span: Span
+    e: E
+
+
+@dataclass(frozen=True)
+class Printed:
+    """`lines` for neuron `j`; `arrays`, `tables`: the parameters and tables that they read."""
+
+    lines: tuple[str, ...]
+    arrays: tuple[str, ...]
+    tables: tuple[Table, ...]
+
+    def text(self, depth: int = 0) -> str:
+        """The lines, indented."""
+        return "\n".join(INDENT * depth + line for line in self.lines)
+
+
+def printed(
+    step: Step,
+    place: Place,
+    bounds: Mapping[str, Span] | None = None,
+    wanted: Sequence[str] = ("state", "sent"),
+) -> Printed:
+    """The step of neuron `j` in C.
+
+    `bounds`: intervals of states and inputs by name, 32 bits where none is given. `wanted`:
+    kinds of results; those of "reads", "active" and "fits" go to `place.result`. Raises
+    `ModelError` for an operation whose result may leave 64 bits.
+    """
+    roots = {name: e for name, e in step.roots.items() if name.split(" ")[0] in wanted}
+    writer = _Writer(step, place)
+    case = known(step, bounds or {})
+    lines = writer.block(case, case.reduced(roots), {})
+    return Printed(tuple(lines), tuple(writer.arrays), tuple(writer.tables))
+
+
+Names = dict[int, Operand]
+
+
+class _Writer:
+    """Text of expressions, and which arrays and tables they read."""
+
+    def __init__(self, step: Step, place: Place) -> None:
+        self.step, self.place, self.integer = step, place, step.neurons.integer
+        self.number = step.neurons.number
+        self.arrays: dict[str, None] = {}
+        self.tables: dict[Table, None] = {}
+        self.taken: set[str] = set()
+
+    def block(self, case: Known, roots: Mapping[str, E], names: Names) -> list[str]:
+        """The statements that compute `roots` and put them where they belong."""
+        condition = self._parted(case, roots)
+        if condition is None:
+            lines = self._named(case, list(ordered(roots.values())), roots.values(), names)
+            return lines + self._done(case, roots, names)
+        cases = [case.assuming(condition, holds) for holds in (True, False)]
+        then, other = (part.reduced(roots) for part in cases)
+        both = {k: e for k, e in then.items() if other[k] is e and k != "sent"}
+        shared = [condition, *both.values()]
+        inside = {id(e) for e in ordered(other.values())}
+        common = {id(e): e for e in ordered(shared)}
+        common |= {id(e): e for e in ordered(then.values()) if id(e) in inside}
+        uses = [*shared, *then.values(), *other.values()]
+        lines = self._named(case, list(ordered(common.values())), uses, names)
+        test = self.place.rare if condition is roots.get("sent") else "{}".format
+        text = bare(self._text(case, condition, names).text)
+        lines += self._done(case, both, names)
+        rest = [{k: e for k, e in part.items() if k not in both} for part in (then, other)]
+        blocks = [self.block(c, r, dict(names)) for c, r in zip(cases, rest, strict=True)]
+        return lines + branch(test(text), *blocks)
+
+    def _parted(self, case: Known, roots: Mapping[str, E]) -> E | None:
+        """A condition worth a branch: one that rules a spike out, else the spike itself."""
+        sent = roots.get("sent")
+        if sent is None or sent.op == "const" or not is_truth(sent):
+            return None
+        for condition in conditions(roots.values()):
+            if any(e.op == "input" for e in ordered([condition])) or condition is sent:
+                continue
+            for holds in (True, False):
+                fewer = case.assuming(condition, holds).reduced({"sent": sent})["sent"]
+                if fewer.op == "const":
+                    return condition
+        return sent
+
+    def _named(self, case: Known, nodes: Sequence[E], uses: Iterable[E], names: Names) -> list[str]:
+        """A constant for each of `nodes` that is used more than once, or is read from memory."""
+        often = often_written(uses)
+        lines = []
+        for e in nodes:
+            if id(e) in names or e.op in ("const", "param"):
+                continue
+            if e.op == "state" or often[id(e)] > 1:
+                made = self._text(case, e, names)
+                name = self._name(e)
+                kind = "int32_t" if made.kind == "truth" else made.kind
+                lines.append(f"const {kind} {name} = {bare(made.text)};")
+                names[id(e)] = made._replace(text=name)
+        return lines
+
+    def _name(self, e: E) -> str:
+        """A new name: that of a state or input, or a number."""
+        wish = str(e.value) if e.op in ("state", "input") else f"t{len(self.taken)}"
+        while wish in self.taken:
+            wish += "_"
+        self.taken.add(wish)
+        return wish
+
+    def _done(self, case: Known, roots: Mapping[str, E], names: Names) -> list[str]:
+        """Every result where it belongs; a state that stays as it is is left alone."""
+        lines = []
+        for name, e in roots.items():
+            kind, _, of = name.partition(" ")
+            if kind == "state" and e.op == "state" and e.value == of:
+                continue
+            text = self._stored(self._text(case, e, names))
+            if kind == "state":
+                lines.append(f"{self.place.state(of)} = {text};")
+            elif kind != "sent":
+                lines.append(self.place.result("_".join(name.split()), text))
+            elif constant(e) == 0:
+                continue
+            elif self.step.neurons.model.sends == "value":
+                lines.append(self.place.value(text))
+            else:
+                lines.append(self.place.spike())
+        return lines
+
+    def _stored(self, made: Operand) -> str:
+        """The text in the layer's numbers."""
+        if self.number == "int32" and made.kind == "int64_t":
+            return f"(int32_t){made.text}"
+        return bare(made.text)
+
+    def _text(self, case: Known, e: E, names: Names) -> Operand:
+        if id(e) in names:
+            return names[id(e)]._replace(span=case.span(e))
+        if not e.args:
+            return self._leaf(case, e)
+        return self._operation(case, e, tuple(self._text(case, a, names) for a in e.args))
+
+    def _leaf(self, case: Known, e: E) -> Operand:
+        kind, span = self._kind(case.span(e)), case.span(e)
+        match e.op:
+            case "const":
+                if self.integer and e.value != int(e.value):
+                    problem = f"its step has the number {e.value!r}, integers are computed"
+                    raise fail(ModelError, self.step.neurons.model.name, problem)
+                return Operand(number_text(e.value, self.number), kind, span, e)
+            case "state":
+                return Operand(self.place.state(e.value), TYPES[self.number], span, e)
+            case "input":
+                return Operand(self.place.input(e.value), kind, span, e)
+        if e.value in self.step.scalars:
+            value = np.asarray(self.step.neurons.value(e.value)).flat[0]
+            return Operand(number_text(value, self.number), kind, span, e)
+        self.arrays[e.value] = None
+        text = self.place.param(e.value)
+        if kind == "int64_t" and span[1] > MOST:
+            text = f"({text} + INT64_C({FINE}))"
+        return Operand(text, kind, span, e)
+
+    def _kind(self, span: Span) -> str:
+        if not self.integer:
+            return TYPES[self.number]
+        return "int32_t" if span[0] >= LEAST and span[1] <= MOST else "int64_t"
+
+    def _operation(self, case: Known, e: E, args: tuple[Operand, ...]) -> Operand:
+        result = Operand("", "truth" if is_truth(e) else self._kind(case.span(e)), case.span(e), e)
+        own = self.place.own.get(e.op)
+        text = own(result, args) if own is not None else None
+        if text is not None:
+            return result._replace(text=text)
+        work = self._work(e, result, args)
+        form = self._form(e, args)
+        if form == "=0":
+            return args[0]
+        fields = {"T": work} | self._fields(e, args, work)
+        free = all(a.e.op == "const" for a in args)
+        texts = [a.text if a.e.op == "const" and not free else _cast(a, work) for a in args]
+        if e.op == "fine_decay" and self.integer:
+            texts[1] = self._missing(args[1])
+        text = form.format(*texts, **fields)
+        narrow = result.kind == "int32_t" and work == "int64_t"
+        return result._replace(text=f"(int32_t){text}" if narrow else text)
+
+    def _work(self, e: E, result: Operand, args: Sequence[Operand]) -> str:
+        """The type in which the operation is computed."""
+        if not self.integer:
+            return TYPES[self.number]
+        spans = [result.span]
+        if e.op in ("decay", "mulshift", "shrunk"):
+            spans.append(OPS["mul"].span(args[0].span, args[1].span))
+        if e.op in ("shl", "scaled", "shrunk"):
+            spans.append((0, 2 ** int(args[-1].span[1])))
+        for low, high in spans:
+            if low < -(2**63) or high >= 2**63:
+                problem = f"{e!r} may reach {low:.3g} to {high:.3g}, 64 bits hold {2**63:.3g}"
+                hint = "hold its arguments with sat, or give bounds"
+                raise fail(ModelError, self.step.neurons.model.name, problem, hint)
+        kinds = {self._kind(span) for span in spans} | {a.kind for a in args}
+        wide = "int64_t" in kinds or e.op in ("fine_decay", "wrap")
+        return "int64_t" if wide else "int32_t"
+
+    def _form(self, e: E, args: Sequence[Operand]) -> str:
+        text = OPS[e.op].text
+        if e.op == "lut" and args[0].span[0] >= 0 and args[0].span[1] < len(e.value.entries):
+            return text["c_inside"]
+        columns = ("c_typed",) if self.integer else ("c_real", "c_typed")
+        form = next((text[c] for c in columns if c in text), None)
+        if form is None:
+            what = f"has no {e.op} in C"
+            raise fail(ModelError, self.step.neurons.model.name, what)
+        return form
+
+    def _fields(self, e: E, args: Sequence[Operand], work: str) -> dict[str, str]:
+        if isinstance(e.value, Table):
+            self.tables[e.value] = None
+            return {"table": e.value.name, "last": str(len(e.value.entries) - 1)}
+        if "power" not in "".join(OPS[e.op].text.values()) and e.op != "wrap":
+            return {}
+        bits = constant(args[-1].e)
+        if bits is None:
+            return {"power": f"(({work})1 << (int){args[-1].text})"}
+        return {
+            "power": number_text(2 ** int(bits), self.number),
+            "unused": str(64 - int(bits)),
+        }
+
+    def _missing(self, factor: Operand) -> str:
+        """A factor of 32 bits as what is missing to 1."""
+        if factor.e.op == "param" and factor.e.value in self.step.arrays:
+            return self.place.param(factor.e.value)
+        if factor.e.op == "const":
+            return number_text(factor.e.value - FINE, self.number)
+        return f"({factor.text} - INT64_C({FINE}))"
+
+
+def _cast(operand: Operand, work: str) -> str:
+    narrow = work == "int64_t" and operand.kind == "int32_t"
+    return f"(int64_t){operand.text}" if narrow else operand.text
