@@ -81,7 +81,7 @@ def started(argv: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[An
     """
     process = None
     try:
-        with _signals_wait():
+        with _signals_wait():  # until it has a name here
             process = launch(argv, stdin=subprocess.DEVNULL, **options)
         yield process
     finally:
@@ -95,31 +95,44 @@ def launch(argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
 
     The one place where this program starts processes. The caller ends it with `kill_group`.
     """
-    _GUARD.ready()
-    process: subprocess.Popen[Any] = subprocess.Popen(argv, start_new_session=True, **options)
-    _GUARD.tell("+", process.pid)
+    process: subprocess.Popen[Any] | None = None
+    try:
+        with _signals_wait():
+            _GUARD.ready()
+            process = subprocess.Popen(argv, start_new_session=True, **options)
+            _GUARD.tell("+", process.pid)
+    except BaseException:  # a signal that waited: nobody would know of the process
+        if process is not None:
+            with process:
+                kill_group(process)
+        raise
     return process
 
 
 @contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Signals that end this process act at the end of the block: in it, a child could be lost."""
+    """Signals that end this process act at the end of the block: in it, a child could be lost.
+
+    Each handler is put back on every way out, also where another signal comes meanwhile. Blocks
+    can stand within each other; in other threads no handler runs, and there is nothing to do.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     caught: list[int] = []
-    handlers: dict[int, Any] = {number: signal.getsignal(number) for number in ENDING}
-    for number, handler in handlers.items():
-        if handler not in (None, signal.SIG_IGN):
-            signal.signal(number, lambda came, frame: caught.append(came))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
+    with contextlib.ExitStack() as undo:
+        undo.callback(_act_on, caught)
+        for number in ENDING:
+            handler = signal.getsignal(number)
             if handler not in (None, signal.SIG_IGN):
-                signal.signal(number, handler)
-        for number in caught:
-            signal.raise_signal(number)
+                undo.callback(signal.signal, number, handler)
+                signal.signal(number, lambda came, frame: caught.append(came))
+        yield
+
+
+def _act_on(caught: list[int]) -> None:
+    for number in caught:
+        signal.raise_signal(number)
 
 
 def kill_group(process: subprocess.Popen[Any]) -> None:

@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 
 from snnstack.errors import ToolError
 from snnstack.frontends.nir import write
-from snnstack.process import execute, launch, started
+from snnstack.process import ENDING, _signals_wait, execute, launch, started
 from tests.cli.calls import small
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,15 @@ SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
 @pytest.fixture
-def children(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[Any]]:
+def heard() -> Iterator[None]:
+    """Ctrl-C raises, also where these tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch, heard: None) -> list[subprocess.Popen[Any]]:
     """Every process that is made; while it is made, this one gets SIGINT."""
     made: list[subprocess.Popen[Any]] = []
 
@@ -49,6 +57,44 @@ def test_a_signal_while_a_process_is_made_ends_it_too(
         pytest.fail("the signal must come first")
     assert [child.returncode for child in children] == [-signal.SIGKILL]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_signal_while_a_process_is_launched_leaves_none(
+    children: list[subprocess.Popen[Any]],
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        launch(SLEEP)
+    assert [child.returncode for child in children] == [-signal.SIGKILL]
+
+
+@pytest.mark.parametrize("which", range(1, 7))
+def test_a_signal_at_any_change_of_handlers_puts_all_of_them_back(
+    monkeypatch: pytest.MonkeyPatch, heard: None, which: int
+) -> None:
+    """Three handlers are taken away and put back; a signal comes after each of these changes."""
+    made: list[int] = []
+    real, before = signal.signal, [signal.getsignal(number) for number in ENDING]
+    real(signal.SIGTERM, signal.default_int_handler)
+    real(signal.SIGHUP, signal.default_int_handler)
+    mine = [signal.getsignal(number) for number in ENDING]
+
+    def changed(number: int, handler: Any) -> Any:
+        found = real(number, handler)
+        made.append(number)
+        if len(made) == which:
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+        return found
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(signal, "signal", changed)
+            with pytest.raises(KeyboardInterrupt), _signals_wait():
+                pass
+        assert [signal.getsignal(number) for number in ENDING] == mine
+    finally:
+        for number, handler in zip(ENDING, before, strict=True):
+            real(number, handler)
 
 
 def gone(number: int) -> bool:
