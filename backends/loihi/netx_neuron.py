@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from snnstack.backends.loihi.network import ChipPopulation, Cuba, SigmaDelta
-from snnstack.backends.loihi.ranges import register
+from snnstack.backends.loihi.ranges import register, spread
 from snnstack.errors import Problem
 from snnstack.ir.given import integers
 from snnstack.ir.nodes import Array, Shape
@@ -116,12 +116,13 @@ def _bias(where: str, shape: Shape, layer: Layer, exponent: int, problems: list[
     """Per neuron or per channel, as mantissas; fractions are cut as lava-dl does."""
     if "bias" not in layer:
         return np.zeros(size(shape), dtype=np.int64)
-    mantissa = np.trunc(np.asarray(layer["bias"], dtype=np.float64))
+    mantissa = np.asarray(layer["bias"])
+    mantissa = np.trunc(mantissa) if mantissa.dtype.kind == "f" else mantissa
+    whole = per_neuron(integers(where, "bias", mantissa, problems), shape)
     if exponent == BIAS_EXPONENT:
-        checked = register(where, "bias_mant", per_neuron(mantissa, shape), shape, problems)
+        checked = register(where, "bias_mant", whole, shape, problems)
     else:
-        whole = integers(where, "bias", per_neuron(mantissa, shape), problems)
-        checked = np.broadcast_to(whole, shape).ravel()
+        checked = spread(where, "bias", whole, shape, problems)
     return np.asarray(checked << exponent)
 
 

@@ -59,6 +59,11 @@ def register(where: str, name: str, value: Any, shape: Shape, problems: list[Pro
     if array.ndim == 1 and len(array) == size(shape):
         array = array.reshape(shape)
     problems += outside(where, name, array)
+    return spread(where, name, array, shape, problems)
+
+
+def spread(where: str, name: str, array: Array, shape: Shape, problems: list[Problem]) -> Array:
+    """A value for every neuron of `shape`, from what broadcasts to it."""
     try:
         return np.broadcast_to(array, shape).reshape(-1).copy()
     except ValueError:

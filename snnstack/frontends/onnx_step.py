@@ -44,7 +44,8 @@ class StepFile:
 def read_step(model: Any, onnx: OnnxGraph, options: Options) -> StepFile:
     """The network of a step; ModelError for what is not recognised, by its node's name."""
     try:
-        return _read_step(model, onnx, options)
+        with np.errstate(all="ignore"):  # numbers that are not finite are refused by the rules
+            return _read_step(model, onnx, options)
     except ValueError as error:  # numpy's, of shapes
         what = f"has tensors whose shapes do not go together: {error}"
         raise fail(ModelError, onnx.name, what.splitlines()[0], HINT) from error

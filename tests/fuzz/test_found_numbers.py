@@ -95,6 +95,21 @@ def test_numbers_of_a_netx_layer_are_whole(
     assert text in said(ModelError, lambda: snnstack.load(tmp_path / "a.net"))
 
 
+@pytest.mark.parametrize("kind", ["bias", "graded"])
+def test_a_netx_bias_is_numbers_for_its_neurons(tmp_path: Path, kind: str) -> None:
+    from tests.fuzz.sources_models import netx_conv, netx_graded
+
+    for value, text in ((np.ones(7), "7"), (np.array(["x"], dtype="S1"), "not a number")):
+        (netx_graded if kind == "graded" else netx_conv)(tmp_path)
+        with h5py.File(tmp_path / "a.net", "r+") as file:
+            last = file[f"layer/{len(file['layer']) - 1}"]
+            last.pop("bias", None)
+            last["bias"] = value
+        found = said(ModelError, lambda: snnstack.load(tmp_path / "a.net"))
+        assert "bias" in found
+        assert text in found
+
+
 def changed(board: str, folder: Path, change: Callable[[Any], None]) -> Path:
     """A saved program whose structure `change` edits, with new digests."""
     sources.program(board)(folder)
