@@ -59,6 +59,7 @@ def read_npz(source: Source, names: Collection[str] | None = None) -> dict[str, 
     with _damage(), _archive(source) as archive:
         members = _members(archive)
         wanted = [name for name in members if names is None or name in names]
+        _check_whole([members[name] for name in wanted])
         return {name: _read(archive, members[name], name) for name in wanted}
 
 
@@ -122,19 +123,34 @@ def _archive(source: Source) -> zipfile.ZipFile:
         raise NotArrays("is not an .npz file")
     archive = zipfile.ZipFile(file)
     held = len(source) if isinstance(source, bytes) else source.stat().st_size
+    left = held
     for info in archive.infolist():
-        if info.compress_size > held:
+        left -= info.compress_size
+        if left < 0:
             archive.close()
-            raise NotArrays(f"is cut short or damaged: {info.filename} claims to end behind it")
+            alone = info.compress_size > held
+            claim = "claims to end behind it" if alone else "lies where others do"
+            raise NotArrays(f"is cut short or damaged: {info.filename} {claim}")
     return archive
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    return {
-        info.filename.removesuffix(END): info
-        for info in archive.infolist()
-        if info.filename.endswith(END)
-    }
+    found: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(END)
+        if name in found and info.filename.endswith(END):
+            raise NotArrays(f"is cut short or damaged: it holds {name} twice")
+        if info.filename.endswith(END):
+            found[name] = info
+    return found
+
+
+def _check_whole(members: list[zipfile.ZipInfo]) -> None:
+    """Many arrays that are wanted at once are together no more than one may be."""
+    size, held = (sum(getattr(m, key) for m in members) for key in ("file_size", "compress_size"))
+    if len(members) > 1 and size > LARGE and size > DENSE * held and not trusted():
+        what = f"{len(members)} arrays claim {size} bytes in {held}"
+        raise NotArrays(f"is not read: {what}; too many to be read at once")
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> NDArray[Any]:

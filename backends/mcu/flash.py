@@ -48,6 +48,10 @@ _SYMPTOMS = {
 """What a tool prints, and what it means."""
 
 
+LARGEST_IMAGE = 2**28
+"""Bytes of an ELF file; its tables of symbols are larger than any flash memory."""
+
+
 @dataclass(frozen=True)
 class Flashing:
     """Everything `flash` will do: files written first, then commands, in order.
@@ -152,9 +156,7 @@ def flash(plan: Flashing, *, timeout_s: float = 120.0) -> str:
         plan.board, plan.image.absolute(), tool=plan.runner.tool, port=plan.port,
         drives=plan.drives,
     )  # fmt: skip
-    if not plan.image.is_file():
-        hint = "build the firmware first"
-        raise fail(ToolError, str(plan.image), "there is no such file", hint)
+    _check_image(plan.image)
     tool = plan.runner.tool
     if tool in _INSTALL and shutil.which(tool) is None:
         raise not_installed(plan.board, tool)
@@ -166,6 +168,18 @@ def flash(plan: Flashing, *, timeout_s: float = 120.0) -> str:
         else:
             output.append(_execute(plan, command, timeout_s))
     return "".join(output)
+
+
+def _check_image(image: Path) -> None:
+    """A file of a size that a firmware can have."""
+    hint = "build the firmware first"
+    if not image.exists():
+        raise fail(ToolError, str(image), "there is no such file", hint)
+    if not image.is_file():
+        raise fail(ToolError, str(image), "is no regular file", "name the firmware, an ELF file")
+    if image.stat().st_size > LARGEST_IMAGE:
+        what = f"has {image.stat().st_size} bytes, at most {LARGEST_IMAGE}"
+        raise fail(ToolError, str(image), what, "name the firmware, an ELF file")
 
 
 def _convert(plan: Flashing) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import subprocess
@@ -214,6 +215,22 @@ def test_an_image_that_is_missing_or_no_program_is_refused(tmp_path: Path) -> No
     for length in range(6, len(whole)):
         with pytest.raises(ToolError):
             segments(whole[:length], hardware(board))
+
+
+def test_a_pipe_a_device_or_a_folder_is_no_firmware(tmp_path: Path) -> None:
+    """A pipe would wait for ever, /dev/zero never end."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", 2**28 + 1)
+    for image, what in (
+        (tmp_path / "pipe", "is no regular file"),
+        (tmp_path, "is no regular file"),
+        (Path("/dev/zero"), "is no regular file"),
+        (tmp_path / "large", f"has {2**28 + 1} bytes, at most {2**28}"),
+    ):
+        with pytest.raises(ToolError) as error:
+            flash(plan_flash(load_board("microbit-v2"), image, tool="copy"))
+        assert str(error.value) == f"{image}: {what} (name the firmware, an ELF file)"
 
 
 def test_a_firmware_is_not_written_over(tmp_path: Path) -> None:

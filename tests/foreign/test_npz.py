@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import random
@@ -190,6 +191,77 @@ def test_a_dense_bomb_needs_a_word_of_trust(monkeypatch: pytest.MonkeyPatch) -> 
         read_npz(content)
     with trusting():
         assert len(read_npz(content)["x"]) == 2**21
+
+
+def test_many_bombs_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("snnstack.npz.LARGE", 2**20)
+    part = npy((2**19,), data=bytes(2**19))
+    content = archive({f"x{k}": part for k in range(3)}, zipfile.ZIP_DEFLATED)
+    assert len(read_npz(content, ("x1",))["x1"]) == 2**19
+    with pytest.raises(NotArrays, match="is not read: 3 arrays claim 1573077 bytes in"):
+        read_npz(content)
+    with trusting():
+        assert len(read_npz(content)) == 3
+
+
+def overlapping(count: int) -> bytes:
+    """Members of the list at the end that are all the one that is there."""
+    content = archive({"x00": npy((900,), data=bytes(900))})
+    start = content.index(b"PK\x01\x02")
+    end = content.index(b"PK\x05\x06")
+    entry, tail = content[start:end], bytearray(content[end:])
+    entries = b"".join(entry.replace(b"x00", b"x%02d" % k) for k in range(count))
+    tail[8:10] = tail[10:12] = count.to_bytes(2, "little")
+    tail[12:16] = len(entries).to_bytes(4, "little")
+    return content[:start] + entries + bytes(tail)
+
+
+def test_members_do_not_lie_upon_each_other() -> None:
+    """Twenty arrays of 900 bytes in a file of 2.5 kB; with a thousand it is a bomb."""
+    with pytest.raises(NotArrays, match=r"x0\d.npy lies where others do"):
+        read_npz(overlapping(20))
+
+
+def test_an_array_is_there_once() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file, pytest.warns(UserWarning, match="Duplicate"):
+        file.writestr("x.npy", npy((9,)))
+        file.writestr("x.npy", npy((9,), data=b"123456789"))
+    with pytest.raises(NotArrays, match="it holds x twice"):
+        read_npz(buffer.getvalue())
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "..\\x", "C:\\x", "a\0b", "", "x" * 5000])
+def test_a_name_in_an_archive_is_no_path(name: str, tmp_path: Path) -> None:
+    """Nothing is unpacked to a place: a name is looked up, and is not among those that are."""
+    path = tmp_path / "in" / "a.npz"
+    path.parent.mkdir()
+    path.write_bytes(archive({name: npy((3,), data=b"abc"), "x": npy((1, 3, 3), data=bytes(9))}))
+    with contextlib.suppress(DataError):
+        open_data(path, PORT).read()
+    assert [p.name for p in tmp_path.rglob("*")] == ["in", "a.npz"]
+
+
+def test_a_link_in_an_archive_leads_nowhere(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    link = zipfile.ZipInfo("x.npy")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(link, "/etc/passwd")
+    with pytest.raises(NotArrays, match="is cut short or damaged"):
+        read_npz(buffer.getvalue())
+
+
+@pytest.mark.parametrize(("at", "size"), [(8, 2), (10, 2), (12, 4), (16, 4), (20, 2)])
+def test_counts_at_the_end_of_an_archive_are_data(at: int, size: int) -> None:
+    """Members, bytes of their list and where it begins: the largest that can be said."""
+    whole = archive({"x": npy((9,))})
+    for value in (b"\xff" * size, b"\x7f".rjust(size, b"\xff"), bytes(size)):
+        content = bytearray(whole)
+        start = content.index(b"PK\x05\x06") + at
+        content[start : start + size] = value
+        with contextlib.suppress(NotArrays):
+            assert set(read_npz(bytes(content))) <= {"x"}
 
 
 @pytest.mark.filterwarnings("error")

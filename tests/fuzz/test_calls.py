@@ -1,11 +1,13 @@
-"""Damaged inputs are refused by us: `tests.fuzz.of_calls`. `FUZZ_N=100` tries fewer."""
+"""Odd values are refused by us: `tests.fuzz.of_calls`, `of_objects`. `FUZZ_N=100` tries fewer."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.fuzz import of_calls, of_objects
 from tests.fuzz.checked import check
-from tests.fuzz.of_calls import KINDS
+
+KINDS = {**of_calls.KINDS, **of_objects.KINDS}
 
 
 @pytest.mark.slow
