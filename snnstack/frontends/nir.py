@@ -13,6 +13,7 @@ import numpy as np
 from snnstack import door
 from snnstack.door import instance, shown
 from snnstack.errors import ModelError, Problem, fail, raise_if_any
+from snnstack.frontends import nir_objects
 from snnstack.frontends.nir_cells import said as said_of
 from snnstack.frontends.nir_cells import stand_in
 from snnstack.frontends.nir_file import read_tree, write_nir
@@ -79,7 +80,11 @@ def from_nir(nir_graph: Any) -> Graph:
 
     Raises ModelError with everything that is wrong with it.
     """
-    return _graph(_tree(nir_graph))
+    try:
+        return _graph(nir_objects.tree(nir_graph))
+    except RecursionError:
+        what = "holds metadata that contain themselves"
+        raise fail(ModelError, "graph", what, "remove them") from None
 
 
 def to_nir(graph: Graph) -> Any:
@@ -118,25 +123,6 @@ def _one_sample(graph: Graph) -> Graph:
     graph, flattens = with_shapes_behind(spread(graph))
     graph, outputs = with_shapes_behind(spread(graph))
     return noted(graph, (*inputs, *flattens, *outputs))
-
-
-def _tree(node: Any) -> dict[str, Any]:
-    """A node of the nir package in the form in which a file holds it."""
-    kind = type(node).__name__
-    tree: dict[str, Any] = {"type": kind, "metadata": getattr(node, "metadata", None)}
-    if not isinstance(tree["metadata"], Mapping):
-        tree["metadata"] = {}
-    if kind == "NIRGraph":
-        nodes = {name: _tree(inner) for name, inner in node.nodes.items()}
-        return {**tree, "nodes": nodes, "edges": list(node.edges)}
-    if kind in ("Input", "Output"):
-        types = node.input_type if kind == "Input" else node.output_type
-        return {**tree, "shape": next(iter((types or {}).values()), None)}
-    for key in PARAMETERS.get(kind, ()):
-        tree[key] = getattr(node, key, None)
-    if kind == "Flatten":
-        tree["input_type"] = next(iter((node.input_type or {}).values()), None)
-    return tree
 
 
 def _to_nir(graph: Graph, said: frozenset[str]) -> Any:
