@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
+from snnstack.door import shown
 from snnstack.errors import Problem, TargetError, raise_if_any
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import StepInput, size
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
-from snnstack.saved_neurons import written_problems
+from snnstack.saved_neurons import cell_problems, written_problems
 from snnstack.saved_settings import setting_problems
 from snnstack.saved_tables import (
     AGAIN,
@@ -55,8 +56,11 @@ def network_problems(network: QuantizedNetwork) -> Iterator[Problem]:
     order = {name: k for k, name in enumerate(sizes)}
     for p in network.populations:
         yield from _population_problems(p, network.numerics)
+    ports = {p.name: p.model.inputs for p in network.populations}
     for projection in network.projections:
         wrong = list(entering_problems(projection, port.name, sizes))
+        if projection.port not in ports.get(projection.target, (projection.port,)):
+            yield Problem(str(projection), f"ends in no input {shown(projection.port)}", AGAIN)
         yield from wrong
         late = not wrong and order[projection.source] >= order[projection.target]
         if late and projection.delay == 0:
@@ -165,8 +169,10 @@ def _population_problems(p: QuantizedPopulation, numerics: Numerics) -> Iterator
     most = max(numerics.state_max, INT32)
     wrong = list(written_problems(p))
     yield from wrong
-    if not wrong:
+    if p.is_lif and not wrong:
         yield from neuron_problems(p, numerics.decay_bits, Range(-most - 1, most))
+    elif not wrong:
+        yield from cell_problems(p)
     yield from array_problems(f"{p.name}, input gain", p.input_gain, (p.n,))
     yield from scale_problems({p.name: p.scale}, {p.name: p.n})
 

@@ -10,14 +10,29 @@ import numpy as np
 from snnstack.door import shown
 from snnstack.errors import Problem
 from snnstack.ir.lif import missing
-from snnstack.quant.network import QuantizedPopulation
-from snnstack.saved_tables import AGAIN
+from snnstack.saved_tables import AGAIN, INT32, Range, array_problems
 
 WORDS = (bool, int, str, type(None))
 
 
-def written_problems(p: QuantizedPopulation) -> Iterator[Problem]:
-    """What the trace of its model would stumble over."""
+def cell_problems(p: Any) -> Iterator[Problem]:
+    """Numbers of a model of any kind that are not integers of 32 bits, one or one a neuron."""
+    for name, value in {**p.values, **p.initial}.items():
+        where, array = f"{p.name}, {name}", np.asarray(value)
+        if array.dtype.kind not in "iu":
+            yield Problem(where, f"holds {array.dtype}, not integers", AGAIN)
+        elif array.ndim:
+            yield from array_problems(where, array, (p.n,), Range())
+        elif not -INT32 - 1 <= int(array) <= INT32:
+            yield Problem(where, f"is {int(array)}, beyond 32 bits", AGAIN)
+    if p.model.sends == "value":
+        yield Problem(
+            p.name, f"{p.model.name} sends values, of which nobody knows the width", AGAIN
+        )
+
+
+def written_problems(p: Any) -> Iterator[Problem]:
+    """What the trace of a population's or layer's model would stumble over."""
     known = {f.name for f in p.model.parameters}
     for name, value in p.values.items():
         if name not in known:
@@ -34,7 +49,7 @@ def written_problems(p: QuantizedPopulation) -> Iterator[Problem]:
             yield Problem(p.name, f"has the option {shown(name)} = {shown(value)}", AGAIN)
 
 
-def _chosen(p: QuantizedPopulation, name: str, value: Any) -> bool:
+def _chosen(p: Any, name: str, value: Any) -> bool:
     model = p.model
     if name not in model.options or not isinstance(value, WORDS):
         return False

@@ -18,6 +18,7 @@ from snnstack.backends.mcu.program import (
 from snnstack.errors import Problem
 from snnstack.ir.step import size
 from snnstack.saved_networks import neuron_problems
+from snnstack.saved_neurons import cell_problems, written_problems
 from snnstack.saved_settings import setting_problems
 from snnstack.saved_tables import (
     AGAIN,
@@ -52,13 +53,28 @@ def program_problems(program: Program) -> Iterator[Problem]:
     for one in both:
         yield from _order_problems(one)
     for number, layer in enumerate(layers):
-        yield from neuron_problems(layer, NUMERICS.decay_bits, Range(), WIDTHS)
+        wrong = [*written_problems(layer), *_port_problems(layer)]
+        yield from wrong
+        if layer.is_lif and not wrong:
+            yield from neuron_problems(layer, NUMERICS.decay_bits, Range(), WIDTHS)
+        elif not wrong:
+            yield from cell_problems(layer)
         now = {port.name, *names[:number]}
         for route in layer.routes:
             yield from _route_problems(route, layer, sizes, history, now)
     yield from scale_problems(program.scales, sizes)
     yield from _rest_problems(program)
     yield from setting_problems(program.settings)
+
+
+def _port_problems(layer: Layer) -> Iterator[Problem]:
+    if layer.neurons.n != layer.n or layer.neurons.number != "int32":
+        what = f"holds {layer.neurons.n} neurons of {layer.neurons.number}"
+        yield Problem(layer.name, what, AGAIN)
+    for route in layer.routes:
+        if not 0 <= route.port < len(layer.model.inputs):
+            where = f"{route.source} to {layer.name}"
+            yield Problem(where, f"ends in input {route.port} of {layer.model.name}", AGAIN)
 
 
 def _order_problems(one: InputPort | Layer) -> Iterator[Problem]:

@@ -27,7 +27,7 @@ from snnstack.backends.mcu.qemu import machine
 from snnstack.backends.mcu.run import build_qemu, check_run, run
 from snnstack.board import Board, Status
 from snnstack.energy import Band, Factor
-from snnstack.errors import TargetError, fail
+from snnstack.errors import ModelError, TargetError, fail
 from snnstack.trace import Spikes
 
 SKIP_TEST = 32
@@ -175,11 +175,15 @@ def _everything(program: Program, steps: int, count: int) -> Spikes:
 
 def _always_firing(layer: Layer) -> Layer:
     """A layer whose threshold lies below any membrane that its input can leave."""
-    if layer.threshold is None:
+    if not layer.fires:
         return layer
+    if not layer.is_lif:
+        hint = "run samples that keep it busy, and take their longest step"
+        what = f"nobody knows what makes neurons of the model {layer.model.name} fire always"
+        raise fail(ModelError, layer.name, what, hint)
     reach = np.full(layer.n, -(2**28), dtype=np.int32)
     zeros = np.zeros_like(reach)
-    return replace(layer, threshold=reach, reset="set", reset_time="now", v_reset=zeros)
+    return layer.with_lif(threshold=reach, reset="set", reset_time="now", v_reset=zeros)
 
 
 def _parameter_bytes(program: Program) -> float:
@@ -199,5 +203,5 @@ def program_mix(program: Program, spikes: Spikes, *, toolchain: str | None = Non
         return measure(
             found, image.elf, data=encode(program, spikes, ()),
             room=trace_bytes(program, spikes, ()),
-            without={f"{net}_events", f"{net}_v", f"{net}_i"},
+            without={f"{net}_events", f"{net}_probe"},
         )  # fmt: skip

@@ -42,7 +42,12 @@ def _safe(layer: Layer, program: Program) -> int | None:
 
 
 def _room(layer: Layer) -> int:
-    """The largest sum of weights whose arithmetic does not wrap, here or in a later step."""
+    """The largest sum of weights whose arithmetic does not wrap, here or in a later step.
+
+    A model that is not of the LIF family is proven for every sum that an accumulator holds.
+    """
+    if not layer.is_lif:
+        return (1 << layer.accumulator_bits - 1) - 1
     bias, leak = int(np.abs(layer.bias).max()), int(np.abs(layer.leak).max())
     x = NUMERICS.state_max - bias
     stays = 1.0

@@ -18,7 +18,6 @@ from snnstack.ir.nodes import Array, Shape
 from snnstack.ir.step import Pool, size
 from snnstack.trace import Counts, Spikes, Trace
 
-_MASK = {"v": 1, "i": 2}
 Probes = Sequence[tuple[str, str]]
 
 
@@ -58,7 +57,7 @@ def encode(program: Program, spikes: Spikes, probes: Probes) -> bytes:
     """The content of events.bin."""
     masks = np.zeros(len(program.layers), dtype="<u4")
     for k, layer in enumerate(program.layers):
-        masks[k] = sum({_MASK[variable] for name, variable in probes if name == layer.name})
+        masks[k] = probe_mask(layer, probes)
     elements, per_step = in_memory(program, spikes)
     width = plan(program).event_bits // 16
     size_ = np.array([spikes.batch, spikes.steps], dtype="<u4")
@@ -68,6 +67,12 @@ def encode(program: Program, spikes: Spikes, probes: Probes) -> bytes:
     heads = per_step.astype("<u4").view("<u2")
     body = np.insert(words, np.repeat(starts, 2), heads)
     return size_.tobytes() + masks.tobytes() + body.tobytes()
+
+
+def probe_mask(layer: Layer, probes: Probes) -> int:
+    """Bit k: state k of the layer is recorded."""
+    wanted = {variable for name, variable in probes if name == layer.name}
+    return sum(1 << k for k, variable in enumerate(layer.variables) if variable in wanted)
 
 
 def trace_bytes(program: Program, spikes: Spikes, probes: Probes) -> int:
@@ -112,7 +117,7 @@ class _Record:
 def decode(program: Program, spikes: Spikes, probes: Probes, data: NDArray[np.uint8]) -> Trace:
     """The trace in trace.bin of a run with these spikes and probes."""
     records = [
-        _Record(layer, tuple(v for v in ("v", "i") if (layer.name, v) in set(probes)))
+        _Record(layer, tuple(v for v in layer.variables if (layer.name, v) in set(probes)))
         for layer in program.layers
     ]
     reader = _Reader(data)
@@ -140,9 +145,7 @@ def _trace(
     program: Program, spikes: Spikes, records: Sequence[_Record], entry: Sequence[int]
 ) -> Trace:
     batch, steps = spikes.batch, spikes.steps
-    fired = {
-        r.layer.name: _spikes(r, batch, steps) for r in records if r.layer.threshold is not None
-    }
+    fired = {r.layer.name: _spikes(r, batch, steps) for r in records if r.layer.fires}
     states = {
         (r.layer.name, variable): _states(r, variable, batch, steps)
         for r in records

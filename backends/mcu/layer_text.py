@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.backends.mcu.cells import cells_view, fields
 from snnstack.backends.mcu.layer_vectors import vectors
 from snnstack.backends.mcu.layout import LayerPlan, Layout
 from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.route_plan import Constant, RoutePlan
 from snnstack.backends.mcu.route_text import ring_slot, route_count, route_view
+from snnstack.dynamics.print_c import Lines
 from snnstack.foreign_text import comment
 
 _COMPARE = {"gt": ">", "ge": ">="}
@@ -23,28 +25,45 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
     """Everything the templates print about one layer."""
     layer = plan.layer
     routes = [route_view(layout, plan, k) for k in range(len(plan.routes))]
-    words = -(-plan.accumulators * layer.accumulator_bits // 32)
-    return {
+    words = plan.words
+    head = {
         "id": plan.id,
         "ID": plan.id.upper(),
         "n": plan.n,
         "title": f"{comment(layer.name)} {comment(list(layer.shape))}"
         + (", channel last" if layer.order == "hwc" else ""),
-        "equation": _equation(plan),
         "bits": layer.accumulator_bits,
         "words": words,
+        "ports": plan.ports,
+        "row": plan.row,
+        "states": fields(layer),
         "left": _left(plan, words) if layout.kept_clear else (0, 0),
-        "current": layer.beta is not None,
         "fires": plan.fires,
         "slots": plan.slots,
         "slot": ring_slot(plan.id, plan.slots, 0),
-        "refractory": layer.refractory if plan.fires else 0,
-        "wait_type": plan.fired_type,
         "idle": plan.idle,
         "loud": plan.loud,
         "quiet": plan.quiet,
         "zeroed": _zeroed(plan, layout.counted) and not layout.kept_clear,
         "routes": routes,
+    }
+    return head | (_of_lif(layout, plan) if plan.cells is None else _of_cells(plan, plan.cells))
+
+
+def _of_cells(plan: LayerPlan, lines: Lines) -> dict[str, Any]:
+    cells = cells_view(plan.layer, lines, plan.parameters)
+    return {"cells": cells, "equation": comment(plan.layer.model.name), "refractory": 0}
+
+
+def _of_lif(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
+    """The expressions of a layer of the LIF family."""
+    layer = plan.layer
+    return {
+        "cells": None,
+        "equation": _equation(plan),
+        "current": layer.beta is not None,
+        "refractory": layer.refractory if plan.fires else 0,
+        "wait_type": plan.fired_type,
         "x": _x(plan),
         "i": _i(plan),
         "v": _v(plan),
@@ -62,7 +81,7 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
 
 def _zeroed(plan: LayerPlan, counted: bool) -> bool:
     """Whether the first route adds to the accumulators instead of filling them."""
-    if not plan.routes:
+    if not plan.routes or plan.ports > 1:
         return True
     first = plan.routes[0]
     in_parts = first.pool is not None or (counted and first.source == "input")
@@ -74,7 +93,7 @@ def _left(plan: LayerPlan, words: int) -> tuple[int, int]:
     if not plan.routes:
         return 0, 0
     done = 0 if not plan.quiet else plan.n // plan.quiet * 8
-    return done, words - done
+    return done, plan.ports * words - done
 
 
 def _equation(plan: LayerPlan) -> str:

@@ -6,16 +6,18 @@ Everything the templates print is decided here, so that sizes are known without 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from snnstack.backends.mcu.cells import cells, parameter
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.kernels import Kernels, kernels
 from snnstack.backends.mcu.pack import PAIRED, PLAIN
 from snnstack.backends.mcu.program import Layer, Program
-from snnstack.backends.mcu.route_plan import Constant, RoutePlan, full_route, narrow, route_plan
+from snnstack.backends.mcu.route_plan import Constant, RoutePlan, full_route, route_plan
+from snnstack.dynamics.print_c import Lines
 from snnstack.foreign_text import identifiers
 from snnstack.ir.nodes import Array
 
@@ -32,7 +34,8 @@ class LayerPlan:
     """One layer: identifier, parameters (a number, or an array with one entry per neuron).
 
     `decays`: how "alpha" and "beta" are stored, see `_decay`. `slots`: steps of own events kept;
-    `idle`: see `_idle`; `fired_type`: of refractory counters.
+    `idle`: see `_idle`; `fired_type`: of refractory counters. `cells`: the step in C of a model
+    that is not of the LIF family.
     """
 
     id: str
@@ -43,6 +46,7 @@ class LayerPlan:
     slots: int
     idle: bool
     fired_type: str
+    cells: Lines | None = None
 
     @property
     def n(self) -> int:
@@ -52,7 +56,12 @@ class LayerPlan:
     @property
     def fires(self) -> bool:
         """Whether the layer has events."""
-        return self.layer.threshold is not None
+        return self.layer.fires
+
+    @property
+    def ports(self) -> int:
+        """How many sums a neuron has, each in a row of accumulators."""
+        return 1 + max((route.port for route in self.layer.routes), default=0)
 
     @property
     def loud(self) -> bool:
@@ -78,6 +87,16 @@ class LayerPlan:
     def accumulators(self) -> int:
         """How many accumulators its kernels write: neurons, rounded up to whole table words."""
         return max([self.n, *(route.reach for route in self.routes)])
+
+    @property
+    def words(self) -> int:
+        """32-bit words of the accumulators of one of its sums."""
+        return -(-self.accumulators * self.layer.accumulator_bits // 32)
+
+    @property
+    def row(self) -> int:
+        """Accumulators from one of its sums to the next."""
+        return self.words * 32 // self.layer.accumulator_bits
 
 
 @dataclass(frozen=True)
@@ -136,7 +155,7 @@ class Layout:
     @property
     def scratch_bytes(self) -> int:
         """Bytes of the accumulators that all layers share (a multiple of 4)."""
-        return max(4 * -(-p.accumulators * p.layer.accumulator_bits // 32) for p in self.layers)
+        return max(p.ports * 4 * p.words for p in self.layers)
 
     @property
     def full(self) -> tuple[int, int, int]:
@@ -190,13 +209,12 @@ def byte_output(family: Kernels) -> tuple[int, ...]:
 
 def _fields(plan: LayerPlan, event: int) -> Iterable[tuple[int, int]]:
     """(bytes of one, how many) of a layer's fields, in the order of `net.h.j2`."""
-    yield 4, plan.n
-    if plan.layer.beta is not None:
+    for _ in plan.layer.variables:
         yield 4, plan.n
     if plan.fires:
         yield 4, plan.slots + (1 if plan.slots > 1 else 0) + (1 if plan.loud else 0)
         yield event, plan.slots * plan.n
-        if plan.layer.refractory:
+        if plan.cells is None and plan.layer.refractory:
             yield {"uint8_t": 1, "uint16_t": 2, "uint32_t": 4}[plan.fired_type], plan.n
 
 
@@ -236,6 +254,26 @@ def _layer(
     layer: Layer, id_: str, program: Program, sources: dict[str, tuple[str, int]]
 ) -> LayerPlan:
     net, order = program.c_name, byte_output(kernels(hardware(program.board).core))
+    family = kernels(hardware(program.board).core)
+    planned = [
+        full_route(route, f"{net}_{id_}_{k}", *sources[route.source], family)
+        or route_plan(route, f"{net}_{id_}_{k}", *sources[route.source], order)
+        for k, route in enumerate(layer.routes)
+    ]
+    ports = (route.port for route in layer.routes)
+    routes = tuple(replace(r, port=port) for r, port in zip(planned, ports, strict=True))
+    slots = max(1, layer.history)
+    if not layer.is_lif:
+        found, lines = cells(layer, net, id_)
+        return LayerPlan(id_, layer, routes, found, {}, slots, False, "uint8_t", lines)
+    parameters, decays = _lif(layer, net, id_)
+    fired = "uint8_t" if layer.refractory < 256 else "uint16_t"
+    fired = fired if layer.refractory < 65536 else "uint32_t"
+    return LayerPlan(id_, layer, routes, parameters, decays, slots, _idle(layer), fired)
+
+
+def _lif(layer: Layer, net: str, id_: str) -> tuple[dict[str, int | Constant], dict[str, Decay]]:
+    """Parameters of a layer of the LIF family, and how its decays are stored."""
     parameters: dict[str, int | Constant] = {}
     decays: dict[str, Decay] = {}
     arrays = {"bias": layer.bias, "leak": layer.leak}
@@ -249,17 +287,8 @@ def _layer(
             arrays["v_reset"] = layer.v_reset
     for name, values in arrays.items():
         if values is not None:
-            parameters[name] = _parameter(f"{net}_{id_}_{name}", name, values)
-    family = kernels(hardware(program.board).core)
-    routes = tuple(
-        full_route(route, f"{net}_{id_}_{k}", *sources[route.source], family)
-        or route_plan(route, f"{net}_{id_}_{k}", *sources[route.source], order)
-        for k, route in enumerate(layer.routes)
-    )
-    fired = "uint8_t" if layer.refractory < 256 else "uint16_t"
-    fired = fired if layer.refractory < 65536 else "uint32_t"
-    slots = max(1, layer.history)
-    return LayerPlan(id_, layer, routes, parameters, decays, slots, _idle(layer), fired)
+            parameters[name] = parameter(f"{net}_{id_}_{name}", values)
+    return parameters, decays
 
 
 def _decay(factors: Array, bits: int) -> tuple[Decay, Array]:
@@ -281,12 +310,6 @@ def _decay(factors: Array, bits: int) -> tuple[Decay, Array]:
     if np.all(factors >= ONE // 2):
         return "less", factors - ONE
     return ("part" if np.all(factors < ONE // 2) else "any"), factors
-
-
-def _parameter(name: str, role: str, values: Array) -> int | Constant:
-    if np.all(values == values.flat[0]):
-        return int(values.flat[0])
-    return Constant(name, *narrow(values, "int16_t", "int32_t"))
 
 
 def _idle(layer: Layer) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.backends.mcu.emit import emit
-from snnstack.backends.mcu.events import in_memory
+from snnstack.backends.mcu.events import in_memory, probe_mask
 from snnstack.backends.mcu.layout import plan
 from snnstack.backends.mcu.packaging import program_id
 from snnstack.backends.mcu.program import Program
@@ -27,7 +27,6 @@ BAUD = 115200
 TRIES = 3
 """Times a request whose checksum arrived wrong is sent."""
 _HELLO = b"SNN1"
-_MASK = {"v": 1, "i": 2}
 
 
 class Link:
@@ -93,10 +92,7 @@ def exchange(
 ) -> bytes:
     """The content of a trace.bin (see `events`), one step after the other from the board."""
     _greet(link, program)
-    masks = [
-        sum({_MASK[variable] for name, variable in probes if name == layer.name})
-        for layer in program.layers
-    ]
+    masks = [probe_mask(layer, probes) for layer in program.layers]
     _ask(link, b"P" + np.array(masks, dtype="<u4").tobytes(), "K")
     session = _Session(link, program, masks)
     elements, per_step = in_memory(program, spikes)

@@ -20,13 +20,17 @@ from snnstack.backends.mcu.ann_stages import stages
 from snnstack.backends.mcu.cycles import Cycles, cycles
 from snnstack.backends.mcu.hardware import hardware
 from snnstack.backends.mcu.mix import measure
+from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.program import DenseTable, InputPort, Layer, Program, Route
 from snnstack.backends.mcu.qemu import machine, require
 from snnstack.backends.mcu.run import stand_in_sources
 from snnstack.backends.mcu.toolchain import build, find
 from snnstack.board import load_board
+from snnstack.dynamics.model import Neurons
 from snnstack.energy import Band
 from snnstack.files import write_directory
+from snnstack.ir.lif import family
+from snnstack.quant.neurons import held
 
 AUTOENCODER = (640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640)
 """Neurons of the anomaly-detection network: 264 192 multiplications."""
@@ -118,9 +122,12 @@ def autoencoder(board: str) -> Program:
 
 def _layer(name: str, source: str, weight: np.ndarray[tuple[int, int], np.dtype[np.int8]]) -> Layer:
     zero = np.zeros(weight.shape[1], dtype=np.int32)
+    numbers = dict.fromkeys(("alpha", "bias", "leak", "threshold", "v_reset"), zero)
+    neurons = held(
+        Neurons(n=len(zero), number="int32", **family({**numbers, "shift": 0}, {})), NUMERICS
+    )
     return Layer(
         name=name, shape=(weight.shape[1],), order="c",
-        routes=(Route(source, 0, DenseTable(weight)),), alpha=zero, beta=None, shift=0, bias=zero,
-        leak=zero, threshold=zero, v_reset=zero, reset="set", compare="gt", refractory=0,
+        routes=(Route(source, 0, DenseTable(weight)),), neurons=neurons,
         accumulator_bits=32, saturate_v=False, saturate_i=False, history=1,
     )  # fmt: skip

@@ -58,7 +58,7 @@ def program_id(project: Mapping[str, bytes]) -> int:
 def _context(program: Program, board: McuHardware, project: Mapping[str, bytes]) -> dict[str, Any]:
     ids = identifiers(["input", *(layer.name for layer in program.layers)])[1:]
     layers = [
-        {"name": layer.name, "ID": id_.upper(), "n": layer.n, "fires": layer.threshold is not None}
+        {"name": layer.name, "ID": id_.upper(), "n": layer.n, "fires": layer.fires}
         for layer, id_ in zip(program.layers, ids, strict=True)
     ]
     output = next(x for x in layers if x["name"] == program.outputs[0])
@@ -75,6 +75,7 @@ def _context(program: Program, board: McuHardware, project: Mapping[str, bytes])
         "order": "channel last" if program.input.order == "hwc" else "C order",
         "max_count": program.input.max_count,
         "layers": layers,
+        "most_states": max(len(layer.variables) for layer in program.layers),
         "output": output,
         "memory": dict(program.memory),
         "id": f"0x{program_id(project):08x}",

@@ -8,14 +8,17 @@ C order. All integers here are final: the emulator and the firmware use the same
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from snnstack.board import Board
+from snnstack.dynamics.model import Model, Neurons
+from snnstack.dynamics.trace import traced
 from snnstack.foreign_text import identifier
-from snnstack.ir.nodes import Array, Compare, EventKind, Metadata, ResetTime, Shape, node
-from snnstack.ir.step import Pool, StepInput, StepReset, size
+from snnstack.ir.lif import LifNumbers, changed
+from snnstack.ir.nodes import Array, EventKind, Metadata, Shape, node
+from snnstack.ir.step import Pool, StepInput, size
 
 Order = Literal["c", "hwc"]
 
@@ -75,7 +78,8 @@ class Route:
 
     With a `pool` (source in "hwc"), each event first becomes one event per window it lies in;
     the table's source axis is the pooled map in memory order (channel last). `form` changes no
-    result; "full" exists for dense and convolution tables of 8 bits.
+    result; "full" exists for dense and convolution tables of 8 bits. `port`: number of the input
+    of the target's model.
     """
 
     source: str
@@ -83,13 +87,15 @@ class Route:
     table: Table
     pool: Pool | None = None
     form: Form = "events"
+    port: int = 0
 
 
 @node
-class Layer:
-    """One population with everything that enters it. Arrays int32 [n] in memory order.
+class Layer(LifNumbers):
+    """One population with everything that enters it.
 
-    Arithmetic: see `snnstack.quant.network`. `alpha`, `beta`: 0..65536, 65536 means 1; with
+    `neurons`: its model with integers [n] in memory order, and with the arithmetic of the target
+    (`snnstack.quant.neurons`). Of the LIF family, `alpha`, `beta`: 0..65536, 65536 means 1; with
     `alpha_bits`, `beta_bits` 32 int64 in 2**31..2**32, 2**32 means 1.
     `accumulator_bits` (16 or 32), `saturate_v`, `saturate_i`: proven by the compiler; where a
     flag is False the limit cannot be reached, so clipping would change nothing.
@@ -100,28 +106,67 @@ class Layer:
     shape: Shape
     order: Order
     routes: tuple[Route, ...]
-    alpha: Array
-    beta: Array | None
-    shift: int
-    bias: Array
-    leak: Array
-    threshold: Array | None
-    v_reset: Array
-    reset: StepReset
-    compare: Compare
-    refractory: int
+    neurons: Neurons
     accumulator_bits: Literal[16, 32]
     saturate_v: bool
     saturate_i: bool
     history: int
-    reset_time: ResetTime = "now"
-    alpha_bits: int = 16
-    beta_bits: int = 16
 
     @property
     def n(self) -> int:
         """Number of neurons."""
         return size(self.shape)
+
+    @property
+    def model(self) -> Model:
+        """What the neurons compute."""
+        return self.neurons.model
+
+    @property
+    def values(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """The model's parameters."""
+        return self.neurons.values
+
+    @property
+    def options(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """The model's choices."""
+        return self.neurons.options
+
+    @property
+    def initial(self) -> Mapping[str, Any]:
+        """States that do not begin at 0."""
+        return self.neurons.initial
+
+    @property
+    def fires(self) -> bool:
+        """Whether the layer has events."""
+        return self.neurons.fires
+
+    @property
+    def shift(self) -> int:
+        """Bits by which the sum of weights is shifted up."""
+        return int(self.values.get("shift", 0))
+
+    @property
+    def alpha_bits(self) -> int:
+        """Fraction bits of alpha."""
+        return int(self.options["alpha_bits"])
+
+    @property
+    def beta_bits(self) -> int:
+        """Fraction bits of beta."""
+        return int(self.options["beta_bits"])
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """States that can be probed, in the order in which the firmware numbers them."""
+        if self.is_lif:
+            return ("v",) if self.beta is None else ("v", "i")
+        return traced(self.neurons).states
+
+    def with_lif(self, **changes: Any) -> Layer:
+        """A copy of a layer of the LIF family with other numbers or choices."""
+        return replace(self, neurons=replace(self.neurons, **changed(self, changes)))
 
 
 @node
@@ -192,14 +237,26 @@ class Program:
     @property
     def fires(self) -> dict[str, bool]:
         """{population: whether it sends spikes}."""
-        return {layer.name: layer.threshold is not None for layer in self.layers}
+        return {layer.name: layer.fires for layer in self.layers}
 
     @property
     def variables(self) -> tuple[tuple[str, str], ...]:
         """Every (population, variable) that can be probed."""
-        currents = [(layer.name, "i") for layer in self.layers if layer.beta is not None]
-        return (*((layer.name, "v") for layer in self.layers), *currents)
+        first = [(layer.name, layer.variables[0]) for layer in self.layers]
+        rest = [(layer.name, v) for layer in self.layers for v in layer.variables[1:]]
+        return (*first, *rest)
 
 
-KINDS = (Program, Golden, InputPort, Layer, Route, DenseTable, SparseTable, ConvTable, Pool)
+KINDS = (
+    Program,
+    Golden,
+    InputPort,
+    Layer,
+    Neurons,
+    Route,
+    DenseTable,
+    SparseTable,
+    ConvTable,
+    Pool,
+)
 """Every dataclass that a `Program` consists of."""

@@ -34,7 +34,7 @@ class RoutePlan:
     """One route: what its kernel call needs.
 
     `words`: table words per row (dense), or per tap (a convolution whose rows are words; else 0).
-    `reach`: accumulators its kernel may write.
+    `reach`: accumulators its kernel may write. `port`: which sum of a neuron.
     """
 
     kind: str
@@ -56,6 +56,7 @@ class RoutePlan:
     pool_split: tuple[Quotient, Quotient] | None
     pool_stride: tuple[Quotient, Quotient] | None
     full: Full | None = None
+    port: int = 0
 
 
 def narrow(values: Array, *types: str) -> tuple[str, Array]:

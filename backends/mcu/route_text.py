@@ -39,9 +39,7 @@ def route_view(layout: Layout, plan: LayerPlan, index: int) -> dict[str, Any]:
         "full": _full(route),
         "runs": alone,
         "counted": f"s->ring_input[{slot}]" if counted else None,
-        "call": _call(
-            route, plan.layer.accumulator_bits, first=index == 0 and not counted, runs=alone
-        ),
+        "call": _call(route, plan, first=index == 0 and not counted, runs=alone),
     }
 
 
@@ -64,29 +62,31 @@ def _full(route: RoutePlan) -> dict[str, Any] | None:
     return {"bytes": 4 * route.full.map, "shape": shape}
 
 
-def _full_call(route: RoutePlan, bits: int, fours: int) -> str:
+def _full_call(route: RoutePlan, bits: int, fours: int, acc: str) -> str:
     weight = route.weight.name
     if isinstance(route.table, ConvTable):
         buffers = "&shape, s->full_map, s->full_patch, s->full_column"
-        return f"snn_full_map_{bits}(acc, {buffers}, {weight}, {fours})"
+        return f"snn_full_map_{bits}({acc}, {buffers}, {weight}, {fours})"
     outputs = route.table.weight.shape[1] if isinstance(route.table, DenseTable) else 0
-    return f"snn_full_{bits}(acc, s->full_map, s->full_column, {weight}, {fours}, {outputs})"
+    return f"snn_full_{bits}({acc}, s->full_map, s->full_column, {weight}, {fours}, {outputs})"
 
 
-def _call(route: RoutePlan, bits: int, *, first: bool, runs: bool) -> str:
+def _call(route: RoutePlan, plan: LayerPlan, *, first: bool, runs: bool) -> str:
+    bits = plan.layer.accumulator_bits
+    acc = f"acc + {route.port * plan.row}" if route.port else "acc"
     if route.full is not None:
-        return _full_call(route, bits, route.full.fours)
+        return _full_call(route, bits, route.full.fours, acc)
     events = "s->pooled, n" if route.pool is not None else "events, n_events"
     kernel = "_".join(map(str, (f"snn_{route.kind}", bits, *_kernel(route))))
     weight = route.weight.name
     if route.indptr is not None and route.target is not None:
-        return f"{kernel}(acc, {route.indptr.name}, {route.target.name}, {weight}, {events})"
+        return f"{kernel}({acc}, {route.indptr.name}, {route.target.name}, {weight}, {events})"
     if isinstance(route.table, ConvTable):
         length = route.words or route.table.weight.shape[3]
-        return f"{kernel}(acc, {weight}, {length}, &geometry, {events})"
+        return f"{kernel}({acc}, {weight}, {length}, &geometry, {events})"
     over = "done != 0" if runs else "0"
-    add = over if first and route.pool is None else "1"
-    return f"{kernel}(acc, {weight}, {route.words}, {events}, {add})"
+    add = over if first and route.pool is None and plan.ports == 1 else "1"
+    return f"{kernel}({acc}, {weight}, {route.words}, {events}, {add})"
 
 
 def _width(constant: Constant) -> int:

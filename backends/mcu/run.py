@@ -117,8 +117,7 @@ def check_run(program: Program, spikes: Spikes, probes: Sequence[tuple[str, str]
     if largest > program.input.max_count:
         what = f"count {largest} above the limit {program.input.max_count}"
         problems.append(Problem(f"input {program.input.name}", what))
-    has = {(layer.name, "v") for layer in program.layers}
-    has |= {(layer.name, "i") for layer in program.layers if layer.beta is not None}
+    has = set(program.variables)
     problems += [Problem(f"probe {p!r}", "no such state") for p in probes if tuple(p) not in has]
     raise_if_any(DataError, problems)
 

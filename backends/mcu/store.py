@@ -59,14 +59,20 @@ def _about(program: Program) -> dict[str, Any]:
     }
 
 
+def _lif(layer: Layer) -> dict[str, Any]:
+    return {
+        "reset": layer.reset if layer.fires else None,
+        "reset_time": layer.reset_time if layer.fires else None,
+        "compare": layer.compare if layer.fires else None,
+    }
+
+
 def _layer(layer: Layer) -> dict[str, Any]:
     return {
         "name": layer.name,
         "shape": layer.shape,
         "order": layer.order,
-        "reset": layer.reset if layer.threshold is not None else None,
-        "reset_time": layer.reset_time if layer.threshold is not None else None,
-        "compare": layer.compare if layer.threshold is not None else None,
+        **(_lif(layer) if layer.is_lif else {"model": layer.model.name}),
         "accumulator_bits": layer.accumulator_bits,
         "saturates": layer.saturate_v or layer.saturate_i,
         "from": [f"{route.source} ({route.delay} steps later)" for route in layer.routes],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from snnstack.compilers.mcu.forms import chosen
 from snnstack.compilers.mcu.order import orders, permutation, plain
 from snnstack.compilers.mcu.tables import routes
 from snnstack.compilers.mcu.widths import histories, widths
+from snnstack.dynamics.model import Neurons
 from snnstack.errors import CapacityError, ModelError, raise_if_any
 from snnstack.foreign_text import identifier
-from snnstack.ir.nodes import Array, Shape
+from snnstack.ir.nodes import Shape
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.neurons import integer_neurons
 from snnstack.reference import run_quantized
 from snnstack.trace import Spikes
 
@@ -68,44 +71,32 @@ def _layer(
     history: int,
 ) -> Layer:
     positions = permutation(population.shape, order[population.name])
-
-    def placed(values: Array | None) -> Array | None:
-        return None if values is None else values[positions].astype(np.int32)
-
-    def decay(values: Array | None, bits: int) -> Array | None:
-        fine = values is not None and bits > NUMERICS.decay_bits
-        return values[positions] if values is not None and fine else placed(values)
-
-    alpha_bits = population.alpha_bits or NUMERICS.decay_bits
-    beta_bits = population.beta_bits or NUMERICS.decay_bits
     proof = widths(network, population)
     return Layer(
         name=population.name,
         shape=population.shape,
         order=order[population.name],
         routes=tuple(
-            r
+            replace(r, port=population.model.inputs.index(p.port))
             for p in network.into(population.name)
             for r in routes(p, shapes, order, network.numerics)
         ),
-        alpha=decay(population.alpha, alpha_bits),  # type: ignore[arg-type]
-        beta=decay(population.beta, beta_bits),
-        shift=population.shift,
-        bias=placed(population.bias),  # type: ignore[arg-type]
-        leak=placed(population.leak),  # type: ignore[arg-type]
-        threshold=placed(population.threshold),
-        v_reset=placed(population.v_reset),  # type: ignore[arg-type]
-        reset=population.reset,
-        compare=population.compare,
-        refractory=population.refractory,
+        neurons=_stored(integer_neurons(population, NUMERICS).at(positions)),
         accumulator_bits=proof.accumulator_bits,
         saturate_v=proof.saturate_v,
         saturate_i=proof.saturate_i,
         history=history,
-        reset_time=population.reset_time,
-        alpha_bits=alpha_bits,
-        beta_bits=beta_bits,
     )
+
+
+def _stored(neurons: Neurons) -> Neurons:
+    """Numbers in the fewest bytes of int32 and int64 that hold them."""
+
+    def kept(value: Any) -> Any:
+        fits = np.ndim(value) and np.abs(value).max(initial=0) < 2**31
+        return np.asarray(value).astype(np.int32) if fits else value
+
+    return replace(neurons, values={name: kept(v) for name, v in neurons.values.items()})
 
 
 def golden(network: QuantizedNetwork, program: Program) -> Golden:
@@ -113,7 +104,7 @@ def golden(network: QuantizedNetwork, program: Program) -> Golden:
     port = network.inputs[0]
     random = np.random.default_rng(0).random((1, GOLDEN_STEPS, *port.shape))
     spikes = Spikes.from_dense((random < GOLDEN_RATE).astype(np.uint8))
-    probes = [(p.name, "v") for p in network.populations]
+    probes = [(layer.name, layer.variables[0]) for layer in program.layers]
     trace = run_quantized(network, spikes, probes)
     positions = permutation(port.shape, program.input.order)
     dense = spikes.dense().reshape(GOLDEN_STEPS, -1)[:, positions]

@@ -26,6 +26,8 @@ def widths(network: QuantizedNetwork, population: QuantizedPopulation) -> Widths
     into = network.into(population.name)
     bounds = input_bounds(into, population.n, max_counts(network.inputs))
     narrow = bounds.low.min(initial=0) >= -(2**15) and bounds.high.max(initial=0) < 2**15
+    if not population.is_lif:  # its step saturates where it says so
+        return Widths(16 if narrow else 32, False, False)
     alpha, beta = population.decays(numerics)
     x = float(bounds.magnitude << population.shift) + float(np.abs(population.bias).max(initial=0))
     saturate_i = False

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snnstack.backends.mcu.numerics import NUMERICS
-from snnstack.backends.mcu.program import ConvTable, DenseTable, Layer, Program, Route, SparseTable
-from snnstack.dynamics.model import Neurons
+from snnstack.backends.mcu.program import ConvTable, DenseTable, Program, Route, SparseTable
 from snnstack.engine import plan as engine
 from snnstack.engine.check import port_problems
 from snnstack.engine.order import Index, channel_last, in_c_order, pool_map, renumbered
 from snnstack.errors import DataError, raise_if_any
-from snnstack.ir.lif import CHOICES, family
 from snnstack.ir.step import size
-from snnstack.quant.neurons import held
 from snnstack.trace import Spikes, Trace
-
-NUMBERS = ("alpha", "beta", "shift", "bias", "leak", "threshold", "v_reset")
 
 
 def emulate(
@@ -30,7 +24,7 @@ def emulate(
     """What the firmware of `program` computes for `spikes`, every spike and every state.
 
     `spikes` come in C order of the input's shape; spikes and states of the trace are in C
-    order of each layer's shape. `probes` are (layer, "v" or "i"), recorded as int32
+    order of each layer's shape. `probes` are (layer, state of its model), recorded as int32
     [batch, steps, n]. Nothing is random: `seed` changes nothing. `threads` None: one per
     processor. Raises `DataError` for spikes that do not fit the input, and `ModelError` for a
     probe that names no state.
@@ -56,18 +50,11 @@ def plan(program: Program) -> engine.NetworkPlan:
             layer.name,
             layer.n,
             tuple(_edge(r, numbers) for r in layer.routes),
-            _neurons(layer),
+            layer.neurons,
         )
         for layer in program.layers
     )
     return engine.NetworkPlan((size(program.input.shape),), layers)
-
-
-def _neurons(layer: Layer) -> Neurons:
-    numbers = {name: getattr(layer, name) for name in NUMBERS}
-    choices = {name: getattr(layer, name) for name in (*CHOICES, "refractory")}
-    found = family(numbers, choices)
-    return held(Neurons(n=layer.n, number="int32", **found), NUMERICS)
 
 
 def _index(shape: tuple[int, ...], order: str) -> Index | None:
@@ -76,7 +63,7 @@ def _index(shape: tuple[int, ...], order: str) -> Index | None:
 
 def _edge(route: Route, numbers: dict[str, int]) -> engine.Edge:
     remap = None if route.pool is None else pool_map(route.pool)
-    return engine.Edge(numbers[route.source], route.delay, _table(route), remap)
+    return engine.Edge(numbers[route.source], route.delay, _table(route), remap, route.port)
 
 
 def _table(route: Route) -> engine.Table:

@@ -23,11 +23,15 @@ class Lines(NamedTuple):
     results: Mapping[str, str]
 
 
-def c_lines(step: Step, leaf: Callable[[E], str], prefix: str = "t") -> Lines:
+def c_lines(
+    step: Step,
+    leaf: Callable[[E], str],
+    array: Callable[[Table], str] = lambda table: table.name,
+) -> Lines:
     """`step` in C; `leaf(e)` is the text of a state, a parameter or an input.
 
-    What is computed once is named once: `prefix` and a number. ModelError for an operation that
-    integers do not have.
+    What is computed once is named once: t and a number. `array`: the name of a table's array.
+    ModelError for an operation that integers do not have.
     """
     nodes, same = shared(step.roots)
     text: dict[int, str] = {}
@@ -36,8 +40,8 @@ def c_lines(step: Step, leaf: Callable[[E], str], prefix: str = "t") -> Lines:
         if e.op in LEAVES:
             text[id(e)] = _number(e.value) if e.op == "const" else leaf(e)
             continue
-        made = _operation(step, e, [text[id(same[id(a)])] for a in e.args])
-        name = f"{prefix}{len(lines)}"
+        made = _operation(step, e, [text[id(same[id(a)])] for a in e.args], array)
+        name = f"t{len(lines)}"
         kind = "int" if OPS[e.op].truth else "int32_t"
         lines.append(f"const {kind} {name} = {made};")
         text[id(e)] = name
@@ -56,7 +60,7 @@ def fine_parameters(step: Step) -> frozenset[str]:
     return frozenset(e.args[1].value for e in nodes if e.args[1].op == "param")
 
 
-def _operation(step: Step, e: E, args: list[str]) -> str:
+def _operation(step: Step, e: E, args: list[str], array: Callable[[Table], str]) -> str:
     form = OPS[e.op].text.get("c")
     if form is None:
         hint = "quantise the model: integers have tables in its place"
@@ -67,7 +71,7 @@ def _operation(step: Step, e: E, args: list[str]) -> str:
         args[1] = _number(e.args[1].value - 2**32)
     fields: dict[str, Any] = {}
     if isinstance(e.value, Table):
-        fields = {"table": e.value.name, "last": len(e.value.entries) - 1}
+        fields = {"table": array(e.value), "last": len(e.value.entries) - 1}
     return form.format(*args, **fields)
 
 

@@ -107,6 +107,17 @@ def edges_end_in_ports(graph: Graph) -> Iterator[Problem]:
             yield Problem(str(edge), f"'{edge.target}' has no port '{edge.port}'", listed)
 
 
+def ports_are_fed(graph: Graph) -> Iterator[Problem]:
+    """Every port of a node of any model is fed by an edge."""
+    for name, node in graph.nodes.items():
+        ports = node.model.inputs if isinstance(node, Cells) else ()
+        fed = {edge.port or ports[0] for edge in graph.edges if edge.target == name and ports}
+        known = fed and fed <= set(ports)
+        for port in (port for port in ports if known and port not in fed):
+            hint = f"an edge into it says its port; fed are {', '.join(sorted(fed))}"
+            yield Problem(name, f"nothing feeds its port '{port}'", hint)
+
+
 def graph_has_one_input(graph: Graph) -> Iterator[Problem]:
     """A graph has exactly one input node."""
     names = list(graph.inputs())
@@ -275,6 +286,7 @@ RULES: tuple[Rule, ...] = (
     edges_are_unique,
     edges_do_not_enter_inputs,
     edges_end_in_ports,
+    ports_are_fed,
     graph_has_one_input,
     graph_has_an_output,
     nodes_are_well_formed,

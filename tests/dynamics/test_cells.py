@@ -157,3 +157,12 @@ def test_cells_that_are_none_are_refused(key: str, value: Any, tmp_path: Path) -
     made.nodes["h"].metadata["snnstack"] = {**said, key: value}
     with pytest.raises(ModelError):
         from_nir(made)
+
+
+def test_a_port_that_nothing_feeds_is_refused() -> None:
+    graph = network(0)
+    with pytest.raises(ModelError) as told:
+        check(graph.with_(edges=(*graph.edges[:-1], Edge("calm", "h"))))
+    assert str(told.value) == (
+        "h: nothing feeds its port 'gate' (an edge into it says its port; fed are x)"
+    )

@@ -7,7 +7,7 @@ mathematical definition of each connection.
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from snnstack.backends.mcu.events import memory_order
+from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.program import (
     ConvTable,
     DenseTable,
@@ -27,7 +28,10 @@ from snnstack.backends.mcu.program import (
     SparseTable,
 )
 from snnstack.board import load_board
+from snnstack.dynamics.model import Neurons
+from snnstack.ir.lif import CHOICES, family
 from snnstack.ir.step import Pool
+from snnstack.quant.neurons import held
 from snnstack.trace import Spikes
 
 _GCC = ("arm-none-eabi-gcc", "riscv64-unknown-elf-gcc")
@@ -50,7 +54,11 @@ def layer(name: str, shape: tuple[int, ...], *routes: Route, **changes: Any) -> 
     for key in ("alpha", "beta", "bias", "leak", "threshold", "v_reset"):
         if values[key] is not None:
             values[key] = np.broadcast_to(np.asarray(values[key], np.int32), (n,)).copy()
-    return Layer(name=name, shape=shape, routes=routes, **values)
+    own = {f.name for f in fields(Layer)}
+    numbers = {k: values.pop(k) for k in [*values] if k not in own}
+    choices = {k: numbers.pop(k) for k in [*numbers] if k in (*CHOICES, "refractory")}
+    neurons = held(Neurons(n=n, number="int32", **family(numbers, choices)), NUMERICS)
+    return Layer(name=name, shape=shape, routes=routes, neurons=neurons, **values)
 
 
 def program(

@@ -153,7 +153,7 @@ def test_no_step_takes_longer_than_the_worst(case: str) -> None:
     net = mlp(M4) if case == "mlp" else program(M4, *CASES[case.partition(",")[0]])  # type: ignore[misc]
     if case == "sparse, integrating":  # neurons without input are skipped
         ones = np.full(net.layers[0].n, 65536, np.int32)
-        net = replace(net, layers=(replace(net.layers[0], alpha=ones, reset="subtract"),))
+        net = replace(net, layers=(net.layers[0].with_lif(alpha=ones, reset="subtract"),))
     worst = worst_step(net)
     given = spikes(net.input.shape, 0.6, batch=4, steps=9, seed=4)
     totals = [

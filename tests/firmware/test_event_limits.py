@@ -146,7 +146,7 @@ def test_a_sum_of_16_bits_never_wraps(tmp_path: Path) -> None:
     """700 times the heaviest element of a binary input: 88,900 would wrap."""
     net = NETWORKS["wraps"]
     assert counter_bits(net) == 1 and safe_events(net) == (2**15 - 1) // 127
-    plain = replace(net, layers=(replace(net.layers[0], shift=0, threshold=None),))
+    plain = replace(net, layers=(net.layers[0].with_lif(shift=0, threshold=None),))
     rows = run(tmp_path, plain, [[0] * 700, [], list(range(700))])
     assert rows[0][1] == 127 * safe_events(plain) > 0
     assert rows[0][0] == 700 - safe_events(plain) == rows[2][0]

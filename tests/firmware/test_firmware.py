@@ -243,7 +243,7 @@ def in_bits(x: Layer, bits: int) -> Layer:
     )
     routes = tuple(replace(r, table=t) for r, t in zip(x.routes, tables, strict=True))
     lower = None if x.threshold is None else np.full_like(x.threshold, 60 * 2 ** (bits - 1))
-    return replace(x, routes=routes, threshold=lower)
+    return replace(x.with_lif(threshold=lower), routes=routes)
 
 
 def _everything(board: str) -> Program:
