@@ -98,13 +98,13 @@ def excludes_zero(of: Span) -> bool:
 
 
 def wider(of: Span, margin: float, across: bool) -> Span:
-    """`of`, wider by that share of its width on either side; beyond 0 only `across`."""
+    """`of`, wider by that share of its width on either side; across 0 only if `across`."""
     low, high = of
     pad = margin * (high - low)
     if across:
         return low - pad, high + pad
-    least = max(low - pad, low / (1 + margin)) if low > 0 else low - pad
-    most = min(high + pad, high / (1 + margin)) if high < 0 else high + pad
+    least = max(low - pad, low / (1 + margin)) if low >= 0 else low - pad
+    most = min(high + pad, high / (1 + margin)) if high <= 0 else high + pad
     return least, most
 
 

@@ -159,7 +159,9 @@ class _Book:
         with np.errstate(all="ignore"):
             value = np.asarray(_real(op, found), dtype=np.float64)
         if not np.isfinite(value).all():
-            what = f"'{op}' of its parameters is not finite"
+            what = f"'{op}' of {', '.join(map(repr, args))} is not finite"
+            if op == "reciprocal":
+                what = f"divides by {args[0]!r}, which is 0" if args[0].value else "divides by 0"
             raise ModelError(Problem(self.step.neurons.model.name, what, "check their values"))
         if all(e.op == "const" for e in args):
             return self._unique(lift(float(value)))

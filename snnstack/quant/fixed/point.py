@@ -47,7 +47,11 @@ def fixed_point(
     refuse_clocks(neurons, step, ranges)
     whole = frozenset(whole_states(step, neurons.model.states, neurons.initial))
     s = scaled(neurons, step, ranges, ports)
-    known = chosen_ranges(neurons, s.plain, s.ranges, machine.margin, whole)
+    bounds = {
+        name: possible(name, span, s, s.ranges.get(name, span))
+        for name, span in (sums or {}).items()
+    }
+    known = chosen_ranges(neurons, s.plain, s.ranges, machine.margin, whole, bounds)
     held = _states(neurons, s, known, whole, machine)
     return _Work(neurons, s, known, held, machine, sums or {}).fixed()
 
@@ -115,9 +119,6 @@ class _Work:
         self.known = dict(known)
         for name, h in held.items():
             self.known[name] = (h.low / 2.0**h.bits, h.high / 2.0**h.bits)
-        for name, span in sums.items():
-            if name in neurons.model.inputs:
-                self.known[name] = possible(name, span, s, self.known[name])
         self.do = Arithmetic(neurons.model.name, machine.word, machine.product_bits)
         self.clips: list[Clip] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from snnstack.quant.fixed.scale import Scaled
 
 Array = NDArray[Any]
 FAR = 16.0
-"""A known bound that is so many times the calibrated range is not kept room for."""
+"""A known bound gets room up to so many times the calibrated range."""
 UNIT_BITS = 30
 
 
@@ -32,11 +33,10 @@ class Named(Protocol):
 
 
 def possible(name: str, span: Span, s: Scaled, calibrated: Span) -> Span:
-    """The known bound of a sum in the step's units, unless the calibrated range is far smaller."""
+    """The known bound of a sum in the step's units, or some times the calibrated range of it."""
     scale = float(np.min(integers(name, s)))
-    bound = span[0] / scale, span[1] / scale
-    far = max(map(abs, bound)) > FAR * max(map(abs, calibrated))
-    return calibrated if far else bound
+    far = FAR * max(map(abs, calibrated)) or math.inf
+    return max(span[0] / scale, -far), min(span[1] / scale, far)
 
 
 def integers(name: str, s: Scaled) -> Array:

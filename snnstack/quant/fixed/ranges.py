@@ -103,12 +103,17 @@ def _settling(neurons: Neurons, peaks: Mapping[str, NDArray[Any]]) -> None:
 
 
 def chosen_ranges(
-    neurons: Neurons, plain: Plain, ranges: Mapping[str, Span], margin: float, whole: frozenset[str]
+    neurons: Neurons,
+    plain: Plain,
+    ranges: Mapping[str, Span],
+    margin: float,
+    whole: frozenset[str],
+    sums: Mapping[str, Span],
 ) -> Ranges:
     """What states, inputs and arguments of functions may be, in the units of `plain`.
 
     Wider than calibrated by `margin`; as wide as it can become where that is known from the step
-    itself. `whole`: states that are whole numbers.
+    itself. `whole`: states that are whole numbers. `sums`: bounds of inputs.
     """
     where = neurons.model.name
     wanted = [*neurons.model.states, *neurons.model.inputs]
@@ -126,6 +131,7 @@ def chosen_ranges(
             found[name] = found[name][0], high + math.log1p(2 * margin)
         if low == high == 0 and name in neurons.model.inputs:
             found[name] = (-1.0, 1.0)
+    found |= {name: sums[name] for name in neurons.model.inputs if name in sums}
     _reach(neurons, plain, ranges, found, whole)
     return found
 
@@ -141,7 +147,8 @@ def _reach(
     such of a like size.
     """
     trial = {
-        k: ranges[k] if k in whole or 0 in ranges[k] else v for k, v in found.items()
+        k: ranges[k] if k in whole or (k in neurons.model.states and 0 in ranges[k]) else v
+        for k, v in found.items()
     }  # begin with ranges that end at 0: few states cross it
     for _ in range(ROUNDS):
         spans = real_spans(plain, trial)

@@ -15,13 +15,15 @@ from snnstack.dynamics.spans import Span
 from snnstack.fixedpoint import round_half_up
 from snnstack.quant.fixed.formats import FINER, fraction_bits
 from snnstack.quant.fixed.functions import FUNCTIONS
-from snnstack.quant.fixed.integer import Arithmetic, Fix
+from snnstack.quant.fixed.integer import MOST_DOWN, Arithmetic, Fix
 from snnstack.quant.fixed.record import Machine
 
 ENTRY_BITS, WIDE_BITS = 15, 30
 FAR = 700.0
 """Where a function that becomes constant is so."""
 LOOKS = 1024
+SLACK = 1e-3
+"""Share by which rounded entries can make exp larger than it is; it is far less."""
 
 
 def table(name: str, values: Sequence[float], bits: int) -> Table:
@@ -104,14 +106,14 @@ def exponential(
     if domain[1] - low <= 1:
         return looked_up("exp", x, (min(low, domain[1]), domain[1]), machine, do)
     base, last = math.floor(low), math.floor(domain[1])
-    tops = [math.exp(k) for k in range(base, last + 1)]
-    wide = fraction_bits((0.0, tops[-1]), WIDE_BITS)
-    coarse = table("exp_whole", tops, wide)
     held = do.held(x, base << x.bits, math.floor(domain[1] * 2.0**x.bits))
     offset = do.difference(held, do.whole(base << x.bits, x.bits))
     index = Fix(offset.e >> x.bits, 0, offset.low >> x.bits, offset.high >> x.bits)
-    within = Fix(offset.e - (index.e << x.bits), x.bits, 0, (1 << x.bits) - 1)
-    part, fine = looked_up("exp", within, (0.0, 1.0), machine, do)
-    found = do.product(do.entry(coarse, index, wide), part, bits)
-    most = math.ceil(math.exp(domain[1]) * (1 + 1e-3) * 2.0**bits) + 1
-    return Fix(found.e, found.bits, found.low, min(found.high, most)), (coarse, *fine)
+    inner = Fix(offset.e - (index.e << x.bits), x.bits, 0, (1 << x.bits) - 1)
+    part, fine = looked_up("exp", inner, (0.0, 1.0), machine, do)
+    tops = [math.exp(k) for k in range(base, last + 1)]
+    wide = min(fraction_bits((0.0, tops[-1]), WIDE_BITS), bits + MOST_DOWN - part.bits)
+    coarse = table("exp_whole", tops, wide)
+    most = math.ceil(math.exp(domain[1]) * (1 + SLACK) * 2.0 ** (wide + part.bits)) + 1
+    found = do.product(do.entry(coarse, index, wide), part, bits, (0, most))
+    return found, (coarse, *fine)
