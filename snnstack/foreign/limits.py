@@ -34,7 +34,11 @@ class Limits:
 def limits_for(path: Path) -> Limits:
     """By the size of the file, and of what belongs to it."""
     sizes = [p.stat().st_size for p in (path, beside(path)) if p.is_file()]
-    size = sum(sizes) / MEGABYTE
+    return limits_of(sum(sizes) / MEGABYTE)
+
+
+def limits_of(size: float) -> Limits:
+    """For `size` megabytes of files."""
     seconds = SECONDS + size * SECONDS_PER_MEGABYTE
     return Limits(int(seconds), int(MEGABYTES + size * MEGABYTES_PER_MEGABYTE))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -37,7 +38,7 @@ def opened_set(path: Path, spec: Spec) -> Any:
     try:
         with _offline(kind, download):
             return offline(str(path), **arguments)
-    except SnnstackError:
+    except (SnnstackError, MemoryError):
         raise
     except (SystemExit, FileNotFoundError) as error:
         raise missing from error
@@ -112,6 +113,7 @@ def _offline(kind: Any, download: Callable[..., None]) -> Iterator[None]:
     """The module of `kind` downloads nothing and prints nothing."""
     module = inspect.getmodule(kind)
     kept: Mapping[str, Any] = {n: getattr(module, n) for n in DOWNLOADS if hasattr(module, n)}
+    vars(module).setdefault("exit", sys.exit)  # which an interactive Python has everywhere
     before = os.environ.get("IMAGEIO_NO_INTERNET")
     os.environ["IMAGEIO_NO_INTERNET"] = "1"
     try:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from snnstack.errors import DataError, fail
+from snnstack.foreign import ForeignFile
 from snnstack.frontends.event_fields import from_fields
 from snnstack.frontends.events import Events, Sensor
 from snnstack.frontends.recording_classes import numbered
 from snnstack.frontends.recording_files import HDF5, Recording, RecordingSet, found_at, reading_of
 from snnstack.frontends.spec import Spec
-from snnstack.frontends.tonic_offline import opened_set
+from snnstack.frontends.tonic_reading import plain, recording_of, set_of, tonic_folder
 
 SENSORS = {
     "NMNIST": Sensor(34, 34, 2),
@@ -61,63 +59,30 @@ def _heidelberg(path: Path, spec: Spec) -> Path:
 
 
 def _by_tonic(path: Path, spec: Spec) -> RecordingSet:
-    found = opened_set(path, spec)
-    if not len(found):
+    folder, said = tonic_folder(path), plain(spec)
+    found = folder.read(set_of, said)
+    if not found["count"]:
         raise fail(DataError, str(path), f"holds no recordings of {spec.place}")
-    labels, names = _labels(found, spec)
+    labels, names = _labels(found["targets"], spec)
     parts = [
-        Recording(f"{spec.text}: {k}", partial(_events, found, k, spec), labels[k])
-        for k in range(len(found))
+        Recording(f"{spec.text}: {k}", partial(_events, folder, said, k, spec), label)
+        for k, label in enumerate(labels)
     ]
-    return RecordingSet(parts, _sensor(found), names)
+    sensor = found["sensor"]
+    return RecordingSet(parts, None if sensor is None else Sensor(*sensor), names)
 
 
-def _sensor(found: Any) -> Sensor | None:
-    """What tonic says of the sensor: None where recordings are of any size."""
-    size = getattr(found, "sensor_size", None)
-    if size is None:
-        return None
-    width, height, polarities = (*(int(n) for n in size), 1)[:3]
-    line = "y" not in (getattr(found, "ordering", None) or ("y",))
-    return Sensor(width, None if line else height, polarities)
-
-
-def _labels(found: Any, spec: Spec) -> tuple[list[int | None], tuple[str, ...] | None]:
+def _labels(
+    targets: list[int | str | None], spec: Spec
+) -> tuple[list[int | None], tuple[str, ...] | None]:
     """The class of every recording, None where targets are no classes; names as in `Classes`."""
-    targets = getattr(found, "targets", None)
-    if targets is None or len(targets) != len(found):
-        targets = getattr(found, "label_data", None)
-    if targets is None or len(targets) != len(found):
-        kept = _target(found, 0)
-        known = isinstance(kept, (int, str, np.integer))
-        targets = [_target(found, k) for k in range(len(found))] if known else [None] * len(found)
-    if all(isinstance(t, str) for t in targets) and not any(map(os.path.isfile, targets)):
-        classes = numbered(list(targets), set(targets), spec)
+    names = [t for t in targets if isinstance(t, str)]
+    if names and len(names) == len(targets):
+        classes = numbered(names, set(names), spec)
         return list(classes.labels), classes.names
-    return [int(t) if isinstance(t, (int, np.integer)) else None for t in targets], None
+    return [t if isinstance(t, int) else None for t in targets], None
 
 
-def _target(found: Any, number: int) -> Any:
-    try:
-        return found[number][1]
-    except Exception:  # what is wrong with a recording is said when it is read
-        return None
-
-
-def _events(found: Any, number: int, spec: Spec) -> Events:
-    """Recording `number`: its events, or, of several cameras and signals, the first events."""
-    where = f"{spec.text}: {number}"
-    try:
-        sample = found[number][0]
-    except Exception as error:  # tonic and what it uses raise whatever they stumble over
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        hint = "the file is damaged, or is not what tonic takes it for"
-        raise fail(DataError, where, f"cannot be read by tonic: {reason}", hint) from error
-    parts = sample if isinstance(sample, (tuple, list)) else [sample]
-    for part in parts:
-        names = getattr(getattr(part, "dtype", None), "names", None)
-        if names:
-            fields = {name: np.array(part[name]) for name in names}
-            events = from_fields(fields, where, reading_of(spec))
-            return events
-    raise fail(DataError, where, "holds no events", "the set has other kinds of samples")
+def _events(folder: ForeignFile, said: dict[str, Any], number: int, spec: Spec) -> Events:
+    fields = folder.read(recording_of, said, number)
+    return from_fields(dict(fields), f"{spec.text}: {number}", reading_of(spec))

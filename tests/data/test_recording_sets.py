@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import snnstack
 from snnstack.errors import DataError, SnnstackError
+from snnstack.foreign.limits import Limits
+from snnstack.frontends import tonic_reading
 from snnstack.frontends.event_steps import seconds
 from snnstack.frontends.open_data import open_data
 from snnstack.frontends.recording_classes import split_of
@@ -335,10 +338,14 @@ def test_targets_that_are_names_become_classes(
             file.write_bytes(np.stack(columns, axis=1).astype(np.uint8).tobytes())
     port = StepInput("in", (2, 180, 240), "count")
     text = f"tonic:NCALTECH101?path={tmp_path}&bin=5ms&size=240x180&shuffle=no"
-    data = open_data(text, port).read()
+    with snnstack.trusting():  # where the set was told above that it is whole
+        data = open_data(text, port).read()
     assert data.spikes.total == 120
     assert data.labels is not None and sorted(data.labels.tolist()) == [0, 1, 1, 2]
-    with pytest.raises(DataError, match=r"folders name 3 classes .* the network has 101 outputs"):
+    with (
+        snnstack.trusting(),
+        pytest.raises(DataError, match=r"folders name 3 classes .* the network has 101 outputs"),
+    ):
         open_data(text, port).within(101)
 
 
@@ -357,6 +364,22 @@ def test_sequential_mnist_has_the_labels_of_its_images(tmp_path: Path) -> None:
     port = StepInput("in", (100,), "count")
     data = open_data(f"{text}&size=100", port).read()
     assert data.labels is not None and data.labels.tolist() == [3, 1, 4, 1]
+
+
+def test_what_tonic_reads_has_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its readers run where there is no more memory and time than the files are worth."""
+    pytest.importorskip("tonic.datasets")
+    folder = tmp_path / "smnist"
+    folder.mkdir()
+    for name, head in (("images-idx3", [2051, 1, 28, 28]), ("labels-idx1", [2049, 1])):
+        content = np.array(head, ">u4").tobytes() + bytes([0, 255] * 392 if "images" in name else 1)
+        (folder / f"t10k-{name}-ubyte").write_bytes(content)
+    text = f"tonic:SMNIST?path={tmp_path}&bin=1ms&shuffle=no&split=test&size=100"
+    port = StepInput("in", (100,), "count")
+    assert open_data(text, port).read().spikes.batch == 1
+    monkeypatch.setattr(tonic_reading, "LOADING", Limits(10, -1500))
+    with pytest.raises(DataError, match=r"reading it needs more than 0 MB|the reader crashed"):
+        open_data(text, port).read()
 
 
 def test_spikes_in_memory_are_not_reshaped() -> None:
