@@ -52,17 +52,18 @@ def _limit(fixed: Fixed, end: int | E) -> Any:
 def saturations(fixed: Fixed, inputs: Mapping[str, NDArray[Any]]) -> dict[str, int]:
     """How often each place that may saturate does, on integer sums [step, batch, n] by port."""
     first = next(iter(inputs.values()))
-    layer = Definition(fixed.neurons, first.shape[1])
     step = traced(fixed.neurons)
     places = {f"clip {k}": clip.before for k, clip in enumerate(fixed.clips)}
     watched = replace(step, roots={**step.roots, **places})
+    state = dict(Definition(fixed.neurons, first.shape[1]).state)
     counts = {clip.place: 0 for clip in fixed.clips}
     for t in range(len(first)):
         given = {name: np.asarray(x[t], dtype=np.int64) for name, x in inputs.items()}
-        values = evaluated(watched, layer.state, given, np.dtype(np.int64))
+        values = evaluated(watched, state, given, np.dtype(np.int64))
         for k, clip in enumerate(fixed.clips):
             value = np.broadcast_to(values[f"clip {k}"], first.shape[1:])
             low, high = (_limit(fixed, end) for end in (clip.low, clip.high))
             counts[clip.place] += int(((value < low) | (value > high)).sum())
-        layer(*(given[name] for name in fixed.neurons.model.inputs))
+        state |= {name: np.broadcast_to(values[f"state {name}"], first.shape[1:])
+                  for name in step.of("state")}  # fmt: skip
     return counts

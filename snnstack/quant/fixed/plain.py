@@ -150,6 +150,8 @@ class _Book:
     def _as_truth(self, e: E) -> E:
         if truth(e):
             return e
+        if number(e):  # 0 or 1 for every neuron
+            return self.make("not", self.make("not", e))
         return self.make("not", self._unique(E("eq", (e, self._unique(lift(0.0))))))
 
     def _computed(self, op: str, args: tuple[E, ...]) -> E:

@@ -21,7 +21,7 @@ from snnstack.quant.fixed.record import Machine
 ENTRY_BITS, WIDE_BITS = 15, 30
 FAR = 700.0
 """Where a function that becomes constant is so."""
-LOOKS = 1024
+LOOKS, HALVINGS = 1024, 40
 SLACK = 1e-3
 """Share by which rounded entries can make exp larger than it is; it is far less."""
 
@@ -52,9 +52,22 @@ def _edge(
     last = points[0]
     for point in points:
         if abs(at(point) - limit) >= near:
-            break
+            return _between_points(at, last, point, limit, near)
         last = point
     return last
+
+
+def _between_points(
+    at: Callable[[float], float], inside: float, outside: float, limit: float, near: float
+) -> float:
+    """The same by halving, between a point that is near and one that is not."""
+    for _ in range(HALVINGS):
+        middle = (inside + outside) / 2
+        if abs(at(middle) - limit) < near:
+            inside = middle
+        else:
+            outside = middle
+    return inside
 
 
 def looked_up(
