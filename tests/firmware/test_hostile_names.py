@@ -38,6 +38,7 @@ from tests.report.rows import bench_row
 
 TARGETS = {
     "nucleo-l4r5zi": "mcu",
+    "esp32-c3": "mcu",
     "oheo-gulch": "loihi",
     "spinnaker2-chip": "spinnaker2",
     "neurram": "crossbar",
