@@ -27,6 +27,7 @@ from snnstack.measure.clipping import ClippedSums
 from snnstack.notices import say
 from snnstack.program import Program, program_of
 from snnstack.quant.network import QuantizedNetwork
+from snnstack.report.blocks import say_blocks
 from snnstack.report.clipping import warnings_of
 from snnstack.report.equality import Equality, compare, joined
 from snnstack.report.readout import ReadOut, check_readout, output_probes, read_out, usual_scores
@@ -105,8 +106,10 @@ def judged_samples(
     stream = as_stream(data, program.port).first(samples)
     if carries_values(program):
         return stream
-    readout, output = readout or read_out(program.settings), program.outputs[0]
-    neurons = _output_size(program)
+    neurons, output = _output_size(program), program.outputs[0]
+    if readout is None:
+        readout = read_out(program.settings)
+        say_blocks(program.settings, stream.labels, neurons, stream.name)
     check_readout(readout, output, neurons, program.fires[output])
     return stream.within(readout.count(neurons))
 

@@ -15,6 +15,7 @@ from snnstack.frontends.shapes import fits
 from snnstack.frontends.stream import Stream, of_data
 from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph, StepInput
+from snnstack.report.blocks import say_blocks
 from snnstack.report.readout import output_probes, read_out
 from snnstack.trace import Spikes, Trace
 
@@ -62,7 +63,11 @@ def fitting(data: Data, port: StepInput) -> Data:
 
 def judged_stream(data: Samples, steps: StepGraph, samples: int | None = None) -> Stream:
     """The first `samples` for the network `steps`; DataError for labels beyond its outputs."""
-    return as_stream(data, steps.inputs[0]).first(samples).within(_classes(steps))
+    stream = as_stream(data, steps.inputs[0]).first(samples).within(_classes(steps))
+    if not isinstance(data, Stream):  # a stream comes from a verb that has judged it already
+        neurons = steps.population(steps.outputs[0]).n
+        say_blocks(steps.settings, stream.labels, neurons, stream.name)
+    return stream
 
 
 def _classes(steps: StepGraph) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import snntorch as snn
+import snntorch.functional
 import torch
 from torch import nn
 
@@ -93,3 +94,44 @@ def test_what_two_read_outs_would_give_is_not_certain() -> None:
     rising = np.cumsum(np.random.default_rng(0).random((5, 9, 4)), axis=1)
     assert told(rising[:, -1], rising, fires=False) is None  # the last is the largest
     assert told(np.zeros((5, 4)), np.zeros((5, 9, 4)), fires=True) is None
+
+
+def population() -> tuple[nn.Module, torch.Tensor, dict[str, Any]]:
+    """Three classes of five neurons, whose first neuron alone would name another class."""
+    net = nn.Sequential(nn.Linear(3, 15, bias=False), snn.Leaky(beta=0.5, init_hidden=True))
+    weight = torch.zeros(15, 3)
+    for k in range(3):
+        weight[5 * k : 5 * k + 5, k] = 1.2
+    net[0].weight.data = weight
+    y = np.arange(30) % 3
+    x = torch.zeros(20, 30, 3)
+    x[::2, np.arange(30), y] = 1
+    return net, x, {"x": x.numpy().astype(np.uint8).swapaxes(0, 1), "y": y}
+
+
+HINTED = "data: y names 3 classes, the output has 15 neurons: each is read as a class "
+HINTED += "(--readout rate:3 where blocks of 5 are a class)"
+
+
+def test_labels_of_blocks_are_pointed_out(caplog: pytest.LogCaptureFixture) -> None:
+    net, x, data = population()
+    graph = snnstack.load(net, x)
+    (row,) = snnstack.bench(graph, ["nucleo-l4r5zi"], data)
+    assert row.accuracy_float == row.accuracy < 0.5
+    assert caplog.messages.count(HINTED) == 1
+    program = snnstack.compile(graph, "neurram")
+    caplog.clear()
+    snnstack.verify(program, data, samples=20)
+    assert HINTED in caplog.messages
+
+
+def test_a_said_population_code_is_the_frameworks(caplog: pytest.LogCaptureFixture) -> None:
+    net, x, data = population()
+    spikes_ = torch.stack([net(step) for step in x])
+    of = snn.functional.accuracy_rate
+    assert of(spikes_, torch.tensor(data["y"]), population_code=True, num_classes=3) == 1.0
+    graph = snnstack.load(net, x, snnstack.Options(readout="rate:3"))
+    boards = ["nucleo-l4r5zi", "oheo-gulch", "spinnaker2-chip", "neurram"]
+    for row in snnstack.bench(graph, boards, data):
+        assert row.accuracy_float == row.accuracy == 1.0
+    assert HINTED not in caplog.messages
