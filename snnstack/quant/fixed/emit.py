@@ -132,10 +132,9 @@ class Emitter:
         size = max(abs(end) for end in self.formats.spans[id(b)])
         most = min(FACTOR_BITS, MOST_DOWN + 1 + bits - x.bits)
         room = self.do.product_bits - 2 - x.most.bit_length()
-        while most > 0 and size * 2.0**most + 1 > min(self.do.limit, 2.0**room):
+        while size * 2.0**most + 1 > min(self.do.limit, 2.0**room):
             most -= 1
-        exact = self.formats.native[id(b)]
-        return min(most, exact) if exact >= 0 else most
+        return min(most, self.formats.native[id(b)])
 
     def _function(self, e: E, bits: int) -> Fix:
         x, argument = self.number(e.args[0]), self.formats.spans[id(e.args[0])]
