@@ -1,15 +1,31 @@
-"""The neuron models that come with the package, by name; and any model as data and back."""
+"""The neuron models that come with the package, by name; and any model as data and back.
+
+A model of the package is a file of `snnstack.dynamics.neurons`: a new file is a new model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import pkgutil
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
+from snnstack.dynamics import neurons
 from snnstack.dynamics.model import Model
-from snnstack.dynamics.neurons.cuba_lif import CUBA_LIF
-from snnstack.dynamics.written import model_data, read_model
+from snnstack.dynamics.written import model_data, read_model, same_model
 
-MODELS = {model.name: model for model in (CUBA_LIF,)}
+
+def _found() -> Iterator[tuple[str, Model]]:
+    """Every model of every file of the folder, in the order of the files' names."""
+    for file in sorted(pkgutil.iter_modules(neurons.__path__), key=lambda f: f.name):
+        module = import_module(f"{neurons.__name__}.{file.name}")
+        for value in vars(module).values():
+            if isinstance(value, Model):
+                yield value.name, value
+
+
+MODELS: Mapping[str, Model] = MappingProxyType(dict(_found()))
 
 
 def saved_form(model: Model, options: Mapping[str, Any] | None = None) -> str | dict[str, Any]:
@@ -21,4 +37,8 @@ def saved_form(model: Model, options: Mapping[str, Any] | None = None) -> str | 
 
 def from_saved(form: Any, where: str = "model") -> Model:
     """The inverse of `saved_form`; KeyError for an unknown name, ModelError for bad data."""
-    return MODELS[form] if isinstance(form, str) else read_model(form, where)
+    if isinstance(form, str):
+        return MODELS[form]
+    made = read_model(form, where)
+    known = MODELS.get(made.name)
+    return known if known is not None and same_model(known, made) else made

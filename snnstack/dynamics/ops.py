@@ -18,6 +18,7 @@ import numpy as np
 from snnstack import fixedpoint
 from snnstack.dynamics import simpler, spans
 from snnstack.dynamics.expr import E, Table
+from snnstack.dynamics.functions import FUNCTIONS
 from snnstack.dynamics.spans import Span
 from snnstack.errors import ModelError, fail
 
@@ -132,7 +133,7 @@ def _looked_up(table: Table, index: Any) -> Any:
     return entries[np.clip(index, 0, len(entries) - 1)]
 
 
-def _real_only(name: str, arity: int, real: Callable[..., Any], **text: str) -> Op:
+def _real_only(name: str, arity: int, real: Callable[..., Any], text: Mapping[str, str]) -> Op:
     """An operation on real numbers; quantisation makes a table or a product of it."""
 
     def exact(*args: Any) -> Any:
@@ -381,10 +382,13 @@ _ROWS = (
         },
         {"load": 1, "alu": 4},
     ),
-    _real_only("div", 2, lambda xp, a, b: a / b, c_real="({0} / {1})"),
-    _real_only("exp", 1, lambda xp, a: xp.exp(a)),
-    _real_only("tanh", 1, lambda xp, a: xp.tanh(a)),
-    _real_only("sigmoid", 1, lambda xp, a: 1 / (1 + xp.exp(-a))),
+    _real_only(
+        "div",
+        2,
+        lambda xp, a, b: a / b,
+        {"llvm_real": "fdiv {T} {0}, {1}", "c_real": "({0} / {1})", "shown": "({0} / {1})"},
+    ),
+    *(_real_only(name, 1, f.real, f.text) for name, f in FUNCTIONS.items()),
 )
 
 OPS: Mapping[str, Op] = {row.name: row for row in _ROWS}

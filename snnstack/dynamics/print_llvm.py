@@ -4,8 +4,8 @@
 
 All but n are pointers: `x` [row, n] sums of this step, `parameters` the block that
 `parameter_block` makes, `states` [row, n] (see `rows`), `flags` uint8 [n]: who sends, `active`
-int32 [n], counted up, `sent` int64 [n]: the values of a model that sends values. No two of them
-overlap.
+int32 [n], counted up, `sent` int64 [n]: the values of a model that sends values, of real numbers
+the bits of the float64. No two of them overlap.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.dynamics.expr import LEAVES, E, Table, ordered
+from snnstack.dynamics.functions import LIBM
 from snnstack.dynamics.model import Neurons
 from snnstack.dynamics.ops import OPS
 from snnstack.dynamics.trace import Step
@@ -32,7 +33,7 @@ declare {T} @llvm.abs.{S}({T}, i1)
 """
 DECLARED_REAL = """
 declare {T} @llvm.fabs.{S}({T})
-"""
+""" + "".join(f"declare double @{name}(double)\n" for name in LIBM)
 
 
 class Port(NamedTuple):
@@ -224,12 +225,22 @@ class _Writer:
     def _send(self, roots: Mapping[str, str]) -> None:
         sent = roots.get("sent", "false")
         if self.step.neurons.model.sends == "value":
-            wide = sent if self.kind == "i64" else self.put(f"sext {self.kind} {sent} to i64")
-            self.store("i64", wide, "%sent")
-            sent = self.put(f"icmp ne {self.kind} {sent}, 0")
+            self.store("i64", self._payload(sent), "%sent")
+            differs = "icmp ne" if self.integer else "fcmp une"
+            sent = self.put(f"{differs} {self.kind} {sent}, {self._constant(0)}")
         elif sent in ("0", "1"):
             sent = "true" if sent == "1" else "false"
         self.store("i8", self.put(f"zext i1 {sent} to i8"), "%flags")
+
+    def _payload(self, sent: str) -> str:
+        """A value that is sent, in 64 bits."""
+        if self.kind == "i64":
+            return sent
+        if self.integer:
+            return self.put(f"sext {self.kind} {sent} to i64")
+        if self.kind == "float":
+            sent = self.put(f"fpext float {sent} to double")
+        return self.put(f"bitcast double {sent} to i64")
 
 
 def _truth(e: E) -> bool:

@@ -88,3 +88,33 @@ def tanh(x: Operand) -> E:
 def sigmoid(x: Operand) -> E:
     """1 / (1 + exp(-x)); in integers a table."""
     return E("sigmoid", (lift(x),))
+
+
+def silu(x: Operand) -> E:
+    """The product of `x` and `sigmoid(x)`; in integers a table."""
+    return E("silu", (lift(x),))
+
+
+def sqrt(x: Operand) -> E:
+    """The square root; in integers a table."""
+    return E("sqrt", (lift(x),))
+
+
+def log(x: Operand) -> E:
+    """The natural logarithm; in integers a table."""
+    return E("log", (lift(x),))
+
+
+def sin(x: Operand) -> E:
+    """The sine; in integers a table."""
+    return E("sin", (lift(x),))
+
+
+def cos(x: Operand) -> E:
+    """The cosine; in integers a table."""
+    return E("cos", (lift(x),))
+
+
+def held(x: Operand, low: Operand, high: Operand) -> E:
+    """`x` held within low..high, in real numbers too."""
+    return least(most(x, low), high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnstack.dynamics.expr import E, Table, lift
+from snnstack.dynamics.functions import FUNCTIONS
 from snnstack.dynamics.machine_code import address
 from snnstack.dynamics.model import Field, Model, Neurons, Next
 from snnstack.dynamics.ops import OPS
 from snnstack.dynamics.print_llvm import Port, assembly, parameter_block
 from snnstack.dynamics.run_numpy import Definition
 from snnstack.dynamics.trace import traced
+from snnstack.errors import ModelError
 
 N = 6
 WIDE = 2**31 - 1
@@ -61,7 +64,7 @@ REAL = ("add", "sub", "mul", "gained", "decay", "shrunk", "scaled", "sat", "wrap
 
 def model(name: str) -> Model:
     """One operation on its parameters; what it gives is the state `v`."""
-    arguments = EDGES[name]
+    arguments = EDGES.get(name, [(0, 0)] * OPS[name].arity)
     fields = tuple(Field(f"a{k}") for k in range(len(arguments)))
 
     def step(n: Any, x: E) -> Next:
@@ -96,8 +99,7 @@ def drawn(draw: Any, low: int, high: int) -> Any:
 
 
 def test_every_operation_is_tried() -> None:
-    logical, real_only = {"and", "or", "not"}, {"div", "exp", "tanh", "sigmoid"}
-    assert set(EDGES) | logical | real_only == set(OPS)
+    assert set(EDGES) | {"and", "or", "not"} | {"div", *FUNCTIONS} == set(OPS)
 
 
 @pytest.mark.parametrize("name", sorted(EDGES))
@@ -148,3 +150,73 @@ def test_truth_values_combine_as_in_logic() -> None:
     layer = Definition(neurons, 1)
     layer(np.zeros((1, N)))
     assert layer.state["v"][0].tolist() == machine_run(neurons).tolist() == [4, 6, 2, 3, 6, 2]
+
+
+EXTREMES = (0.0, -0.0, 1e-300, -1e-40, 1e-8, 709.0, 745.0, -746.0, 1e4, 1e300, -1e300)
+UNBOUNDED = (*EXTREMES, math.inf, -math.inf, math.nan)
+
+
+@pytest.mark.parametrize("number", ["float32", "float64"])
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+@settings(max_examples=40)
+@given(st.data())
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # beyond float32, inf - inf
+def test_functions_are_the_same_in_numpy_and_in_machine_code(
+    name: str, number: Any, data: Any
+) -> None:
+    value = st.one_of(st.floats(-30, 30), st.floats(), st.sampled_from(UNBOUNDED))
+    values = np.array(data.draw(st.lists(value, min_size=N, max_size=N))).astype(number)
+    neurons = Neurons(model(name), N, number, {"a0": values})
+    layer = Definition(neurons, 1)
+    layer(np.zeros((1, N)))
+    np.testing.assert_array_equal(machine_run(neurons), layer.state["v"][0])
+
+
+@pytest.mark.parametrize("number", ["float32", "float64"])
+@settings(max_examples=20)
+@given(st.data())
+def test_quotients_are_the_same_in_numpy_and_in_machine_code(number: Any, data: Any) -> None:
+    real = st.floats(-1e6, 1e6, width=32)
+    a = np.array(data.draw(st.lists(real, min_size=N, max_size=N))).astype(number)
+    b = np.array(data.draw(st.lists(st.floats(2**-9, 1e6, width=32), min_size=N, max_size=N)))
+    neurons = Neurons(model("div"), N, number, {"a0": a, "a1": b.astype(number)})
+    layer = Definition(neurons, 1)
+    layer(np.zeros((1, N)))
+    np.testing.assert_array_equal(machine_run(neurons), layer.state["v"][0])
+
+
+KNOWN = {
+    "exp": (math.e, 1.0),
+    "log": (0.0, 1.0),
+    "sqrt": (math.sqrt(2), 2.0),
+    "tanh": (math.tanh(0.5), 0.5),
+    "sin": (1.0, math.pi / 2),
+    "cos": (-1.0, math.pi),
+    "sigmoid": (0.5, 0.0),
+    "silu": (0.5 / (1 + math.exp(-0.5)), 0.5),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_functions_are_those_of_their_names(name: str) -> None:
+    right, at = KNOWN[name]
+    assert FUNCTIONS[name].real(np, np.array([at]))[0] == right
+
+
+@pytest.mark.parametrize("name", ["div", *FUNCTIONS])
+def test_integers_have_no_functions_of_real_numbers(name: str) -> None:
+    with pytest.raises(ModelError, match=f"operation {name}: is for real numbers"):
+        OPS[name].exact(*[1] * OPS[name].arity)
+
+
+@pytest.mark.needs_torch
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_functions_are_those_of_torch(name: str) -> None:
+    import torch
+
+    x = torch.linspace(0.1, 4, 50, dtype=torch.float64)
+    known = {"silu": torch.nn.functional.silu}.get(name, getattr(torch, name, None))
+    found = FUNCTIONS[name].real(torch, x)
+    torch.testing.assert_close(found, known(x), rtol=1e-14, atol=1e-15)
+    ours = FUNCTIONS[name].real(np, x.numpy())
+    np.testing.assert_allclose(ours, known(x).numpy(), rtol=1e-14, atol=1e-15)
