@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, cast, get_args
 
 from snnstack.board import Board, board_of
+from snnstack.cell_ranges import assumed_ranges, cell_ranges
 from snnstack.door import one_of, whole
 from snnstack.errors import ModelError, SnnstackError, TargetError, fail, raise_if_any
 from snnstack.foreign import vouching
@@ -164,6 +165,7 @@ def build_each(
     samples = CALIBRATION_SAMPLES if quality == "fast" else JUDGING_SAMPLES
     run = calibration_run(steps, real_as_spikes(graph, steps, calibrate), samples)
     activity = None if run is None else measured(steps, run[0].spikes, run[1])
+    activity = with_ranges(steps, activity, run)
     source = discretised(graph, unit_gains=False) if granularity == "import" else steps
     networks: dict[str, QuantizedNetwork | SnnstackError] = {}
     reports: dict[str, Conversion | None] = {}
@@ -202,6 +204,16 @@ def build_each(
 
     found = [_or_error(lambda board=board: one(board)) for board in boards]  # type: ignore[misc]
     return [explained(built, board) for built, board in zip(found, boards, strict=True)]
+
+
+def with_ranges(
+    steps: StepGraph, activity: Calibration | None, run: tuple[Data, Trace] | None
+) -> Calibration | None:
+    """`activity` with the ranges of populations of other models than the LIF family's."""
+    if all(p.is_lif for p in steps.populations) or len(steps.inputs) != 1:
+        return activity
+    found = assumed_ranges(steps) if run is None else cell_ranges(steps, run[0].spikes, run[1])
+    return replace(activity or assumed(steps), ranges=found)
 
 
 def with_losses(

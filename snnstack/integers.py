@@ -10,6 +10,7 @@ from snnstack.board import Board
 from snnstack.errors import ModelError, Problem, SnnstackError, TargetError, fail, raise_if_any
 from snnstack.ir.step import StepGraph
 from snnstack.quant.calibration import Calibration
+from snnstack.quant.common_rules import only_lif
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.quant.numerics import Numerics
 from snnstack.quant.quantise import quantise
@@ -47,6 +48,8 @@ def quantise_for(
         raise_if_any(ModelError, _late_resets(steps, board.target))
     raise_if_any(ModelError, _real_inputs(steps))
     own = offered(machine, "quantise")
+    if own is not None:
+        raise_if_any(ModelError, only_lif(steps, board.target))
     if granularity == "import" and not getattr(machine, "IMPORT_RULES", False):
         what = "has no importer of its own whose rules could be followed"
         raise fail(TargetError, board.target, what, "use --granularity neuron or population")

@@ -88,12 +88,17 @@ def _encode(value: Any, arrays: dict[str, Array]) -> Any:
         arrays[key] = value
         return {ARRAY: key}
     if isinstance(value, Mapping):
-        return {str(key): _encode(item, arrays) for key, item in value.items()}
+        # in the order in which the file will have them, so that it is the same when it was read
+        return {key: _encode(item, arrays) for key, item in sorted(_by_text(value).items())}
     if isinstance(value, tuple | list):
         return {TUPLE: [_encode(item, arrays) for item in value]}
     if isinstance(value, np.generic):
         return value.item()
     return value
+
+
+def _by_text(value: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): item for key, item in value.items()}
 
 
 def _decode(tree: Any, arrays: Mapping[str, Array], kinds: Mapping[str, type[Any]]) -> Any:

@@ -8,7 +8,7 @@ from snnstack.backends.mcu.hardware import data_region, memory_bytes
 from snnstack.backends.mcu.program import Program
 from snnstack.board import Board
 from snnstack.errors import Problem
-from snnstack.quant.common_rules import one_input, silent_sources
+from snnstack.quant.common_rules import one_input, silent_sources, value_sources
 from snnstack.quant.network import QuantizedNetwork
 
 MOST_NEURONS = 1 << 22
@@ -23,6 +23,11 @@ def the_network_has_one_input(network: QuantizedNetwork, board: Board) -> Iterat
 def sources_fire(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """Only populations that fire send anything to others; a non-spiking one is a result."""
     yield from silent_sources(network, "graded events are not supported on this target")
+
+
+def sources_send_spikes(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """What goes from one population to another is spikes, without values."""
+    yield from value_sources(network)
 
 
 def populations_are_small_enough(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
@@ -60,6 +65,7 @@ def ram_holds_state_and_stack(program: Program) -> Iterator[Problem]:
 NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
     the_network_has_one_input,
     sources_fire,
+    sources_send_spikes,
     populations_are_small_enough,
 )
 PROGRAM_RULES: tuple[Callable[[Program], Iterator[Problem]], ...] = (

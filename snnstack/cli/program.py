@@ -131,6 +131,7 @@ def build_dict(built: Build, output: Path) -> dict[str, Any]:
 
 def show_build(built: Build, output: Path) -> None:
     """What a new program is, for people."""
+    from snnstack.quant.any_model import CELLS
     from snnstack.report.readout import readout_notes, readout_said
     from snnstack.target import backend
 
@@ -149,6 +150,10 @@ def show_build(built: Build, output: Path) -> None:
     if "registers" in program.settings:
         say()
         show_registers(program.settings["registers"])
+    for name, notes in dict(program.settings.get(CELLS, {})).items():
+        say(f"  {name}, in integers:")
+        for note in notes:
+            say(f"    {note}")
     if built.network is None:
         say("  registers as in the file: nothing was quantised")
     elif built.conversion is not None:

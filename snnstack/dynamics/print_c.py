@@ -33,7 +33,7 @@ def c_lines(
     What is computed once is named once: t and a number. `array`: the name of a table's array.
     ModelError for an operation that integers do not have.
     """
-    nodes, same = shared(step.roots)
+    nodes, same = shared(dict(sorted(step.roots.items())))  # files do not keep their order
     text: dict[int, str] = {}
     lines: list[str] = []
     for e in nodes:

@@ -63,7 +63,7 @@ class Listed:
 
 def model_data(model: Model, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """`model` with these `options` as data that JSON can hold."""
-    roots = roots_of(model, options or {})
+    roots = dict(sorted(roots_of(model, options or {}).items()))  # as JSON may order them
     nodes: list[E] = []
     number: dict[int, int] = {}
     for e in ordered(roots.values()):

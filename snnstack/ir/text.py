@@ -9,12 +9,23 @@ import numpy as np
 
 from snnstack.foreign_text import visible
 from snnstack.ir.graph import Graph
-from snnstack.ir.nodes import SPIKING, Array, AvgPool2d, Conv1d, Conv2d, Flatten, Input, SumPool2d
+from snnstack.ir.nodes import (
+    SPIKING,
+    Array,
+    AvgPool2d,
+    Cells,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    Input,
+    SumPool2d,
+)
 from snnstack.ir.shapes import inferred_shapes, show
 from snnstack.ir.step import Conv, Dense, Pool, Population, Projection, Sparse, StepGraph
 from snnstack.ir.wellformed import arrays
 
 Row = tuple[str, ...]
+SENDS = {"spike": "fires", "value": "sends values", "nothing": "sends nothing"}
 
 
 def describe(graph: Graph) -> str:
@@ -116,6 +127,11 @@ def _numbers(node: Any) -> Iterator[str]:
     if isinstance(node, Graph):
         yield f"{len(node.nodes)} nodes"
         return
+    if isinstance(node, Cells):
+        yield node.model.name
+        for name, value in sorted({**node.values, **node.options}.items()):
+            number = not isinstance(value, str | bool)
+            yield f"{name} {_range(np.asarray(value)) if number else value}"
     for name, values in arrays(node).items():
         size = f" {show(values.shape)}" if name == "weight" else ""
         yield f"{name}{size} {_range(values)}"
@@ -135,6 +151,8 @@ def _window(node: Any, names: Iterable[str]) -> Iterator[str]:
 
 
 def _behaviour(node: Any) -> Iterator[str]:
+    if isinstance(node, Cells):
+        yield SENDS[node.model.sends]
     if isinstance(node, Input):
         yield f"{node.events} events"
     if hasattr(node, "compare"):
@@ -197,8 +215,7 @@ def _of_any_model(p: Population) -> str:
     """The model, its numbers and choices, and what it sends."""
     said = [f"{name} {_range(np.asarray(value))}" for name, value in sorted(p.values.items())]
     said += [f"{name} = {value}" for name, value in sorted(p.options.items())]
-    sends = {"spike": "fires", "value": "sends values"}
-    return ", ".join([p.model.name, *said, sends.get(p.model.sends, "sends nothing")])
+    return ", ".join([p.model.name, *said, SENDS[p.model.sends]])
 
 
 def _port(p: Projection) -> str:

@@ -17,10 +17,16 @@ def fold_gains(graph: StepGraph) -> StepGraph:
     The synaptic current, where there is one, is measured in the membrane's units afterwards.
     """
     factors = {
-        p.name: p.gain * (p.gain_in if p.beta is not None else 1.0) for p in graph.populations
+        p.name: p.gain * (p.gain_in if p.beta is not None else 1.0)
+        for p in graph.populations
+        if p.is_lif
     }
-    populations = tuple(_unit_gain(p, factors[p.name]) for p in graph.populations)
-    projections = tuple(_scaled(p, factors[p.target]) for p in graph.projections)
+    populations = tuple(
+        _unit_gain(p, factors[p.name]) if p.is_lif else p for p in graph.populations
+    )
+    projections = tuple(
+        _scaled(p, factors[p.target]) if p.target in factors else p for p in graph.projections
+    )
     return graph.with_(populations=populations, projections=projections)
 
 

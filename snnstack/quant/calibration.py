@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.dynamics.spans import Span
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Pool, Projection, StepGraph, size
 from snnstack.trace import Spikes, Trace
@@ -28,10 +29,15 @@ class Activity:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Activity of inputs and populations by name; `samples` 0 means it was assumed."""
+    """Activity of inputs and populations by name; `samples` 0 means it was assumed.
+
+    `ranges`: of populations of other models than the LIF family's, by name: (least, largest) of
+    every state and input, as `snnstack.quant.fixed.calibrated` gives them.
+    """
 
     activity: Mapping[str, Activity]
     samples: int
+    ranges: Mapping[str, Mapping[str, Span]] = field(default_factory=dict)
 
 
 def assumed(graph: StepGraph) -> Calibration:

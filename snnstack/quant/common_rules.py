@@ -17,6 +17,23 @@ def one_input(network: StepGraph | QuantizedNetwork, taken: str) -> Iterator[Pro
         yield Problem("network", what, "join them into one input")
 
 
+def only_lif(network: StepGraph | QuantizedNetwork, target: str) -> Iterator[Problem]:
+    """Populations of another model than the LIF family's, for a target that computes no other."""
+    for p in network.populations:
+        if not p.is_lif:
+            what = f"is of the model {p.model.name}, {target} computes IF, LIF, LI and CubaLIF"
+            yield Problem(p.name, what, "mcu boards compute any model")
+
+
+def value_sources(network: StepGraph | QuantizedNetwork) -> Iterator[Problem]:
+    """Populations that send values to others."""
+    sends = {p.name for p in network.populations if p.model.sends == "value"}
+    for projection in network.projections:
+        if projection.source in sends:
+            what = f"sends values to {projection.target}, spikes are all that is carried"
+            yield Problem(projection.source, what, "send a spike where a value passes a threshold")
+
+
 def silent_sources(network: StepGraph | QuantizedNetwork, hint: str = "") -> Iterator[Problem]:
     """Populations without a threshold that feed others."""
     silent = {p.name for p in network.populations if not p.fires}

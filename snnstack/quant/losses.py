@@ -115,9 +115,10 @@ class LayerLosses:
 def losses(
     graph: StepGraph, network: QuantizedNetwork, calibration: Calibration
 ) -> tuple[LayerLosses, ...]:
-    """Of every population of `network` against its float `graph` (unit gains)."""
+    """Of the LIF family's populations in `network` against their float `graph` (unit gains)."""
     counts = max_counts(graph.inputs)
-    return tuple(_layer(graph, network, p, calibration, counts) for p in network.populations)
+    known = (p for p in network.populations if p.is_lif)
+    return tuple(_layer(graph, network, p, calibration, counts) for p in known)
 
 
 def as_settings(found: tuple[LayerLosses, ...]) -> list[dict[str, Any]]:

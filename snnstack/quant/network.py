@@ -43,8 +43,9 @@ class QuantizedPopulation(LifNumbers):
     `scale` float64 [n]: state units per volt of the float population, so that
     `v / scale` is the membrane in the model's units. `input_gain` float64 [n]: what all input was
     multiplied with so that rounded decays settle where the exact ones do (`quant.steady`); None: 1.
-    `number`: what states are kept in. Of the LIF family: `shift`, and `alpha_bits`, `beta_bits`,
-    the fraction bits of the decays, None: as many as `numerics` says.
+    `number`: what states are kept in. `ports`: of another model than the LIF family's, by input,
+    weight integers a real unit, float64 [n]. Of the LIF family: `shift`, and `alpha_bits`,
+    `beta_bits`, the fraction bits of the decays, None: as many as `numerics` says.
     """
 
     name: str
@@ -56,6 +57,7 @@ class QuantizedPopulation(LifNumbers):
     input_gain: Array | None = None
     initial: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     number: Number = "int32"
+    ports: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def n(self) -> int:
@@ -90,8 +92,14 @@ class QuantizedPopulation(LifNumbers):
     @property
     def weight_volts(self) -> Array:
         """What one weight integer is in volts of the float population: float64 [n]."""
+        if self.ports:
+            return self.port_volts(self.model.inputs[0])
         gain = 1.0 if self.input_gain is None else self.input_gain
         return np.asarray(2.0**self.shift / self.scale / gain)
+
+    def port_volts(self, port: str) -> Array:
+        """What one weight integer is in the float population, of synapses into `port`."""
+        return np.asarray(1.0 / self.ports[port]) if self.ports else self.weight_volts
 
     def decays(self, numerics: Numerics) -> tuple[Array, Array | None]:
         """Alpha and beta as real numbers; parameters that are floats are that already."""

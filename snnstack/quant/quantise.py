@@ -10,6 +10,7 @@ from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.fixedpoint import round_half_up
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, Sparse, StepGraph
+from snnstack.quant.any_model import CELLS, in_integers, port_scales
 from snnstack.quant.bounds import input_bounds, low_pass_bound, max_counts
 from snnstack.quant.calibration import Calibration, assumed
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quantized_lif
@@ -46,7 +47,17 @@ def quantise(
     populations: list[QuantizedPopulation] = []
     projections: list[Projection] = []
     problems: list[Problem] = []
+    cells: dict[str, list[str]] = {}
     for given in graph.populations:
+        if not given.is_lif:
+            into = graph.into(given.name)
+            ports = port_scales(given, into, numerics, calibration, granularity)
+            integer = tuple(integer_weights(p, ports[p.port], numerics, calibration) for p in into)
+            made, notes = in_integers(given, integer, ports, calibration, counts)
+            cells[given.name] = list(notes)
+            populations.append(made)
+            projections += integer
+            continue
         decays = _decays(given, numerics)
         held = decays.real(numerics)
         population, into, gain = settled(given, graph.into(given.name), *held)
@@ -75,6 +86,7 @@ def quantise(
         "granularity": granularity,
         "weight_bits": numerics.weight_bits,
         "calibrated_on": calibration.samples,
+        **({CELLS: cells} if cells else {}),
     }
     return QuantizedNetwork(
         inputs=graph.inputs,

@@ -47,7 +47,7 @@ def groups_of(
     One group per neuron (per channel, where a convolution shares weights); a population that
     does not fire has a single one, because its membranes are compared with each other.
     """
-    if granularity == "population" or population.threshold is None:
+    if granularity == "population" or not population.fires:
         return np.zeros(population.n, dtype=np.int64)
     return rows_of(population, projections)
 

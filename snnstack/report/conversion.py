@@ -157,6 +157,8 @@ def replace_by_quantised(graph: StepGraph, network: QuantizedNetwork, name: str)
 def _float_population(
     population: Population, quantised: QuantizedPopulation, network: QuantizedNetwork
 ) -> Population:
+    if not quantised.is_lif:  # only its weights
+        return population
     scale = quantised.scale
     threshold = quantised.threshold
     alpha, beta = quantised.decays(network.numerics)
@@ -173,6 +175,8 @@ def _float_population(
 
 def _float_projection(projection: Projection, quantised: QuantizedPopulation) -> Projection:
     factor = 2.0**quantised.shift / quantised.scale
+    if quantised.ports:
+        factor = quantised.port_volts(projection.port)
     synapses = scale_targets(projection.synapses, factor)
     assert synapses is not None
     return replace(projection, synapses=synapses)
@@ -188,10 +192,7 @@ def _layer(
     name = quantised.name
     population = graph.population(name)
     error, clipped = _weight_error(graph, network, quantised)
-    alpha, beta = quantised.decays(network.numerics)
-    decay = np.abs(alpha - population.alpha).max(initial=0.0)
-    if beta is not None and population.beta is not None:
-        decay = max(decay, np.abs(beta - population.beta).max(initial=0.0))
+    decay = _decay_error(population, quantised, network) if quantised.is_lif else 0.0
     fired, fires = _per_neuron(float_trace, name), _per_neuron(trace, name)
     steps = trace.spikes[name].steps * trace.spikes[name].batch if name in trace.spikes else -1
     threshold = quantised.threshold
@@ -209,6 +210,16 @@ def _layer(
     )
 
 
+def _decay_error(
+    population: Population, quantised: QuantizedPopulation, network: QuantizedNetwork
+) -> float:
+    alpha, beta = quantised.decays(network.numerics)
+    decay = np.abs(alpha - population.alpha).max(initial=0.0)
+    if beta is not None and population.beta is not None:
+        decay = max(decay, np.abs(beta - population.beta).max(initial=0.0))
+    return float(decay)
+
+
 def _per_neuron(trace: Trace, name: str) -> Array:
     spikes = trace.spikes.get(name)
     return np.zeros(0, dtype=np.int64) if spikes is None else spikes.per_neuron().sum(axis=0)
@@ -222,8 +233,9 @@ def _weight_error(
     most = network.numerics.weight_max
     pairs = zip(graph.into(quantised.name), network.into(quantised.name), strict=True)
     for real, integer in pairs:
-        back = scale_targets(integer.synapses, quantised.weight_volts)
-        units = scale_targets(real.synapses, 1.0 / quantised.weight_volts)
+        unit = quantised.port_volts(integer.port)
+        back = scale_targets(integer.synapses, unit)
+        units = scale_targets(real.synapses, 1.0 / unit)
         assert back is not None and units is not None
         error += float(np.sum(_apart(back, real.synapses, quantised.n) ** 2))
         power += float(np.sum(_values(real.synapses, type(back), quantised.n) ** 2))

@@ -239,6 +239,8 @@ def footprint_bytes(network: QuantizedNetwork) -> int:
 
 
 def _parameters(p: Population | QuantizedPopulation) -> tuple[Array | None, ...]:
+    if not p.is_lif:
+        return tuple(np.asarray(value) for value in p.values.values())
     return (p.alpha, p.beta, p.threshold, *(a for a in (p.bias, p.leak, p.v_reset) if np.any(a)))
 
 

@@ -1,0 +1,88 @@
+"""Integers for a population of any model: its weights port by port, then its step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from snnstack.errors import ModelError, fail
+from snnstack.ir.nodes import Array
+from snnstack.ir.step import Population, Projection
+from snnstack.quant.bounds import input_bounds
+from snnstack.quant.calibration import Calibration
+from snnstack.quant.fixed import Fixed, fixed_point
+from snnstack.quant.network import QuantizedPopulation
+from snnstack.quant.numerics import Numerics
+from snnstack.quant.outliers import Scales
+from snnstack.quant.scales import Granularity, flat_weights, groups_of, search
+
+CELLS = "cells"
+"""In a network's settings: {population: lines of what its integers do}."""
+
+
+def port_scales(
+    population: Population,
+    into: tuple[Projection, ...],
+    numerics: Numerics,
+    calibration: Calibration,
+    granularity: Granularity,
+) -> dict[str, Scales]:
+    """Weight integers a real unit of every neuron, by the port that synapses end in."""
+    found = {}
+    for port in population.model.inputs:
+        part = tuple(p for p in into if p.port == port)
+        groups = groups_of(population, part, granularity)
+        count = int(groups.max(initial=-1)) + 1
+        each = search(flat_weights(part, groups, calibration), count, numerics)
+        each = np.where(np.isnan(each), float(numerics.weight_max), each)
+        found[port] = Scales(each[groups], np.zeros(population.n, dtype=bool))
+    return found
+
+
+def in_integers(
+    population: Population,
+    integer: tuple[Projection, ...],
+    scales: Mapping[str, Scales],
+    calibration: Calibration,
+    counts: dict[str, int],
+) -> tuple[QuantizedPopulation, tuple[str, ...]]:
+    """The population behind weights that are `integer`, and lines for the conversion's report.
+
+    ModelError for ranges that nobody measured, and for a model that has no integers.
+    """
+    ranges = calibration.ranges.get(population.name)
+    if ranges is None:
+        hint = "give samples: --calibrate DATA, calibrate=..."
+        what = f"nothing is known of the ranges of its model {population.model.name}"
+        raise fail(ModelError, population.name, what, hint)
+    sums = {}
+    for port in population.model.inputs:
+        part = tuple(p for p in integer if p.port == port)
+        bounds = input_bounds(part, population.n, counts)
+        sums[port] = (float(bounds.low.min(initial=0)), float(bounds.high.max(initial=0)))
+    ports = {port: s.scale for port, s in scales.items()}
+    fixed = fixed_point(population.neurons, ranges, ports, sums=sums)
+    return _record(population, fixed, ports), fixed.notes
+
+
+def _record(p: Population, fixed: Fixed, ports: Mapping[str, Array]) -> QuantizedPopulation:
+    first = "v" if "v" in fixed.scale else next(iter(fixed.scale), None)
+    scale: Any = 1.0 if first is None else fixed.scale[first]
+    initial = {name: _plain(value) for name, value in fixed.neurons.initial.items()}
+    return QuantizedPopulation(
+        name=p.name,
+        shape=p.shape,
+        model=fixed.neurons.model,
+        values=dict(fixed.neurons.values),
+        options={},
+        scale=np.broadcast_to(np.asarray(scale, dtype=np.float64), (p.n,)).copy(),
+        initial=initial,
+        ports={port: np.asarray(s, dtype=np.float64) for port, s in ports.items()},
+    )
+
+
+def _plain(value: Any) -> Any:
+    array = np.asarray(value, dtype=np.int64)
+    return array if array.ndim else int(array)
