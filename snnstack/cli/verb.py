@@ -8,7 +8,11 @@ from typing import Any
 
 import click
 
-LIBRARIES = {".nir": "h5py", ".net": "h5py", ".h5": "h5py", ".hdf5": "h5py", ".onnx": "onnx"}
+LIBRARIES = {
+    **dict.fromkeys((".nir", ".net", ".h5", ".hdf5"), "h5py"),
+    ".onnx": "onnx",
+    ".aedat4": "aedat",
+}
 """What files are read through, by their endings."""
 NO_FILES = ("title",)
 """Parameters whose text names nothing on the disk."""
