@@ -39,8 +39,10 @@ from snnstack.measure import (
     measure_program,
 )
 from snnstack.native import native_program, native_target
+from snnstack.notices import say
 from snnstack.passes.options import Options, said
 from snnstack.program import Program
+from snnstack.quant.losses import warnings_of
 from snnstack.quant.scales import Granularity
 from snnstack.report.bench import BenchRefusal, BenchRow
 from snnstack.report.readout import read_out
@@ -130,12 +132,15 @@ def compile(
 ) -> Program:
     """The program of a model file or graph on a board (by name or as data).
 
-    `strict`: what quantisation loses beyond stated shares is a ModelError; else it is in
-    `program.settings["losses"]` (`snnstack.quant.losses`). `trust` as in `load`.
+    `strict`: what quantisation loses beyond stated shares is a ModelError; else it is said on
+    standard error and is in `program.settings["losses"]` (`snnstack.quant.losses`). `trust` as in
+    `load`.
     """
     built = build(
         model, board, calibrate, options, granularity, weight_bits, quality, strict=strict
     )
+    for loss in warnings_of(built.program.settings):
+        say(loss.where, loss.what, loss.hint)
     return built.program
 
 

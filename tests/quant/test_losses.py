@@ -84,7 +84,9 @@ def test_a_row_with_an_outlier_keeps_its_small_weights(tmp_path: Path) -> None:
     assert lost["nucleo-l4r5zi"] < 5 < lost["spinnaker2-chip"] < lost["neurram"]
 
 
-def test_what_a_machine_cannot_keep_is_said_and_refused_if_asked(tmp_path: Path) -> None:
+def test_what_a_machine_cannot_keep_is_said_and_refused_if_asked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     weight = np.full((4, 40), 0.05)
     weight[0, 0] = 900.0
     file = write(tmp_path / "n.nir", weight, tau=np.full(4, 20e-3), r=np.full(4, 20.0))
@@ -98,6 +100,7 @@ def test_what_a_machine_cannot_keep_is_said_and_refused_if_asked(tmp_path: Path)
         "lif: 39 of 160 weights become 0, 22.3% of the expected drive; 1 of 4 neurons lose up to "
         "71%, a weight of up to 0.05 thresholds (largest and smallest weights are too far apart)"
     )
+    assert str(said) in caplog.messages
     with pytest.raises(ModelError) as refused:
         snnstack.compile(file, "neurram", options=options, strict=True)
     assert refused.value.problems == (said,)
