@@ -22,7 +22,10 @@ from snnstack.saved_settings import setting_problems
 from snnstack.target import backend
 from tests.cli.calls import small
 from tests.fuzz import sources
+from tests.fuzz.checked import needed
 from tests.fuzz.kind import BOARDS
+from tests.fuzz.kinds import KINDS
+from tests.fuzz.tally import tallied
 from tests.fuzz.test_found import said
 
 
@@ -172,3 +175,9 @@ def test_arrays_are_of_types_that_join_others(kind: str) -> None:
     files = backend("spinnaker2").emit(replace(program, elements=elements))
     text = said(TargetError, lambda: backend("spinnaker2").load(files))
     assert f"sources: holds {kind}, not integers" in text
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("onnx step conv", 2065), ("netx", 2075)])
+def test_an_input_beyond_the_usual_seeds_that_failed_once(kind: str, seed: int) -> None:
+    needed(KINDS[kind])
+    assert not tallied(kind, seed, 1).failures
