@@ -29,10 +29,15 @@ if TYPE_CHECKING:
         write_nir,
     )
     from snnstack.board import all_boards, load_board
+    from snnstack.dynamics.model import Next
+    from snnstack.dynamics.own import neuron
+    from snnstack.dynamics.terms import where
     from snnstack.errors import Problem, SnnstackError
     from snnstack.exports import to_onnx
     from snnstack.foreign import trusting
     from snnstack.frontends.levels import encode
+    from snnstack.ir.graph import Edge, Graph
+    from snnstack.ir.nodes import Cells
     from snnstack.passes.options import Options
     from snnstack.trace import Spikes, Trace
     from snnstack.training import Recipe, fit, qat, torch_module, trained
@@ -40,6 +45,12 @@ if TYPE_CHECKING:
 _WHERE = {
     "Ann": "snnstack.api",
     "Build": "snnstack.api",
+    "Cells": "snnstack.ir.nodes",
+    "Edge": "snnstack.ir.graph",
+    "Graph": "snnstack.ir.graph",
+    "Next": "snnstack.dynamics.model",
+    "neuron": "snnstack.dynamics.own",
+    "where": "snnstack.dynamics.terms",
     "Options": "snnstack.passes.options",
     "Problem": "snnstack.errors",
     "SnnstackError": "snnstack.errors",
@@ -72,6 +83,10 @@ _WHERE = {
 __all__ = [
     "Ann",
     "Build",
+    "Cells",
+    "Edge",
+    "Graph",
+    "Next",
     "Options",
     "Problem",
     "Recipe",
@@ -90,6 +105,7 @@ __all__ = [
     "fit",
     "load",
     "load_board",
+    "neuron",
     "open_program",
     "qat",
     "save",
@@ -98,6 +114,7 @@ __all__ = [
     "trained",
     "trusting",
     "verify",
+    "where",
     "write_nir",
 ]
 
