@@ -34,7 +34,7 @@ def opened_set(path: Path, spec: Spec) -> Any:
     def download(*_: Any, **__: Any) -> None:
         raise missing
 
-    offline = type(kind.__name__, (kind,), {"download": download})
+    offline = type(kind.__name__, (_Part, kind), {"download": download})
     try:
         with _offline(kind, download):
             return offline(str(path), **arguments)
@@ -49,6 +49,31 @@ def opened_set(path: Path, spec: Spec) -> Any:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         what = f"tonic cannot open {spec.place}: {reason}"
         raise fail(DataError, str(path), what, "unpack the whole set there") from error
+
+
+class _Part:
+    """A set is there if some of its recordings are unpacked; `partial`: tonic wants more of them.
+
+    The archive that they came from need not be kept.
+    """
+
+    location_on_system: str
+    folder_name: str
+    partial = False
+
+    def _is_file_present(self) -> bool:
+        unpacked = Path(self.location_on_system, self.folder_name)
+        if any(found.is_file() for found in unpacked.glob("**/*")):
+            return True
+        return bool(super()._is_file_present())  # type: ignore[misc]
+
+    def _folder_contains_at_least_n_files_of_type(self, n_files: int, file_type: str) -> bool:
+        enough: Callable[[int, str], bool]
+        enough = super()._folder_contains_at_least_n_files_of_type  # type: ignore[misc]
+        if enough(n_files, file_type):
+            return True
+        self.partial = enough(1, file_type)
+        return self.partial
 
 
 def _kind(spec: Spec) -> Any:

@@ -51,7 +51,8 @@ def plain(spec: Spec) -> dict[str, Any]:
 
 
 def set_of(path: str, said: Mapping[str, Any]) -> dict[str, Any]:
-    """`count` of recordings, `sensor` ([width, height, polarities] or None), and `targets`.
+    """`count` of recordings, whether that is `partial`, `sensor` ([width, height, polarities] or
+    None), and `targets`.
 
     A target is a whole number, text that names no file, or None where it is no class.
     """
@@ -60,6 +61,7 @@ def set_of(path: str, said: Mapping[str, Any]) -> dict[str, Any]:
     count = len(found)
     return {
         "count": count,
+        "partial": bool(getattr(found, "partial", False)),
         "sensor": _sensor(found),
         "targets": _targets(found, count) if count else [],
     }

@@ -14,6 +14,7 @@ from snnstack.frontends.recording_classes import numbered
 from snnstack.frontends.recording_files import HDF5, Recording, RecordingSet, found_at, reading_of
 from snnstack.frontends.spec import Spec
 from snnstack.frontends.tonic_reading import plain, recording_of, set_of, tonic_folder
+from snnstack.notices import say
 
 SENSORS = {
     "NMNIST": Sensor(34, 34, 2),
@@ -63,6 +64,9 @@ def _by_tonic(path: Path, spec: Spec) -> RecordingSet:
     found = folder.read(set_of, said)
     if not found["count"]:
         raise fail(DataError, str(path), f"holds no recordings of {spec.place}")
+    if found["partial"]:
+        what = f"holds {found['count']} recordings, not all of {spec.place}"
+        say(str(path), what, "those that are there are read")
     labels, names = _labels(found["targets"], spec)
     parts = [
         Recording(f"{spec.text}: {k}", partial(_events, folder, said, k, spec), label)
