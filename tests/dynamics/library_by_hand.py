@@ -36,7 +36,7 @@ def adaptive_lif(p: Any, s: State, x: Any, reset: str = "subtract") -> Any:
 
 
 def adex(p: Any, s: State, x: Any, adapts: bool = True) -> Any:
-    """Brette and Gerstner 2005, eqs. 1 and 2, times of a step's length."""
+    """Brette and Gerstner 2005, times of a step's length."""
     v, w = s["v"], s["w"]
     spike_current = p["slope"] * np.exp((v - p["rheobase"]) / p["slope"])
     s["v"] = v + (-(v - p["rest"]) + spike_current - (w if adapts else 0) + x) / p["tau"]
@@ -61,7 +61,7 @@ def izhikevich(p: Any, s: State, x: Any, halves: bool = True) -> Any:
 
 
 def quadratic(p: Any, s: State, x: Any, adapts: bool = False) -> Any:
-    """Gerstner et al. 2014, eqs. 5.16 and 6.6."""
+    """Gerstner et al. 2014."""
     v, w = s["v"], s["w"] if adapts else 0
     s["v"] = v + (p["a0"] * (v - p["rest"]) * (v - p["critical"]) - w + x) / p["tau"]
     if adapts:
@@ -89,7 +89,7 @@ def resonate(p: Any, s: State, x: Any, balanced: bool = True, resets: bool = Fal
 
 
 def two_compartment(p: Any, s: State, x: Any) -> Any:
-    """Zhang et al. 2024, eqs. 6 to 8."""
+    """Zhang et al. 2024."""
     s["d"] = s["d"] + p["b_soma"] * s["s"] + x - p["gamma"] * s["z"]
     s["s"] = s["s"] + p["b_dendrite"] * s["d"] - p["threshold"] * s["z"]
     s["z"] = (s["s"] > p["threshold"]) * 1.0
@@ -118,7 +118,7 @@ def bounded_lif(p: Any, s: State, x: Any, reset: str = "subtract") -> Any:
 
 
 def egru(p: Any, s: State, update: Any, reset: Any, candidate: Any, recurrent: Any) -> Any:
-    """Subramoney et al. 2023, eqs. 3 to 6."""
+    """Subramoney et al. 2023."""
     u, r = sigma(update), sigma(reset)
     s["c"] = u * s["c"] + (1 - u) * np.tanh(candidate + r * recurrent)
     o = s["c"] > p["threshold"]
@@ -139,7 +139,7 @@ def clipped(p: Any, s: State, x: Any) -> Any:
 
 
 def complex_state(p: Any, s: State, x: Any) -> Any:
-    """Gu et al. 2022, eq. 2, of one state."""
+    """Gu et al. 2022, of one state."""
     a, b, c = (p[f"{k}_re"] + 1j * p[f"{k}_im"] for k in "abc")
     z = a * (s["re"] + 1j * s["im"]) + b * x
     s["re"], s["im"] = z.real, z.imag

@@ -67,7 +67,12 @@ NUMBERS: dict[str, dict[str, Range]] = {
     "segment": {"threshold": (-0.5, 1)},
 }
 """Ranges of the parameters in which something happens."""
-SUMS = {"izhikevich": (0.0, 14.0), "adex": (-0.5, 2.0), "resonate": (-20.0, 20.0)}
+SUMS = {
+    "izhikevich": (0.0, 14.0),
+    "adex": (-0.5, 6.0),
+    "quadratic": (-0.5, 3.0),
+    "resonate": (-20.0, 20.0),
+}
 START = {"izhikevich": {"v": -65.0, "u": -13.0}}
 MORE = {"most": (1, 4)}
 ELSEWHERE = {"cuba_lif", "loihi_cuba", "sigma_delta", "spinnaker2_lif", "two_receptor"}
@@ -100,7 +105,7 @@ def drawn(name: str, seed: int, number: Any, options: Any) -> tuple[Neurons, Any
 
 @pytest.mark.parametrize("number", ["float64", "float32"])
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 2**30))
 def test_machine_code_is_the_definition(name: str, options: Any, number: Any, seed: int) -> None:
     neurons, sums = drawn(name, seed, number, options)
@@ -113,7 +118,7 @@ def test_machine_code_is_the_definition(name: str, options: Any, number: Any, se
 
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 2**30))
 def test_definitions_are_as_written_by_hand(name: str, options: Any, seed: int) -> None:
     neurons, sums = drawn(name, seed, "float64", options)
@@ -142,11 +147,8 @@ def test_something_happens() -> None:
 def test_models_travel_by_name_and_as_data(name: str) -> None:
     model = MODELS[name]
     assert saved_form(model) == name and from_saved(name) is model
-    for options in every(model):
-        try:
-            data = model_data(model, options)
-        except (TypeError, ValueError, AttributeError):
-            continue  # choices of integers alone, of which `test_models` has those that exist
+    for options in every(model) if name in NUMBERS else [{}]:
+        data = model_data(model, options)
         again = read_model(json.loads(json.dumps(data)))
         assert model_data(again) == data
     assert same_model(read_model(model_data(model)), model)

@@ -41,6 +41,6 @@ ADAPTIVE_LIF = Model(
     ),
     step=step,
     options={"reset": "subtract"},
-    source="Bellec et al. 2018, arXiv:1803.09574, section 2",
+    source="Bellec et al. 2018, arXiv:1803.09574",
     choices={"reset": ("subtract", "subtract_all", "set", "late")},
 )

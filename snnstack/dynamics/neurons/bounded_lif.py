@@ -29,6 +29,6 @@ BOUNDED_LIF = Model(
     ),
     step=step,
     options={"reset": "subtract"},
-    source="Sinabs, IAF and LIF with min_v_mem; Liu et al. 2019, DYNAP-CNN",
+    source="Sinabs, IAF and LIF with min_v_mem",
     choices={"reset": ("subtract", "set")},
 )

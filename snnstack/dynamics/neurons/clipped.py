@@ -22,5 +22,5 @@ CLIPPED = Model(
     parameters=(Field("bias", "volt", 0.0), Field("low", "volt", 0.0), Field("high", "volt", 1.0)),
     step=step,
     sends="value",
-    source="Bhattasali et al. 2022, NCAP, arXiv:2201.05242, equation 1",
+    source="Bhattasali et al. 2022, NCAP, arXiv:2201.05242",
 )

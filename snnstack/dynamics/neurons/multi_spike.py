@@ -28,5 +28,5 @@ MULTI_SPIKE = Model(
     step=step,
     options={"most": 4},
     sends="value",
-    source="Lan et al. 2023, arXiv:2308.06787; Luo et al. 2024, Integer LIF, arXiv:2407.20708",
+    source="Luo et al. 2024, Integer LIF, arXiv:2407.20708",
 )
