@@ -1,15 +1,12 @@
-"""Neurons of any model in C: what `cells.c.j2` prints of a layer."""
+"""Constants and fields of a layer whose neurons are of any model."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from snnstack.backends.mcu.program import Layer
 from snnstack.backends.mcu.route_plan import Constant, narrow
-from snnstack.dynamics.expr import E
-from snnstack.dynamics.print_c import Lines, c_lines, fine_parameters, tables
+from snnstack.dynamics.print_c import fine_parameters, tables
 from snnstack.dynamics.trace import traced
 from snnstack.ir.nodes import Array
 
@@ -17,10 +14,10 @@ FIELD, START, TABLE = "s_", "0", "1"
 """Before the names of fields, first values and tables: no parameter begins with a digit."""
 
 
-def cells(layer: Layer, net: str, id_: str) -> tuple[dict[str, int | Constant], Lines]:
-    """Constants by the name of a parameter, table or initial state; and a step of neuron `j`."""
+def cells(layer: Layer, net: str, id_: str) -> dict[str, int | Constant]:
+    """Constants by the name of a parameter, table or initial state."""
     neurons, step = layer.neurons, traced(layer.neurons)
-    fine, fed = fine_parameters(step), {route.port for route in layer.routes}
+    fine = fine_parameters(step)
     found: dict[str, int | Constant] = {}
     for name in (*step.scalars, *step.arrays):
         value = np.asarray(neurons.value(name)).astype(np.int64)
@@ -34,17 +31,7 @@ def cells(layer: Layer, net: str, id_: str) -> tuple[dict[str, int | Constant], 
         entries = np.array(table.entries, dtype=np.int64)
         kept = narrow(entries, "int16_t", "int32_t")
         found[TABLE + table.name] = Constant(f"{net}_{id_}_{TABLE}{table.name}", *kept)
-
-    def leaf(e: E) -> str:
-        if e.op == "state":
-            return f"s->{FIELD}{e.value}_{id_}[j]"
-        if e.op == "input":
-            port = neurons.model.inputs.index(e.value)
-            return f"x{port}" if port in fed or port == 0 else "0"
-        held = found[e.value]
-        return f"{held.name}[j]" if isinstance(held, Constant) else f"({held})"
-
-    return found, c_lines(step, leaf, lambda table: f"{net}_{id_}_{TABLE}{table.name}")
+    return found
 
 
 def fields(layer: Layer) -> list[tuple[str, str]]:
@@ -60,15 +47,11 @@ def parameter(name: str, values: Array) -> int | Constant:
     return Constant(name, *narrow(values, "int16_t", "int32_t"))
 
 
-def cells_view(layer: Layer, lines: Lines, parameters: dict[str, int | Constant]) -> dict[str, Any]:
-    """What the templates print: declarations, what is sent, states, their first values."""
-    results = lines.results
-    starts = {k.removeprefix(START): v for k, v in parameters.items() if k.startswith(START)}
-    return {
-        "lines": lines.lines,
-        "sent": results.get("sent"),
-        "stored": [(FIELD + name, results[f"state {name}"]) for name in layer.variables
-                   if f"state {name}" in results],
-        "starts": [(FIELD + k, v.name + "[j]" if isinstance(v, Constant) else str(v))
-                   for k, v in starts.items()],
-    }  # fmt: skip
+def starts(layer: Layer, parameters: dict[str, int | Constant]) -> list[tuple[str, str]]:
+    """(field, first value of neuron `j`) of states that do not begin at 0."""
+    prefix = "" if layer.is_lif else FIELD
+    found = [(k, v) for k, v in parameters.items() if k.startswith(START)]
+    return [
+        (prefix + k.removeprefix(START), v.name + "[j]" if isinstance(v, Constant) else str(v))
+        for k, v in found
+    ]

@@ -11,8 +11,6 @@ import numpy as np
 from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.program import ConvTable, DenseTable, Layer, Program, Route
 
-_ONE = 65536
-
 
 def most_events(program: Program) -> int:
     """Events that one step may bring: every element as often as the model says."""
@@ -38,10 +36,10 @@ def _safe(layer: Layer, program: Program) -> int | None:
     if not any(weights):
         return None
     others = sum(_fan_in(r) for r in layer.routes if r.source != program.input.name)
-    return max(0, (_room(layer) - others) // sum(weights))
+    return max(0, (room(layer) - others) // sum(weights))
 
 
-def _room(layer: Layer) -> int:
+def room(layer: Layer) -> int:
     """The largest sum of weights whose arithmetic does not wrap, here or in a later step.
 
     A model that is not of the LIF family is proven for every sum that an accumulator holds.
@@ -51,12 +49,12 @@ def _room(layer: Layer) -> int:
     bias, leak = int(np.abs(layer.bias).max()), int(np.abs(layer.leak).max())
     x = NUMERICS.state_max - bias
     stays = 1.0
-    for factors in (layer.alpha, layer.beta):
+    for factors, bits in ((layer.alpha, layer.alpha_bits), (layer.beta, layer.beta_bits)):
         if factors is not None:
-            stays *= (_ONE - int(factors.max())) / _ONE
+            stays *= ((1 << bits) - int(factors.max())) / (1 << bits)
     if stays > 0 and not layer.saturate_v:
-        # A low-pass with factor a holds at most x / (1 - a).
-        x = min(x, int(NUMERICS.state_max * stays) - leak - bias)
+        # A low-pass with factor a holds at most x / (1 - a); rounding down adds 1 to each x.
+        x = min(x, int(NUMERICS.state_max * stays) - leak - bias - 2)
     top = (1 << layer.accumulator_bits - 1) - 1
     return max(0, min(top, x >> layer.shift))
 

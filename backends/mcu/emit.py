@@ -133,7 +133,7 @@ def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
         "repeats": 0 if layout.counted else counter_bits(program),
         "safe_events": safe_events(program),
         "layers": views,
-        "starts": any(view["cells"] and view["cells"]["starts"] for view in views),
+        "starts": any(view["starts"] for view in views),
         "most_states": max(len(view["states"]) for view in views),
         "output": output,
         "event_bits": layout.event_bits,

@@ -17,7 +17,6 @@ from snnstack.backends.mcu.kernels import Kernels, kernels
 from snnstack.backends.mcu.pack import PAIRED, PLAIN
 from snnstack.backends.mcu.program import Layer, Program
 from snnstack.backends.mcu.route_plan import Constant, RoutePlan, full_route, route_plan
-from snnstack.dynamics.print_c import Lines
 from snnstack.foreign_text import identifiers
 from snnstack.ir.nodes import Array
 
@@ -34,8 +33,7 @@ class LayerPlan:
     """One layer: identifier, parameters (a number, or an array with one entry per neuron).
 
     `decays`: how "alpha" and "beta" are stored, see `_decay`. `slots`: steps of own events kept;
-    `idle`: see `_idle`; `fired_type`: of refractory counters. `cells`: the step in C of a model
-    that is not of the LIF family.
+    `idle`: see `_idle`; `fired_type`: of refractory counters.
     """
 
     id: str
@@ -46,7 +44,6 @@ class LayerPlan:
     slots: int
     idle: bool
     fired_type: str
-    cells: Lines | None = None
 
     @property
     def n(self) -> int:
@@ -57,6 +54,11 @@ class LayerPlan:
     def fires(self) -> bool:
         """Whether the layer has events."""
         return self.layer.fires
+
+    @property
+    def rests(self) -> bool:
+        """Whether there are refractory counters, which have a type of their own."""
+        return self.fires and self.layer.is_lif and bool(self.layer.refractory)
 
     @property
     def ports(self) -> int:
@@ -165,9 +167,14 @@ class Layout:
         return max(s[0] for s in sizes), max(s[1] for s in sizes), max(s[2] for s in sizes)
 
     @property
+    def core(self) -> str:
+        """The board's core."""
+        return hardware(self.program.board).core
+
+    @property
     def family(self) -> Kernels:
         """The kernels of the board's core."""
-        return kernels(hardware(self.program.board).core)
+        return kernels(self.core)
 
     @property
     def byte_output(self) -> tuple[int, ...]:
@@ -214,7 +221,7 @@ def _fields(plan: LayerPlan, event: int) -> Iterable[tuple[int, int]]:
     if plan.fires:
         yield 4, plan.slots + (1 if plan.slots > 1 else 0) + (1 if plan.loud else 0)
         yield event, plan.slots * plan.n
-        if plan.cells is None and plan.layer.refractory:
+        if plan.rests:
             yield {"uint8_t": 1, "uint16_t": 2, "uint32_t": 4}[plan.fired_type], plan.n
 
 
@@ -264,8 +271,7 @@ def _layer(
     routes = tuple(replace(r, port=port) for r, port in zip(planned, ports, strict=True))
     slots = max(1, layer.history)
     if not layer.is_lif:
-        found, lines = cells(layer, net, id_)
-        return LayerPlan(id_, layer, routes, found, {}, slots, False, "uint8_t", lines)
+        return LayerPlan(id_, layer, routes, cells(layer, net, id_), {}, slots, False, "uint8_t")
     parameters, decays = _lif(layer, net, id_)
     fired = "uint8_t" if layer.refractory < 256 else "uint16_t"
     fired = fired if layer.refractory < 65536 else "uint32_t"

@@ -26,7 +26,7 @@ from snnstack.dynamics.c_words import (
 )
 from snnstack.dynamics.expr import E, Table, constant, ordered
 from snnstack.dynamics.ops import OPS
-from snnstack.dynamics.reduced import Known, conditions, is_truth, known
+from snnstack.dynamics.reduced import Known, Roots, conditions, is_truth, known
 from snnstack.dynamics.spans import Span
 from snnstack.dynamics.trace import Step
 from snnstack.errors import ModelError, fail
@@ -39,16 +39,19 @@ class Place:
     """How what a step reads and does is written in C, each a function of a name.
 
     `param`: an entry of an array of parameters. `spike`: the statement for a spike; `value` the
-    one for the number that is sent, which may be 0. `own`: the text of an operation, given the
+    one for the number that is sent, which may be 0. `joined`: a state is stored once, after the
+    branch of a spike, which suits cores that execute conditionally; else in either branch. `own`: the text of an operation, given the
     result and its arguments, where a machine has a better one; None where it has none.
     """
 
     state: Callable[[str], str] = "s->{}[j]".format
     input: Callable[[str], str] = "{}[j]".format
     param: Callable[[str], str] = "{}[j]".format
+    table: Callable[[str], str] = str
     spike: Callable[[], str] = "sent[j] = 1;".format
     value: Callable[[str], str] = "sent[j] = {};".format
     rare: Callable[[str], str] = "{}".format
+    joined: bool = True
     result: Callable[[str, str], str] = "{}[j] = {};".format
     own: Mapping[str, Own] = field(default_factory=dict)
 
@@ -80,14 +83,16 @@ def printed(
     place: Place,
     bounds: Mapping[str, Span] | None = None,
     wanted: Sequence[str] = ("state", "sent"),
+    more: Mapping[str, E] | None = None,
 ) -> Printed:
     """The step of neuron `j` in C.
 
     `bounds`: intervals of states and inputs by name, 32 bits where none is given. `wanted`:
-    kinds of results; those of "reads", "active" and "fits" go to `place.result`. Raises
-    `ModelError` for an operation whose result may leave 64 bits.
+    kinds of results; those of "reads", "active" and "fits" go to `place.result`, as do `more`
+    expressions, by name. Raises `ModelError` for an operation whose result may leave 64 bits.
     """
     roots = {name: e for name, e in step.roots.items() if name.split(" ")[0] in wanted}
+    roots |= more or {}
     writer = _Writer(step, place)
     case = known(step, bounds or {})
     lines = writer.block(case, case.reduced(roots), {})
@@ -105,9 +110,10 @@ class _Writer:
         self.number = step.neurons.number
         self.arrays: dict[str, None] = {}
         self.tables: dict[Table, None] = {}
-        self.taken: set[str] = set()
+        self.taken: set[str] = {f"next_{name}" for name in step.neurons.model.states}
+        self.held: dict[str, str] = {}
 
-    def block(self, case: Known, roots: Mapping[str, E], names: Names) -> list[str]:
+    def block(self, case: Known, roots: Roots, names: Names) -> list[str]:
         """The statements that compute `roots` and put them where they belong."""
         condition = self._parted(case, roots)
         if condition is None:
@@ -125,11 +131,36 @@ class _Writer:
         test = self.place.rare if condition is roots.get("sent") else "{}".format
         text = bare(self._text(case, condition, names).text)
         lines += self._done(case, both, names)
-        rest = [{k: e for k, e in part.items() if k not in both} for part in (then, other)]
-        blocks = [self.block(c, r, dict(names)) for c, r in zip(cases, rest, strict=True)]
-        return lines + branch(test(text), *blocks)
+        then, other = ({k: e for k, e in part.items() if k not in both} for part in (then, other))
+        joined = self.place.joined and condition is roots.get("sent")
+        held = self._held(cases, then, other) if joined else {}
+        lines += self._begun(case, held, names)
+        other = {k: e for k, e in other.items() if k not in held}
+        self.held |= {name: f"next_{name.split()[1]}" for name in held}
+        blocks = [
+            self.block(c, r, dict(names)) for c, r in zip(cases, (then, other), strict=True)
+        ]
+        lines += branch(test(text), *blocks)
+        for name in held:
+            lines.append(f"{self.place.state(name.split()[1])} = {self.held.pop(name)};")
+        return lines
 
-    def _parted(self, case: Known, roots: Mapping[str, E]) -> E | None:
+    def _held(self, cases: Sequence[Known], then: Roots, other: Roots) -> dict[str, E]:
+        """States that change with a spike and without: what they are without."""
+        return {
+            k: e for k, e in other.items() if k.startswith("state ")
+            and not _stays(cases[0], k, then[k]) and not _stays(cases[1], k, e)
+        }  # fmt: skip
+
+    def _begun(self, case: Known, held: Roots, names: Names) -> list[str]:
+        """Variables of states, with what they are without a spike, whatever comes."""
+        lines = self._named(case, list(ordered(held.values())), held.values(), names)
+        for name, e in held.items():
+            text = self._stored(self._text(case, e, names))
+            lines.append(f"{TYPES[self.number]} next_{name.split()[1]} = {text};")
+        return lines
+
+    def _parted(self, case: Known, roots: Roots) -> E | None:
         """A condition worth a branch: one that rules a spike out, else the spike itself."""
         sent = roots.get("sent")
         if sent is None or sent.op == "const" or not is_truth(sent):
@@ -166,18 +197,18 @@ class _Writer:
         self.taken.add(wish)
         return wish
 
-    def _done(self, case: Known, roots: Mapping[str, E], names: Names) -> list[str]:
+    def _done(self, case: Known, roots: Roots, names: Names) -> list[str]:
         """Every result where it belongs; a state that stays as it is is left alone."""
         lines = []
         for name, e in roots.items():
             kind, _, of = name.partition(" ")
-            if kind == "state" and e.op == "state" and e.value == of:
+            if kind == "state" and _stays(case, name, e):
                 continue
             text = self._stored(self._text(case, e, names))
             if kind == "state":
-                lines.append(f"{self.place.state(of)} = {text};")
+                lines.append(f"{self.held.get(name) or self.place.state(of)} = {text};")
             elif kind != "sent":
-                lines.append(self.place.result("_".join(name.split()), text))
+                lines += filter(None, [self.place.result("_".join(name.split()), text)])
             elif constant(e) == 0:
                 continue
             elif self.step.neurons.model.sends == "value":
@@ -276,7 +307,7 @@ class _Writer:
     def _fields(self, e: E, args: Sequence[Operand], work: str) -> dict[str, str]:
         if isinstance(e.value, Table):
             self.tables[e.value] = None
-            return {"table": e.value.name, "last": str(len(e.value.entries) - 1)}
+            return {"table": self.place.table(e.value.name), "last": str(len(e.value.entries) - 1)}
         if "power" not in "".join(OPS[e.op].text.values()) and e.op != "wrap":
             return {}
         bits = constant(args[-1].e)
@@ -294,6 +325,12 @@ class _Writer:
         if factor.e.op == "const":
             return number_text(factor.e.value - FINE, self.number)
         return f"({factor.text} - INT64_C({FINE}))"
+
+
+def _stays(case: Known, name: str, e: E) -> bool:
+    """Whether the result called "state <name>" is what the state is already."""
+    before = case.leaf("state", name.split()[1])
+    return e is before or (e.op == "const" and case.span(before) == (e.value, e.value))
 
 
 def _cast(operand: Operand, work: str) -> str:

@@ -81,6 +81,10 @@ class Known:
         key = (op, value, *(id(a) for a in args))
         return self.unique.setdefault(key, E(op, args, value))
 
+    def leaf(self, op: str, name: str) -> E:
+        """A state, parameter or input."""
+        return self._made(op, (), name)
+
     def number_of(self, value: Any) -> E:
         """A constant of this table."""
         return self._made("const", (), value)
@@ -104,7 +108,7 @@ class Known:
         return made if fact is None else self.number_of(int(fact))
 
     def _leaf(self, e: E) -> E:
-        if e.op == "param" and self.exact:
+        if e.op != "const" and self.exact:
             low, high = self.leaves.get((e.op, e.value), WHOLE)
             if low == high:
                 return self.number_of(low)
