@@ -6,7 +6,7 @@ import numpy as np
 
 from snnstack.backends.mcu.program import Layer
 from snnstack.backends.mcu.route_plan import Constant, narrow
-from snnstack.dynamics.print_c import fine_parameters, tables
+from snnstack.dynamics.c_words import fine_parameters, tables
 from snnstack.dynamics.trace import traced
 from snnstack.ir.nodes import Array
 

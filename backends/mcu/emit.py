@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 _DIGEST = "<digest>"
 CHECK = "CHECK"
 """The macro SNN_CHECK is the user's: it is not renamed."""
-UNROLL = 4
-"""Neurons updated per turn of a layer's loop."""
 _COMPILERS = {True: "riscv64-unknown-elf-gcc", False: "arm-none-eabi-gcc"}
 
 
@@ -139,7 +137,6 @@ def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
         "event_bits": layout.event_bits,
         "scratch_words": layout.scratch_bytes // 4,
         "chunk": CHUNK,
-        "unroll": UNROLL,
         "pools": layout.pools,
         "divides": layout.divides,
         "fine": layout.fine,

@@ -11,6 +11,7 @@ from snnstack.backends.mcu.neuron_text import neuron_text
 from snnstack.backends.mcu.route_text import ring_slot, route_view
 from snnstack.foreign_text import comment
 
+
 def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
     """Everything the templates print about one layer."""
     layer = plan.layer

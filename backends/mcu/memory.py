@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from snnstack.backends.mcu.layout import plan
 from snnstack.backends.mcu.program import Program
+from snnstack.dynamics.trace import operations, traced
 
 CODE_BYTES = 2048
 """Start-up, vector table and shared kernels; measured on all supported cores, rounded up."""
 CODE_BYTES_PER_LAYER = 1024
+CODE_BYTES_PER_OPERATION = 40
+"""Of the step of a model that is not of the LIF family: 64 bits on a core of 32."""
 CODE_BYTES_PER_ROUTE = {"sparse": 512, "dense": 1536, "conv": 2048, "full": 2048}
 CODE_BYTES_PER_POOL = 1024
 STACK_BYTES = 1024
@@ -22,6 +25,8 @@ def memory_plan(program: Program) -> dict[str, int]:
     layout = plan(program)
     routes = [route for layer in layout.layers for route in layer.routes]
     code = CODE_BYTES + CODE_BYTES_PER_LAYER * len(layout.layers)
+    others = (x.neurons for x in program.layers if not x.is_lif)
+    code += sum(CODE_BYTES_PER_OPERATION * operations(traced(n)) for n in others)
     code += sum(CODE_BYTES_PER_ROUTE[route.kind] for route in routes)
     code += CODE_BYTES_PER_POOL * sum(route.pool is not None for route in routes)
     state = layout.state_bytes

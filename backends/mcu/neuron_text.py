@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +12,16 @@ from snnstack.backends.mcu.door import room
 from snnstack.backends.mcu.layout import FEW_BITS, ONE, LayerPlan
 from snnstack.backends.mcu.route_plan import Constant, RoutePlan
 from snnstack.backends.mcu.route_text import route_count
+from snnstack.dynamics.c_place import Operand, Place
 from snnstack.dynamics.expr import E, lift, ordered
-from snnstack.dynamics.print_neuron import Operand, Place, printed
+from snnstack.dynamics.print_c import printed
 from snnstack.dynamics.proofs import proven
 from snnstack.dynamics.reduced import known
 from snnstack.dynamics.spans import Span
 from snnstack.dynamics.trace import Step, traced
 
 NUMBER = "@"
+UNROLL, SHORT = 4, 16
 BRANCHING = ("cortex-m0", "cortex-m0plus", "rv32")
 """Cores without conditional execution."""
 KERNELS = {"less": "snn_less", "part": "snn_part", "any": "snn_decay"}
@@ -35,11 +38,16 @@ class NeuronText:
     most: int = 0
     arrivals: str = "0"
 
+    @property
+    def unroll(self) -> int:
+        """Neurons per turn of the loop: few where a neuron is long."""
+        return UNROLL if len(self.lines) <= SHORT else 1
+
 
 def neuron_text(plan: LayerPlan, net: str, core: str) -> NeuronText:
     """What a step does to each neuron of a layer on a `core`."""
     step, place = traced(plan.layer.neurons), _place(plan, net, core not in BRANCHING)
-    sums = {name: (0, 0) for name in plan.layer.model.inputs}
+    sums: dict[str, Span] = {name: (0, 0) for name in plan.layer.model.inputs}
     for k in {0, *(route.port for route in plan.layer.routes)}:
         least = -room(plan.layer) - (not plan.layer.is_lif)
         sums[plan.layer.model.inputs[k]] = (least, room(plan.layer))
@@ -50,7 +58,7 @@ def neuron_text(plan: LayerPlan, net: str, core: str) -> NeuronText:
     if not most:
         return NeuronText(lines)
     reach = most * _heaviest(plan)
-    narrow = {name: (-reach, reach) if ends != (0, 0) else ends for name, ends in sums.items()}
+    narrow: dict[str, Span] = dict.fromkeys(sums, (-reach, reach))
     few = printed(step, place, {**states, **narrow}, more=more).lines
     return NeuronText(lines, few, most, " + ".join(map(_arrivals, plan.routes)))
 
@@ -122,10 +130,10 @@ def _loud(plan: LayerPlan, step: Step) -> dict[str, E]:
     return {"loud": E("and", (sent, above))}
 
 
-def _few(plan: LayerPlan, step: Step, states: dict[str, Span], sums: dict[str, Span]) -> int:
+def _few(plan: LayerPlan, step: Step, states: Mapping[str, Span], sums: Mapping[str, Span]) -> int:
     """How many arrivals leave clips without effect that could act else; 0: no number does."""
     heaviest = _heaviest(plan)
-    if not heaviest or len(plan.layer.model.inputs) > 1:
+    if not heaviest or not plan.layer.is_lif:
         return 0
 
     def clips(reach: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.dynamics.expr import E, ordered
+from snnstack.dynamics.expr import E, Table, ordered
 from snnstack.dynamics.ops import OPS
 from snnstack.dynamics.trace import Step
 
@@ -55,6 +55,18 @@ def _real(value: Any, suffix: str) -> str:
     return f"({text})" if text.startswith("-") else text
 
 
+def tables(step: Step) -> tuple[Table, ...]:
+    """The look-up tables that a step reads, each once."""
+    found = (e.value for e in ordered(step.roots.values()) if isinstance(e.value, Table))
+    return tuple(dict.fromkeys(found))
+
+
+def fine_parameters(step: Step) -> frozenset[str]:
+    """Factors of 32 bits, which are stored as what is missing to 1: value - 2**32."""
+    nodes = [e for e in ordered(step.roots.values()) if e.op == "fine_decay"]
+    return frozenset(e.args[1].value for e in nodes if e.args[1].op == "param")
+
+
 def often_written(roots: Iterable[E]) -> dict[int, int]:
     """How often each expression below `roots` is written, by identity."""
     often: dict[int, int] = {}
@@ -70,7 +82,7 @@ def often_written(roots: Iterable[E]) -> dict[int, int]:
 
 def _times(e: E, k: int) -> int:
     """How often argument `k` stands in the text of an operation."""
-    text = OPS[e.op].text.get("c_typed", "")
+    text = OPS[e.op].text.get("c", "")
     found = [name for _, name, _, _ in Formatter().parse(text) if name == str(k)]
     return max(1, len(found))
 

@@ -54,18 +54,16 @@ class Op:
 # "llvm" is for integers, "llvm_real" for real numbers, "llvm_truth" where the first argument is a
 # truth value, "llvm_int64" and such for one type only. {T} is the type, {S} its suffix, {a} to {k}
 # are names for steps in between; the last of the instructions, which "; " divides, is the result;
-# "=0" is the first argument. "c" is C99 on int32_t, truth values as int: no overflow is undefined
-# there. "c_typed" is C99 in a type that holds every number, "c_real" for real numbers: {power} is 2
-# to the last argument, {unused} the bits of 64 that a wrapped number leaves; "c_inside" is a
-# look-up whose index is within the table. "shown" is for people.
+# "=0" is the first argument. "c" is C99 in a type that holds every number, "c_real" for real
+# numbers, "c_inside" for a look-up whose index is within the table: {power} is 2 to the last
+# argument, {unused} the bits of 64 that a wrapped number leaves. "shown" is for people.
 
 
 def _infix(sign: str, name: str) -> dict[str, str]:
     return {
         "llvm": f"{name} {{T}} {{0}}, {{1}}",
         "llvm_real": f"f{name} {{T}} {{0}}, {{1}}",
-        "c": f"(int32_t)((uint32_t){{0}} {sign} (uint32_t){{1}})",
-        "c_typed": f"({{0}} {sign} {{1}})",
+        "c": f"({{0}} {sign} {{1}})",
         "shown": f"({{0}} {sign} {{1}})",
     }
 
@@ -74,8 +72,7 @@ def _test(sign: str, name: str) -> dict[str, str]:
     return {
         "llvm": f"icmp s{name} {{T}} {{0}}, {{1}}",
         "llvm_real": f"fcmp o{name} {{T}} {{0}}, {{1}}",
-        "c": f"{{0}} {sign} {{1}}",
-        "c_typed": f"({{0}} {sign} {{1}})",
+        "c": f"({{0}} {sign} {{1}})",
         "shown": f"({{0}} {sign} {{1}})",
     }
 
@@ -86,8 +83,7 @@ def _extreme(name: str, real: str) -> dict[str, str]:
         "llvm": f"call {{T}} @llvm.{name}.{{S}}({{T}} {{0}}, {{T}} {{1}})",
         "llvm_real": f"{{a}} = fcmp {real} {{T}} {{0}}, {{1}}; "
         "select i1 {a}, {T} {0}, {T} {1}",
-        "c": f"{{0}} {sign} {{1}} ? {{0}} : {{1}}",
-        "c_typed": f"({{0}} {sign} {{1}} ? {{0}} : {{1}})",
+        "c": f"({{0}} {sign} {{1}} ? {{0}} : {{1}})",
     }
 
 
@@ -105,8 +101,8 @@ def _compared(name: str, f: Callable[[Any, Any], Any], text: Mapping[str, str]) 
 
 def _logical(name: str, sign: str, **more: Any) -> Op:
     """On truth values; `name` is numpy's after "logical_" and LLVM's."""
-    text = {"llvm_truth": f"{name} i1 {{0}}, {{1}}", "c": f"{{0}} {sign} {{1}}"}
-    text |= dict.fromkeys(("c_typed", "shown"), f"({{0}} {sign} {{1}})")
+    shown = f"({{0}} {sign} {{1}})"
+    text = {"llvm_truth": f"{name} i1 {{0}}, {{1}}", "c": shown, "shown": shown}
     exact, real = (
         getattr(np, f"logical_{name}"),
         lambda xp, a, b: getattr(xp, f"logical_{name}")(a, b),
@@ -143,11 +139,8 @@ def _real_only(name: str, arity: int, real: Callable[..., Any], text: Mapping[st
     return Op(name, arity, exact, real, lambda *spans: (-np.inf, np.inf), text, {"mul": 10})
 
 
-C_SHIFTED_UP = "(int32_t)((uint32_t){0} << {1})"
-C_PRODUCT_DOWN = "(int32_t)(((int64_t){0} * {1}) >> {2})"
-UP = {"llvm": "shl {T} {0}, {1}", "c": C_SHIFTED_UP, "c_typed": "({0} * {power})"}
+UP = {"llvm": "shl {T} {0}, {1}", "c": "({0} * {power})"}
 SHIFTED_UP = {**UP, "llvm_real": "=0", "c_real": "=0"}
-DOWN = {"c": C_PRODUCT_DOWN, "c_typed": "({0} * {1} >> {2})"}
 # bits `k`.. of a product of 32 x 32 bits: below bit 32 + k a logical shift gives the same
 PRODUCT_DOWN = (
     "{a} = sext i32 {0} to i64; {b} = sext i32 {1} to i64; {c} = mul nsw i64 {a}, {b}; "
@@ -166,8 +159,7 @@ FINE_PRODUCT = (
     "{a} = sext i32 {0} to i64; {b} = sext i32 {1} to i64; {c} = mul nsw i64 {a}, {b}; "
     "{d} = lshr i64 {c}, 32; {e} = trunc i64 {d} to i32; add i32 {0}, {e}"
 )
-C_FINE_PRODUCT = "(int32_t)((uint32_t){0} + (uint32_t)(int32_t)(((int64_t){0} * {1}) >> 32))"
-C_TO_ZERO = "(int32_t)(((int64_t){0} * {1} + ({0} < 0 ? ((int64_t)1 << {2}) - 1 : 0)) >> {2})"
+DOWN = "({0} * {1} >> {2})"
 PRODUCT = {"llvm_real": "fmul {T} {0}, {1}", "c_real": "({0} * {1})"}
 
 _ROWS = (
@@ -187,7 +179,7 @@ _ROWS = (
         lambda a, b, k: (a * b) >> k,
         lambda xp, a, b, k: a * b,
         spans.scaled_down,
-        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, **DOWN, **PRODUCT},
+        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, "c": DOWN, **PRODUCT},
         {"mul": 2, "alu": 2},
     ),
     Op(
@@ -207,8 +199,7 @@ _ROWS = (
         lambda a, k: (spans.down(a[0], k[0]), spans.down(a[1], k[0])),
         {
             "llvm": "ashr {T} {0}, {1}",
-            "c": "{0} >> {1}",
-            "c_typed": "({0} >> {1})",
+            "c": "({0} >> {1})",
             "c_real": "({0} / {power})",
         },
         simpler=simpler.zero_right,
@@ -228,7 +219,7 @@ _ROWS = (
         lambda a, g: a,
         lambda xp, a, g: a * g,
         lambda a, g: a,
-        {"llvm": "=0", "c": "=0", "c_typed": "=0", **PRODUCT},
+        {"llvm": "=0", "c": "=0", **PRODUCT},
         {"mul": 1},
         simpler=simpler.gain,
     ),
@@ -238,7 +229,7 @@ _ROWS = (
         lambda x, factor, bits: (x * factor) >> bits,
         lambda xp, x, f, bits: x * f,
         spans.scaled_down,
-        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, **DOWN, **PRODUCT},
+        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, "c": DOWN, **PRODUCT},
         {"mul": 2, "alu": 3},
         simpler=simpler.factor,
     ),
@@ -250,8 +241,7 @@ _ROWS = (
         spans.scaled_down,
         {
             "llvm": FINE_PRODUCT,
-            "c": C_FINE_PRODUCT,
-            "c_typed": "({0} + ((int64_t){0} * {1} >> 32))",
+            "c": "({0} + ((int64_t){0} * {1} >> 32))",
             **PRODUCT,
         },
         {"mul": 2, "alu": 3},
@@ -265,8 +255,7 @@ _ROWS = (
         lambda a, f, k: (min(a[0], 0), max(a[1], 0)),
         {
             "llvm": PRODUCT_TO_ZERO,
-            "c": C_TO_ZERO,
-            "c_typed": "({0} * {1} / {power})",
+            "c": "({0} * {1} / {power})",
             **PRODUCT,
         },
         {"mul": 2, "alu": 5},
@@ -283,8 +272,7 @@ _ROWS = (
             "{b} = call {T} @llvm.smax.{S}({T} {0}, {T} {a}); "
             "call {T} @llvm.smin.{S}({T} {b}, {T} {1})",
             "llvm_real": "=0",
-            "c": "{0} < -{1} ? -{1} : {0} > {1} ? {1} : {0}",
-            "c_typed": "({0} > {1} ? {1} : {0} < -{1} ? -{1} : {0})",
+            "c": "({0} > {1} ? {1} : {0} < -{1} ? -{1} : {0})",
             "c_real": "=0",
         },
         {"alu": 4},
@@ -299,8 +287,7 @@ _ROWS = (
             "llvm": "{a} = sub i32 32, {1}; {b} = shl i32 {0}, {a}; ashr i32 {b}, {a}",
             "llvm_int64": "{a} = sub i64 64, {1}; {b} = shl i64 {0}, {a}; ashr i64 {b}, {a}",
             "llvm_real": "=0",
-            "c": "(int32_t)((uint32_t){0} << (32 - {1})) >> (32 - {1})",
-            "c_typed": "((int64_t)((uint64_t){0} << {unused}) >> {unused})",
+            "c": "((int64_t)((uint64_t){0} << {unused}) >> {unused})",
             "c_real": "=0",
         },
         {"alu": 2},
@@ -316,8 +303,7 @@ _ROWS = (
         {
             "llvm": "call {T} @llvm.abs.{S}({T} {0}, i1 false)",
             "llvm_real": "call {T} @llvm.fabs.{S}({T} {0})",
-            "c": "{0} < 0 ? (int32_t)-(uint32_t){0} : {0}",
-            "c_typed": "({0} < 0 ? -{0} : {0})",
+            "c": "({0} < 0 ? -{0} : {0})",
         },
         {"alu": 2},
     ),
@@ -330,8 +316,7 @@ _ROWS = (
             "llvm": "icmp eq {T} {0}, {1}",
             "llvm_real": "fcmp oeq {T} {0}, {1}",
             "llvm_truth": "icmp eq i1 {0}, {1}",
-            "c": "{0} == {1}",
-            "c_typed": "({0} == {1})",
+            "c": "({0} == {1})",
             "shown": "({0} == {1})",
         },
     ),
@@ -345,8 +330,7 @@ _ROWS = (
         spans.truth,
         {
             "llvm_truth": "xor i1 {0}, true",
-            "c": "!{0}",
-            "c_typed": "(!{0})",
+            "c": "(!{0})",
             "shown": "(not {0})",
         },
         truth=True,
@@ -359,8 +343,7 @@ _ROWS = (
         lambda c, a, b: (min(a[0], b[0]), max(a[1], b[1])),
         {
             "llvm_truth": "select i1 {0}, {T} {1}, {T} {2}",
-            "c": "{0} ? {1} : {2}",
-            "c_typed": "({0} ? {1} : {2})",
+            "c": "({0} ? {1} : {2})",
         },
         {"alu": 2},
         simpler=simpler.chosen,
@@ -377,7 +360,6 @@ _ROWS = (
             "{c} = getelementptr [{length} x i32], ptr {table}, {T} 0, {T} {b}; "
             "load i32, ptr {c}",
             "c": "{table}[{0} < 0 ? 0 : {0} > {last} ? {last} : {0}]",
-            "c_typed": "{table}[{0} < 0 ? 0 : {0} > {last} ? {last} : {0}]",
             "c_inside": "{table}[{0}]",
         },
         {"load": 1, "alu": 4},

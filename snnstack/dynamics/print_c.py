@@ -1,83 +1,288 @@
-"""A layer's step as lines of C99 on int32_t, written from the rows of `ops`.
+"""A layer's step as C99, written from the "c" column of the rows of `ops`: one neuron `j`.
 
-No operation of theirs is undefined, whatever the numbers are; those that fit 32 bits are those
-of the definition.
+Integers are computed in 32 bits wherever intervals prove that they fit, else in 64. Where a
+neuron spikes is a branch, so that what only a spike needs is computed only there. Real numbers
+are computed in the order written: compile them with -ffp-contract=off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
-from snnstack.dynamics.expr import LEAVES, E, Table, ordered
+import numpy as np
+
+from snnstack.dynamics.c_place import Operand, Place, Printed
+from snnstack.dynamics.c_words import (
+    FINE,
+    LEAST,
+    MOST,
+    TYPES,
+    bare,
+    branch,
+    number_text,
+    often_written,
+)
+from snnstack.dynamics.expr import E, Table, constant, ordered
 from snnstack.dynamics.ops import OPS
-from snnstack.dynamics.print_llvm import shared
+from snnstack.dynamics.reduced import Known, Roots, conditions, is_truth, known
+from snnstack.dynamics.spans import Span
 from snnstack.dynamics.trace import Step
 from snnstack.errors import ModelError, fail
 
 
-class Lines(NamedTuple):
-    """Declarations in order, and for every result of the step the C text of its value."""
-
-    lines: tuple[str, ...]
-    results: Mapping[str, str]
-
-
-def c_lines(
+def printed(
     step: Step,
-    leaf: Callable[[E], str],
-    array: Callable[[Table], str] = lambda table: table.name,
-) -> Lines:
-    """`step` in C; `leaf(e)` is the text of a state, a parameter or an input.
+    place: Place,
+    bounds: Mapping[str, Span] | None = None,
+    wanted: Sequence[str] = ("state", "sent"),
+    more: Mapping[str, E] | None = None,
+) -> Printed:
+    """The step of neuron `j` in C.
 
-    What is computed once is named once: t and a number. `array`: the name of a table's array.
-    ModelError for an operation that integers do not have.
+    `bounds`: intervals of states and inputs by name, 32 bits where none is given. `wanted`:
+    kinds of results; those of "reads", "active" and "fits" go to `place.result`, as do `more`
+    expressions, by name. Raises `ModelError` for an operation whose result may leave 64 bits.
     """
-    nodes, same = shared(dict(sorted(step.roots.items())))  # files do not keep their order
-    text: dict[int, str] = {}
-    lines: list[str] = []
-    for e in nodes:
-        if e.op in LEAVES:
-            text[id(e)] = _number(e.value) if e.op == "const" else leaf(e)
-            continue
-        made = _operation(step, e, [text[id(same[id(a)])] for a in e.args], array)
-        name = f"t{len(lines)}"
-        kind = "int" if OPS[e.op].truth else "int32_t"
-        lines.append(f"const {kind} {name} = {made};")
-        text[id(e)] = name
-    return Lines(tuple(lines), {name: text[id(same[id(e)])] for name, e in step.roots.items()})
+    roots = {name: e for name, e in sorted(step.roots.items()) if name.split(" ")[0] in wanted}
+    roots |= more or {}
+    writer = _Writer(step, place)
+    case = known(step, bounds or {})
+    lines = writer.block(case, case.reduced(roots), {})
+    return Printed(tuple(lines), tuple(writer.arrays), tuple(writer.tables))
 
 
-def tables(step: Step) -> tuple[Table, ...]:
-    """The look-up tables that a step reads, each once."""
-    found = (e.value for e in ordered(step.roots.values()) if isinstance(e.value, Table))
-    return tuple(dict.fromkeys(found))
+Names = dict[int, Operand]
 
 
-def fine_parameters(step: Step) -> frozenset[str]:
-    """Factors of 32 bits, which are stored as what is missing to 1: value - 2**32."""
-    nodes = [e for e in ordered(step.roots.values()) if e.op == "fine_decay"]
-    return frozenset(e.args[1].value for e in nodes if e.args[1].op == "param")
+class _Writer:
+    """Text of expressions, and which arrays and tables they read."""
+
+    def __init__(self, step: Step, place: Place) -> None:
+        self.step, self.place, self.integer = step, place, step.neurons.integer
+        self.number = step.neurons.number
+        self.arrays: dict[str, None] = {}
+        self.tables: dict[Table, None] = {}
+        self.taken: set[str] = {f"next_{name}" for name in step.neurons.model.states}
+        self.held: dict[str, str] = {}
+
+    def block(self, case: Known, roots: Roots, names: Names) -> list[str]:
+        """The statements that compute `roots` and put them where they belong."""
+        condition = self._parted(case, roots)
+        if condition is None:
+            lines = self._named(case, list(ordered(roots.values())), roots.values(), names)
+            return lines + self._done(case, roots, names)
+        cases = [case.assuming(condition, holds) for holds in (True, False)]
+        then, other = (part.reduced(roots) for part in cases)
+        both = {k: e for k, e in then.items() if other[k] is e and k != "sent"}
+        shared = [condition, *both.values()]
+        inside = {id(e) for e in ordered(other.values())}
+        common = {id(e): e for e in ordered(shared)}
+        common |= {id(e): e for e in ordered(then.values()) if id(e) in inside}
+        uses = [*shared, *then.values(), *other.values()]
+        lines = self._named(case, list(ordered(common.values())), uses, names)
+        test = self.place.rare if condition is roots.get("sent") else "{}".format
+        text = bare(self._text(case, condition, names).text)
+        lines += self._done(case, both, names)
+        then, other = ({k: e for k, e in part.items() if k not in both} for part in (then, other))
+        joined = self.place.joined and condition is roots.get("sent")
+        held = self._held(cases, then, other) if joined else {}
+        lines += self._begun(case, held, names)
+        other = {k: e for k, e in other.items() if k not in held}
+        self.held |= {name: f"next_{name.split()[1]}" for name in held}
+        blocks = [self.block(c, r, dict(names)) for c, r in zip(cases, (then, other), strict=True)]
+        lines += branch(test(text), *blocks)
+        for name in held:
+            lines.append(f"{self.place.state(name.split()[1])} = {self.held.pop(name)};")
+        return lines
+
+    def _held(self, cases: Sequence[Known], then: Roots, other: Roots) -> dict[str, E]:
+        """States that change with a spike and without: what they are without."""
+        return {
+            k: e for k, e in other.items() if k.startswith("state ")
+            and not _stays(cases[0], k, then[k]) and not _stays(cases[1], k, e)
+        }  # fmt: skip
+
+    def _begun(self, case: Known, held: Roots, names: Names) -> list[str]:
+        """Variables of states, with what they are without a spike, whatever comes."""
+        lines = self._named(case, list(ordered(held.values())), held.values(), names)
+        for name, e in held.items():
+            text = self._stored(self._text(case, e, names))
+            lines.append(f"{TYPES[self.number]} next_{name.split()[1]} = {text};")
+        return lines
+
+    def _parted(self, case: Known, roots: Roots) -> E | None:
+        """A condition worth a branch: one that rules a spike out, else the spike itself."""
+        sent = roots.get("sent")
+        if sent is None or sent.op == "const" or not is_truth(sent):
+            return None
+        for condition in conditions(roots.values()):
+            if any(e.op == "input" for e in ordered([condition])) or condition is sent:
+                continue
+            for holds in (True, False):
+                fewer = case.assuming(condition, holds).reduced({"sent": sent})["sent"]
+                if fewer.op == "const":
+                    return condition
+        return sent
+
+    def _named(self, case: Known, nodes: Sequence[E], uses: Iterable[E], names: Names) -> list[str]:
+        """A constant for each of `nodes` that is used more than once, or is read from memory."""
+        often = often_written(uses)
+        lines = []
+        for e in nodes:
+            if id(e) in names or e.op in ("const", "param"):
+                continue
+            if e.op == "state" or often[id(e)] > 1:
+                made = self._text(case, e, names)
+                name = self._name(e)
+                kind = "int32_t" if made.kind == "truth" else made.kind
+                lines.append(f"const {kind} {name} = {bare(made.text)};")
+                names[id(e)] = made._replace(text=name)
+        return lines
+
+    def _name(self, e: E) -> str:
+        """A new name: that of a state or input, or a number."""
+        wish = str(e.value) if e.op in ("state", "input") else f"t{len(self.taken)}"
+        while wish in self.taken:
+            wish += "_"
+        self.taken.add(wish)
+        return wish
+
+    def _done(self, case: Known, roots: Roots, names: Names) -> list[str]:
+        """Every result where it belongs; a state that stays as it is is left alone."""
+        lines = []
+        for name, e in roots.items():
+            kind, _, of = name.partition(" ")
+            if kind == "state" and _stays(case, name, e):
+                continue
+            text = self._stored(self._text(case, e, names))
+            if kind == "state":
+                lines.append(f"{self.held.get(name) or self.place.state(of)} = {text};")
+            elif kind != "sent":
+                lines += filter(None, [self.place.result("_".join(name.split()), text)])
+            elif constant(e) == 0:
+                continue
+            elif self.step.neurons.model.sends == "value":
+                lines.append(self.place.value(text))
+            else:
+                lines.append(self.place.spike())
+        return lines
+
+    def _stored(self, made: Operand) -> str:
+        """The text in the layer's numbers."""
+        if self.number == "int32" and made.kind == "int64_t":
+            return f"(int32_t){made.text}"
+        return bare(made.text)
+
+    def _text(self, case: Known, e: E, names: Names) -> Operand:
+        if id(e) in names:
+            return names[id(e)]._replace(span=case.span(e))
+        if not e.args:
+            return self._leaf(case, e)
+        return self._operation(case, e, tuple(self._text(case, a, names) for a in e.args))
+
+    def _leaf(self, case: Known, e: E) -> Operand:
+        kind, span = self._kind(case.span(e)), case.span(e)
+        match e.op:
+            case "const":
+                if self.integer and e.value != int(e.value):
+                    problem = f"its step has the number {e.value!r}, integers are computed"
+                    raise fail(ModelError, self.step.neurons.model.name, problem)
+                return Operand(number_text(e.value, self.number), kind, span, e)
+            case "state":
+                return Operand(self.place.state(e.value), TYPES[self.number], span, e)
+            case "input":
+                return Operand(self.place.input(e.value), kind, span, e)
+        if e.value in self.step.scalars:
+            value = np.asarray(self.step.neurons.value(e.value)).flat[0]
+            return Operand(number_text(value, self.number), kind, span, e)
+        self.arrays[e.value] = None
+        text = self.place.param(e.value)
+        if kind == "int64_t" and span[1] > MOST:
+            text = f"({text} + INT64_C({FINE}))"
+        return Operand(text, kind, span, e)
+
+    def _kind(self, span: Span) -> str:
+        if not self.integer:
+            return TYPES[self.number]
+        return "int32_t" if span[0] >= LEAST and span[1] <= MOST else "int64_t"
+
+    def _operation(self, case: Known, e: E, args: tuple[Operand, ...]) -> Operand:
+        result = Operand("", "truth" if is_truth(e) else self._kind(case.span(e)), case.span(e), e)
+        own = self.place.own.get(e.op)
+        text = own(result, args) if own is not None else None
+        if text is not None:
+            return result._replace(text=text)
+        work = self._work(e, result, args)
+        form = self._form(e, args)
+        if form == "=0":
+            return args[0]
+        fields = {"T": work} | self._fields(e, args, work)
+        free = all(a.e.op == "const" for a in args)
+        texts = [a.text if a.e.op == "const" and not free else _cast(a, work) for a in args]
+        if e.op == "fine_decay" and self.integer:
+            texts[1] = self._missing(args[1])
+        text = form.format(*texts, **fields)
+        narrow = result.kind == "int32_t" and work == "int64_t"
+        return result._replace(text=f"(int32_t){text}" if narrow else text)
+
+    def _work(self, e: E, result: Operand, args: Sequence[Operand]) -> str:
+        """The type in which the operation is computed."""
+        if not self.integer:
+            return TYPES[self.number]
+        spans = [result.span]
+        if e.op in ("decay", "mulshift", "shrunk"):
+            spans.append(OPS["mul"].span(args[0].span, args[1].span))
+        if e.op in ("shl", "scaled", "shrunk"):
+            spans.append((0, 2 ** int(args[-1].span[1])))
+        for low, high in spans:
+            if low < -(2**63) or high >= 2**63:
+                problem = f"{e!r} may reach {low:.3g} to {high:.3g}, 64 bits hold {2**63:.3g}"
+                hint = "hold its arguments with sat, or give bounds"
+                raise fail(ModelError, self.step.neurons.model.name, problem, hint)
+        kinds = {self._kind(span) for span in spans} | {a.kind for a in args}
+        wide = "int64_t" in kinds or e.op in ("fine_decay", "wrap")
+        return "int64_t" if wide else "int32_t"
+
+    def _form(self, e: E, args: Sequence[Operand]) -> str:
+        text = OPS[e.op].text
+        if e.op == "lut" and args[0].span[0] >= 0 and args[0].span[1] < len(e.value.entries):
+            return text["c_inside"]
+        columns = ("c",) if self.integer else ("c_real", "c")
+        form = next((text[c] for c in columns if c in text), None)
+        if form is None:
+            what = f"has no {e.op} in C"
+            raise fail(ModelError, self.step.neurons.model.name, what)
+        return form
+
+    def _fields(self, e: E, args: Sequence[Operand], work: str) -> dict[str, str]:
+        if isinstance(e.value, Table):
+            self.tables[e.value] = None
+            return {"table": self.place.table(e.value.name), "last": str(len(e.value.entries) - 1)}
+        if "power" not in "".join(OPS[e.op].text.values()) and e.op != "wrap":
+            return {}
+        bits = constant(args[-1].e)
+        if bits is None:
+            return {"power": f"(({work})1 << (int){args[-1].text})"}
+        return {
+            "power": number_text(2 ** int(bits), self.number),
+            "unused": str(64 - int(bits)),
+        }
+
+    def _missing(self, factor: Operand) -> str:
+        """A factor of 32 bits as what is missing to 1."""
+        if factor.e.op == "param" and factor.e.value in self.step.arrays:
+            return self.place.param(factor.e.value)
+        if factor.e.op == "const":
+            return number_text(factor.e.value - FINE, self.number)
+        return f"({factor.text} - INT64_C({FINE}))"
 
 
-def _operation(step: Step, e: E, args: list[str], array: Callable[[Table], str]) -> str:
-    form = OPS[e.op].text.get("c")
-    if form is None:
-        hint = "quantise the model: integers have tables in its place"
-        raise fail(ModelError, step.neurons.model.name, f"{e.op} has no form in integers", hint)
-    if form.startswith("="):
-        return args[int(form[1:])]
-    if e.op == "fine_decay" and e.args[1].op == "const":
-        args[1] = _number(e.args[1].value - 2**32)
-    fields: dict[str, Any] = {}
-    if isinstance(e.value, Table):
-        fields = {"table": array(e.value), "last": len(e.value.entries) - 1}
-    return form.format(*args, **fields)
+def _stays(case: Known, name: str, e: E) -> bool:
+    """Whether the result called "state <name>" is what the state is already."""
+    before = case.leaf("state", name.split()[1])
+    return e is before or (e.op == "const" and case.span(before) == (e.value, e.value))
 
 
-def _number(value: Any) -> str:
-    """A constant; INT32_MIN has no literal of its own."""
-    whole = int(value)
-    if whole == -(2**31):
-        return "(-2147483647 - 1)"
-    return str(whole) if whole >= 0 else f"({whole})"
+def _cast(operand: Operand, work: str) -> str:
+    narrow = work == "int64_t" and operand.kind == "int32_t"
+    return f"(int64_t){operand.text}" if narrow else operand.text

@@ -93,7 +93,7 @@ class Known:
         if not args:
             return self._leaf(e)
         row = OPS[e.op]
-        if row.text.get("c_typed" if self.exact else "c_real") == "=0":
+        if row.text.get("c" if self.exact else "c_real") == "=0":
             return args[0]
         one = 2**16 if self.exact else 1.0
         less = row.simpler(args, one) if row.simpler is not None else _told(e.op, args)

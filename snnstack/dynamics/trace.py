@@ -62,6 +62,11 @@ def traced(neurons: Neurons, *, constants: bool = False) -> Step:
     return Step(neurons, roots, per_neuron, tuple(n for n in names if n not in per_neuron))
 
 
+def operations(step: Step) -> int:
+    """How many operations a neuron takes, every one once."""
+    return sum(e.op not in LEAVES for e in ordered(step.roots.values()))
+
+
 def roots_of(model: Model, options: Mapping[str, Any]) -> dict[str, E]:
     """The step as written, nothing folded but options: expressions by what they are for."""
     given = {f.name: E("param", value=f.name) for f in model.parameters}

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.dynamics.c_place import Place
 from snnstack.dynamics.c_words import TYPES, array_text, stored
 from snnstack.dynamics.model import Neurons
-from snnstack.dynamics.print_neuron import Place, printed
+from snnstack.dynamics.print_c import printed
 from snnstack.dynamics.run_numpy import Definition
 from snnstack.dynamics.spans import Span
 from snnstack.dynamics.trace import traced
