@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from snnstack.backends.mcu.cells import fields, starts
-from snnstack.backends.mcu.layer_vectors import vectors
 from snnstack.backends.mcu.layout import LayerPlan, Layout
 from snnstack.backends.mcu.neuron_text import neuron_text
 from snnstack.backends.mcu.route_text import ring_slot, route_view
@@ -41,9 +40,8 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
     }
     return head | {
         "starts": starts(plan.layer, plan.parameters),
-        "neuron": neuron_text(plan, layout.program.c_name, layout.core),
+        "neuron": neuron_text(plan, layout.program.c_name, layout.core, layout.family == "mve"),
         "waits": plan.fired_type if plan.rests else None,
-        "vectors": vectors(plan) if layout.family == "mve" and plan.layer.is_lif else None,
     }
 
 

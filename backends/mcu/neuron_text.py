@@ -10,11 +10,13 @@ import numpy as np
 from snnstack.backends.mcu.cells import FIELD, TABLE, fields
 from snnstack.backends.mcu.door import room
 from snnstack.backends.mcu.layout import FEW_BITS, ONE, LayerPlan
+from snnstack.backends.mcu.neuron_lanes import four_lanes
 from snnstack.backends.mcu.route_plan import Constant, RoutePlan
 from snnstack.backends.mcu.route_text import route_count
 from snnstack.dynamics.c_place import Operand, Place
 from snnstack.dynamics.expr import E, lift, ordered
 from snnstack.dynamics.print_c import printed
+from snnstack.dynamics.print_mve import four
 from snnstack.dynamics.proofs import proven
 from snnstack.dynamics.reduced import known
 from snnstack.dynamics.spans import Span
@@ -29,11 +31,13 @@ KERNELS = {"less": "snn_less", "part": "snn_part", "any": "snn_decay"}
 
 @dataclass(frozen=True)
 class NeuronText:
-    """`lines` of any step; `few` those of a step in which at most `most` events arrive, 0 where
-    that makes no difference, `arrivals` the C expression that counts them.
+    """`lines` of any step, `four` for four neurons in vectors; `few` those of a step in which at
+    most `most` events arrive, 0 where that makes no difference, `arrivals` the C expression that
+    counts them.
     """
 
     lines: tuple[str, ...]
+    four: tuple[str, ...] = ()
     few: tuple[str, ...] = ()
     most: int = 0
     arrivals: str = "0"
@@ -44,23 +48,24 @@ class NeuronText:
         return UNROLL if len(self.lines) <= SHORT else 1
 
 
-def neuron_text(plan: LayerPlan, net: str, core: str) -> NeuronText:
-    """What a step does to each neuron of a layer on a `core`."""
+def neuron_text(plan: LayerPlan, net: str, core: str, vectors: bool) -> NeuronText:
+    """What a step does to each neuron of a layer on a `core`, with `vectors` four at a time."""
     step, place = traced(plan.layer.neurons), _place(plan, net, core not in BRANCHING)
-    sums: dict[str, Span] = {name: (0, 0) for name in plan.layer.model.inputs}
+    sums: dict[str, Span] = dict.fromkeys(plan.layer.model.inputs, (0, 0))
     for k in {0, *(route.port for route in plan.layer.routes)}:
         least = -room(plan.layer) - (not plan.layer.is_lif)
         sums[plan.layer.model.inputs[k]] = (least, room(plan.layer))
     states = proven(step, sums)
     more = _loud(plan, step)
     lines = printed(step, place, {**states, **sums}, more=more).lines
-    most = _few(plan, step, states, sums)
+    lanes = four(step, four_lanes(plan, net), {**states, **sums}, more) if vectors else ()
+    most = 0 if lanes else _few(plan, step, states, sums)
     if not most:
-        return NeuronText(lines)
+        return NeuronText(lines, lanes)
     reach = most * _heaviest(plan)
     narrow: dict[str, Span] = dict.fromkeys(sums, (-reach, reach))
     few = printed(step, place, {**states, **narrow}, more=more).lines
-    return NeuronText(lines, few, most, " + ".join(map(_arrivals, plan.routes)))
+    return NeuronText(lines, lanes, few, most, " + ".join(map(_arrivals, plan.routes)))
 
 
 def _place(plan: LayerPlan, net: str, joined: bool) -> Place:
