@@ -24,6 +24,8 @@ from snnstack.dynamics.trace import Step, traced
 
 NUMBER = "@"
 UNROLL, SHORT = 4, 16
+FEW = 32
+"""Arrivals below which a loop of its own is not worth its code."""
 BRANCHING = ("cortex-m0", "cortex-m0plus", "rv32")
 """Cores without conditional execution."""
 KERNELS = {"less": "snn_less", "part": "snn_part", "any": "snn_decay"}
@@ -138,7 +140,7 @@ def _loud(plan: LayerPlan, step: Step) -> dict[str, E]:
 def _few(plan: LayerPlan, step: Step, states: Mapping[str, Span], sums: Mapping[str, Span]) -> int:
     """How many arrivals leave clips without effect that could act else; 0: no number does."""
     heaviest = _heaviest(plan)
-    if not heaviest or not plan.layer.is_lif:
+    if not heaviest or not plan.layer.is_lif or plan.idle:
         return 0
 
     def clips(reach: int) -> int:
@@ -153,7 +155,7 @@ def _few(plan: LayerPlan, step: Step, states: Mapping[str, Span], sums: Mapping[
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if clips(middle * heaviest) == least else (low, middle)
-    return low
+    return low if low >= FEW else 0
 
 
 def _heaviest(plan: LayerPlan) -> int:

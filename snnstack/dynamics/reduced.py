@@ -122,9 +122,13 @@ class Known:
 
     def _by_span(self, op: str, args: tuple[E, ...]) -> E | None:
         """A smaller expression that intervals allow."""
+        if op == "where":
+            return self._alike(*args)
+        if op == "add" and args[0].op == "sub" and args[0].args[1] is args[1]:
+            return args[0].args[0]
         if op in ("sat", "min", "max"):
             return self._clip(op, *args)
-        if op in ("gt", "ge") and args[0].op in ("sat", "min", "max"):
+        if op in ("gt", "ge") and args[0].op == "min":
             return self._unclipped(op, *args)
         if op in ("gt", "ge"):
             a, b = map(self.span, args)
@@ -146,20 +150,23 @@ class Known:
             return a if low >= limit[1] else b if limit[0] >= high else None
         if constant(b) is None or limit[0] < 0:
             return None
-        if high <= limit[0]:
-            return a if low >= -limit[0] else self._made("max", (a, self.number_of(-b.value)))
-        return self._made("min", (a, b)) if low >= -limit[0] else None
+        least = a if low >= -limit[0] else self._made("max", (a, self.number_of(-b.value)))
+        return least if high <= limit[0] else self._made("min", (least, b))
 
     def _unclipped(self, op: str, clipped: E, bound: E) -> E | None:
-        """A comparison that a clip does not change: `bound` lies within the clip's limits."""
-        low, high = self.span(bound)
+        """A comparison that a clip from above does not change: its limit is above the bound."""
         a, limit = clipped.args
-        least, most = self.span(limit)
-        strict = int(op == "gt")
-        over = high + strict <= least  # a clip from above leaves what is above the bound
-        under = low + strict > (most if clipped.op == "max" else -least)
-        inside = {"sat": over and under, "min": over, "max": under}[clipped.op]
-        return self._simplest(E(op, (a, bound)), (a, bound)) if inside else None
+        if self.span(bound)[1] + int(op == "gt") > self.span(limit)[0]:
+            return None
+        return self._simplest(E(op, (a, bound)), (a, bound))
+
+    def _alike(self, condition: E, a: E, b: E) -> E | None:
+        """What both sides of a choice are, each where it is chosen; None where they differ."""
+        if not self.exact or condition.op == "const":
+            return None
+        then = self.assuming(condition, True).reduced({"": a})[""]
+        other = self.assuming(condition, False).reduced({"": b})[""]
+        return then if then is other else None
 
     def _assume(self, condition: E, holds: bool) -> None:
         self.facts[id(condition)] = holds
