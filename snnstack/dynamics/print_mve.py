@@ -60,7 +60,7 @@ def four(
 ) -> tuple[str, ...]:
     """Statements for four neurons; none where an operation has no form, or needs 64 bits."""
     case = known(step, bounds)
-    states = {name: e for name, e in step.roots.items() if name.startswith("state ")}
+    states = {name: e for name, e in sorted(step.roots.items()) if name.startswith("state ")}
     sent = {name: e for name, e in step.roots.items() if name == "sent"}
     try:
         return tuple(_Vectors(step, lanes, case).lines({**states, **sent, **more}))
