@@ -17,6 +17,16 @@ TYPES = {"int32": "int32_t", "int64": "int64_t", "float32": "float", "float64": 
 FINE = 2**32
 LEAST, MOST = -(2**31), 2**31 - 1
 INDENT = "    "
+WIDE_PRODUCT = "((int64_t)((uint64_t){0} * (uint64_t){1}) >> {2})"
+WRAPPED = {
+    "add": "(int64_t)((uint64_t){0} + (uint64_t){1})",
+    "sub": "(int64_t)((uint64_t){0} - (uint64_t){1})",
+    "mul": "(int64_t)((uint64_t){0} * (uint64_t){1})",
+    "shl": "(int64_t)((uint64_t){0} * (uint64_t){power})",
+    "scaled": "(int64_t)((uint64_t){0} * (uint64_t){power})",
+    "mulshift": WIDE_PRODUCT,
+    "decay": WIDE_PRODUCT,
+}
 
 
 def number_text(value: Any, number: str) -> str:

@@ -17,6 +17,7 @@ from snnstack.dynamics.c_words import (
     LEAST,
     MOST,
     TYPES,
+    WRAPPED,
     bare,
     branch,
     number_text,
@@ -24,7 +25,7 @@ from snnstack.dynamics.c_words import (
 )
 from snnstack.dynamics.expr import E, Table, constant, ordered
 from snnstack.dynamics.ops import OPS
-from snnstack.dynamics.reduced import Known, Roots, conditions, is_truth, known
+from snnstack.dynamics.reduced import LONG, Known, Roots, conditions, is_truth, known
 from snnstack.dynamics.spans import Span
 from snnstack.dynamics.trace import Step
 from snnstack.errors import ModelError, fail
@@ -41,7 +42,7 @@ def printed(
 
     `bounds`: intervals of states and inputs by name, 32 bits where none is given. `wanted`:
     kinds of results; those of "reads", "active" and "fits" go to `place.result`, as do `more`
-    expressions, by name. Raises `ModelError` for an operation whose result may leave 64 bits.
+    expressions, by name. Raises `ModelError` for an operation that integers do not have.
     """
     roots = {name: e for name, e in sorted(step.roots.items()) if name.split(" ")[0] in wanted}
     roots |= more or {}
@@ -140,8 +141,8 @@ class _Writer:
         return lines
 
     def _name(self, e: E) -> str:
-        """A new name: that of a state or input, or a number."""
-        wish = str(e.value) if e.op in ("state", "input") else f"t{len(self.taken)}"
+        """A new name: that of a state or input with a 0, as no other has, or a number."""
+        wish = f"{e.value}0" if e.op in ("state", "input") else f"t{len(self.taken)}"
         while wish in self.taken:
             wish += "_"
         self.taken.add(wish)
@@ -214,6 +215,8 @@ class _Writer:
             return result._replace(text=text)
         work = self._work(e, result, args)
         form = self._form(e, args)
+        if e.op in WRAPPED and self._leaves(e, args):
+            form, work = WRAPPED[e.op], "int64_t"
         if form == "=0":
             return args[0]
         fields = {"T": work} | self._fields(e, args, work)
@@ -234,14 +237,20 @@ class _Writer:
             spans.append(OPS["mul"].span(args[0].span, args[1].span))
         if e.op in ("shl", "scaled", "shrunk"):
             spans.append((0, 2 ** int(args[-1].span[1])))
-        for low, high in spans:
-            if low < -(2**63) or high >= 2**63:
-                problem = f"{e!r} may reach {low:.3g} to {high:.3g}, 64 bits hold {2**63:.3g}"
-                hint = "hold its arguments with sat, or give bounds"
-                raise fail(ModelError, self.step.neurons.model.name, problem, hint)
         kinds = {self._kind(span) for span in spans} | {a.kind for a in args}
         wide = "int64_t" in kinds or e.op in ("fine_decay", "wrap")
         return "int64_t" if wide else "int32_t"
+
+    def _leaves(self, e: E, args: Sequence[Operand]) -> bool:
+        """Whether a sum or product may leave 64 bits: it wraps then, as the definition does."""
+        if not self.integer:
+            return False
+        ends = [a.span for a in args[: 1 if e.op in ("shl", "scaled") else 2]]
+        if e.op in ("shl", "scaled"):
+            ends.append((1, 2 ** int(args[1].span[1])))
+        name = e.op if e.op in ("add", "sub") else "mul"
+        low, high = OPS[name].span(*ends)
+        return low < -LONG or high >= LONG
 
     def _form(self, e: E, args: Sequence[Operand]) -> str:
         text = OPS[e.op].text

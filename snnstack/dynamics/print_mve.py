@@ -123,7 +123,7 @@ class _Vectors:
         return e.op == "param" and self.case.span(e)[1] > MOST
 
     def _name(self, e: E) -> str:
-        name = str(e.value) if e.op in ("state", "input", "param") else f"t{len(self.taken)}"
+        name = f"{e.value}0" if e.op in ("state", "input", "param") else f"t{len(self.taken)}"
         while name in self.taken:
             name += "_"
         self.taken.add(name)

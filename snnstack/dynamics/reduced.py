@@ -20,6 +20,7 @@ from snnstack.dynamics.trace import Step
 
 WHOLE: Span = (-(2**31), 2**31 - 1)
 """What a leaf of 32 bits can be."""
+LONG = 2**63
 Roots = Mapping[str, E]
 
 
@@ -72,8 +73,12 @@ class Known:
             wide: Span = (min(e.value.entries), max(e.value.entries))
         elif not e.args:
             wide = self.leaves.get((e.op, e.value), WHOLE)
+        elif _is_rest(e):
+            wide = (0, 2 ** e.args[1].args[1].value - 1)
         else:
             wide = OPS[e.op].span(*(self.found[id(a)] for a in e.args))
+        if e.args and (wide[0] < -LONG or wide[1] >= LONG):
+            wide = (-LONG, LONG - 1)  # it wraps, as the definition does
         low, high = self.narrowed.get(id(e), wide)
         return max(low, wide[0]), min(high, wide[1])
 
@@ -211,6 +216,14 @@ def conditions(roots: Iterable[E]) -> list[E]:
     nodes = ordered(roots)
     asked = [e.args[0] for e in nodes if e.op == "where" and e.args[0].op != "const"]
     return list({id(e): e for e in asked}.values())
+
+
+def _is_rest(e: E) -> bool:
+    """Whether it is what shifting down and up again loses: x - (x >> k << k)."""
+    if e.op != "sub" or e.args[1].op not in ("shl", "scaled"):
+        return False
+    whole, up = e.args[1].args
+    return whole.op == "sra" and whole.args[0] is e.args[0] and whole.args[1] is up
 
 
 def _told(op: str, args: tuple[E, ...]) -> E | None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,9 +19,8 @@ from snnstack.dynamics.neurons.two_receptor import TWO_RECEPTOR
 from snnstack.dynamics.ops import OPS
 from snnstack.dynamics.print_c import printed
 from snnstack.dynamics.proofs import proven
-from snnstack.dynamics.terms import decay, lut, most, sat, scaled_product, where
+from snnstack.dynamics.terms import decay, lut, most, sat, scaled_product, where, wrap
 from snnstack.dynamics.trace import traced
-from snnstack.errors import ModelError
 from snnstack.quant.neurons import integer_neurons
 from tests.dynamics.c_host import Case, run_c, run_numpy
 from tests.dynamics.test_models import N as WIDTH
@@ -256,14 +254,15 @@ def test_what_only_a_spike_needs_is_in_its_branch() -> None:
     assert "- threshold[j]" in branch and "threshold" not in head
 
 
-def test_what_may_leave_64_bits_is_refused() -> None:
+def test_what_leaves_64_bits_wraps_as_the_definition(tmp_path: Path) -> None:
     def step(n: Any, x: E) -> Next:
-        return Next({"v": n.v * n.v * n.v})
+        cube = n.v * n.v * n.v
+        return Next({"v": wrap((cube * x + (cube << 5)) >> 7, 32)})
 
-    grown = Neurons(Model("cubic", ("v",), (), step), 1, "int32", {})
-    with pytest.raises(ModelError, match=r"cubic: .* 64 bits hold .*hold its arguments with sat"):
-        printed(traced(grown), Place())
-    assert "cubic" not in printed(traced(grown), Place(), {"v": (-9, 9)}).text()
+    start = {"v": np.random.default_rng(1).integers(-(2**31), 2**31, 40)}
+    cubic = Neurons(Model("cubic", ("v",), (), step), 40, "int32", {}, {}, start)
+    sums = np.random.default_rng(2).integers(-(2**31), 2**31, (1, 1, 40))
+    same([Case(cubic, sums, {})], tmp_path)
 
 
 def test_a_product_with_65536_is_one() -> None:

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from snnstack.dynamics.c_place import Place
+from snnstack.dynamics.c_words import tables
 from snnstack.dynamics.expr import E, Table, ordered
 from snnstack.dynamics.model import Field, Model, Names, Neurons, Next
-from snnstack.dynamics.print_c import c_lines, tables
+from snnstack.dynamics.print_c import printed
 from snnstack.dynamics.run_numpy import Definition, evaluated
 from snnstack.dynamics.terms import exp, least, lut, most, tanh, where
 from snnstack.dynamics.trace import traced
@@ -151,13 +153,30 @@ def c_case(name: str) -> tuple[str, Any, Any]:
     every = {**state, **parameters, **inputs}
     rows = np.stack([np.broadcast_to(np.asarray(v), shape).ravel() for v in every.values()], 1)
     place = {key: k for k, key in enumerate(every)}
-    made = c_lines(step, lambda e: f"a[{place[e.value]}]")
+    slots = "a[{}]".format
+    held = Place(
+        state=lambda name: slots(place[name]),
+        input=lambda name: slots(place[name]),
+        param=lambda name: slots(place[name]),
+        spike=lambda: "sent = 1;",
+        value="sent = {};".format,
+        result=lambda name, text: f"{name} = {text};",
+    )
+    ends = {p: (int(x.min()), int(x.max())) for p, x in inputs.items()}
+    kinds = ("state", "reads", "sent", "active", "fits")
+    made = printed(step, held, {**fixed.spans, **ends}, kinds)
+    others = ["_".join(root.split()) for root in step.roots if not root.startswith("state ")]
+    results = [
+        slots(place[root.split()[1]]) if root.startswith("state ") else "_".join(root.split())
+        for root in step.roots
+    ]
     arrays = [f"static const int32_t {t.name}[] = {{{', '.join(map(str, t.entries))}}};"
               for t in tables(step)]  # fmt: skip
     arrays = [line.replace("static const", "const") for line in arrays]
     body = [f"static void run_{name}(void) {{", *arrays, f"int32_t a[{len(every)}];"]
     body += [f"for (int k = 0; k < {ROWS}; k++) {{ if (!fread(a, sizeof a, 1, stdin)) return;"]
-    body += [*made.lines, f"const int32_t r[] = {{{', '.join(made.results.values())}}};"]
+    body += [f"int32_t {other} = 0;" for other in others]
+    body += [*made.lines, f"const int32_t r[] = {{{', '.join(results)}}};"]
     return "\n".join([*body, "fwrite(r, sizeof r, 1, stdout); } }"]), rows, wanted
 
 
