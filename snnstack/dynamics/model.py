@@ -59,7 +59,7 @@ class Model:
     `step(n, *inputs)` gets a `Names` with an attribute for every state, parameter and option,
     and one expression for each of the `inputs`; it is plain Python on expressions, traced once
     a layer, so `if` may ask for options, `where` for values. `options`: names with defaults;
-    `choices`: what those can be that are words. `source`: where the equation is from.
+    `choices`: what those can be that are words, or few numbers. `source`: of the equation.
     """
 
     name: str
@@ -70,7 +70,9 @@ class Model:
     inputs: tuple[str, ...] = ("x",)
     sends: Sends = "spike"
     source: str = ""
-    choices: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    choices: Mapping[str, tuple[str | int, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
 
 class Names:

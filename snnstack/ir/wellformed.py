@@ -155,9 +155,12 @@ def _bad_cells(node: Cells) -> Iterator[str]:
     for name, value in {**node.values, **node.initial}.items():
         if not _spreads(np.shape(value), node.shape):
             yield f"{name} {list(np.shape(value))} does not spread over {list(node.shape)}"
-    for name, words in model.choices.items():
-        if node.options.get(name, words[0]) not in words:
-            yield f"{name} is {node.options[name]!r}, one of: {', '.join(words)}"
+    for name, value in node.options.items():
+        words = model.choices.get(name, ())
+        if name in model.options and type(value) is not type(model.options[name]):
+            yield f"{name} is {value!r}, must be {type(model.options[name]).__name__}"
+        elif words and value not in words:
+            yield f"{name} is {value!r}, one of: {', '.join(map(str, words))}"
 
 
 def _spreads(shape: Shape, over: Shape) -> bool:

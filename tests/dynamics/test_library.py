@@ -17,6 +17,10 @@ from snnstack.dynamics.model import Model, Neurons
 from snnstack.dynamics.run_numpy import Definition
 from snnstack.dynamics.trace import traced
 from snnstack.dynamics.written import model_data, read_model, same_model
+from snnstack.errors import ModelError
+from snnstack.ir.check import check
+from snnstack.ir.graph import Edge, Graph
+from snnstack.ir.nodes import Cells, Input, Linear, Output
 from tests.dynamics import library_by_hand
 from tests.dynamics.machine import Machine
 
@@ -161,3 +165,23 @@ def test_a_structure_is_machine_code_at_once(name: str) -> None:
     start = time.perf_counter()
     Machine(neurons)
     assert time.perf_counter() - start < 3
+
+
+WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
+    "too many": ("multi_spike", {"most": 10**9}, "most is 1000000000, one of: 1, 2, "),
+    "a word": ("multi_spike", {"most": "x"}, "most is 'x', must be int"),
+    "an array": ("adaptive_lif", {"reset": np.ones(2)}, "reset is array.*, must be str"),
+    "no choice": ("adaptive_lif", {"reset": "soft"}, "reset is 'soft', one of: subtract, "),
+    "negative": ("loihi_cuba", {"current_bits": -5}, "current_bits is -5, one of: 2, 3, "),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_options_that_are_none_are_refused(case: str) -> None:
+    name, options, message = WRONG[case]
+    values = {f.name: 0.5 for f in MODELS[name].parameters}
+    cells = Cells((2,), MODELS[name], values, options)
+    nodes = {"in": Input((2,)), "w": Linear(np.eye(2)), "h": cells, "out": Output((2,))}
+    edges = (Edge("in", "w"), Edge("w", "h"), Edge("h", "out"))
+    with pytest.raises(ModelError, match=message):
+        check(Graph(nodes, edges, dt=1e-3, integrator="euler"))

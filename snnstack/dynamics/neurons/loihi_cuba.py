@@ -67,5 +67,6 @@ LOIHI_CUBA = Model(
         "current_bits": 24,
         "reads": 0,
     },
+    choices={"current_bits": tuple(range(2, 33))},
     source="Davies et al. 2018, IEEE Micro 38(1); Lava, processes LIF and LIFReset in fixed_pt",
 )

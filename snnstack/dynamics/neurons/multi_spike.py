@@ -28,5 +28,6 @@ MULTI_SPIKE = Model(
     step=step,
     options={"most": 4},
     sends="value",
+    choices={"most": tuple(range(1, 33))},
     source="Luo et al. 2024, Integer LIF, arXiv:2407.20708",
 )
