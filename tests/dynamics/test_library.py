@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from snnstack.dynamics.run_numpy import Definition
 from snnstack.dynamics.trace import traced
 from snnstack.dynamics.written import model_data, read_model, same_model
 from snnstack.errors import ModelError
+from snnstack.frontends.nir import read, write
 from snnstack.ir.check import check
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import Cells, Input, Linear, Output
@@ -185,3 +187,21 @@ def test_options_that_are_none_are_refused(case: str) -> None:
     edges = (Edge("in", "w"), Edge("w", "h"), Edge("h", "out"))
     with pytest.raises(ModelError, match=message):
         check(Graph(nodes, edges, dt=1e-3, integrator="euler"))
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_models_and_options_come_back_from_a_file(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]
+    values = {f.name: 0.5 for f in model.parameters}
+    for options in every(model):
+        nodes = {
+            "in": Input((2,)),
+            "w": Linear(np.eye(2)),
+            "h": Cells((2,), model, values, options),
+            "out": Output((2,)),
+        }
+        into = (Edge("w", "h", None, port) for port in model.inputs)
+        edges = (Edge("in", "w"), *into, Edge("h", "out"))
+        write(Graph(nodes, edges, dt=1e-3, integrator="euler"), tmp_path / "net.nir")
+        again = read(tmp_path / "net.nir").nodes["h"]
+        assert again.model is model and again.options == options
