@@ -151,7 +151,8 @@ class _Writer:
     def _done(self, case: Known, roots: Roots, names: Names) -> list[str]:
         """Every result where it belongs; a state that stays as it is is left alone."""
         lines = []
-        for name, e in roots.items():
+        # A store last in both branches would be merged behind them, with a register moved before.
+        for name, e in sorted(roots.items(), key=lambda item: item[0] == "sent"):
             kind, _, of = name.partition(" ")
             if kind == "state" and _stays(case, name, e):
                 continue
