@@ -21,6 +21,7 @@ from snnstack.quant.bounds import Bounds, input_bounds, max_counts
 from snnstack.quant.calibration import Calibration
 from snnstack.quant.lost import (
     LOST_SHARE,
+    changed_share,
     deaf,
     drive_of,
     largest_lost,
@@ -42,6 +43,8 @@ TIME_SHARE = 0.05
 """So is a time constant that changes by more than this share, also where the steady state stays."""
 DEAD_SHARE = 0.02
 """And a membrane that truncation can shift by more than this share of the threshold."""
+CHANGED_SHARE = 0.2
+"""And a neuron whose expected input changes by more than this share."""
 DRIFT_STEPS = 64.0
 """Steps over which what truncation takes from a membrane without leak is taken to add up."""
 
@@ -59,7 +62,9 @@ class LayerLosses:
     (None: thresholds are real numbers, or there is none). `steady_state_error`: by how much a
     constant input settles elsewhere. `time_constant_error`: relative. `dead_band`: how far
     truncated decays can hold a membrane from where it would settle, in thresholds or, where that is
-    more, in what the neuron's smallest weight brings.
+    more, in what the neuron's smallest weight brings. `drive_changed`: by what share of its
+    expected drive the input of the neuron changes whose input changes most, and `misread` how
+    many neurons' does by more than is stated.
     """
 
     name: str
@@ -76,10 +81,16 @@ class LayerLosses:
     steady_state_error: float
     time_constant_error: float
     dead_band: float
+    drive_changed: float = 0.0
+    misread: int = 0
 
     def warnings(self) -> Iterator[Problem]:
         """What must be said, with numbers; nothing where all shares are as small as stated."""
         yield from self._weights()
+        if self.misread:
+            what = f"rounded weights change the expected input of {self.misread} of {self.neurons} "
+            what += f"neurons, by up to {self.drive_changed:.0%} of it"
+            yield Problem(self.name, what, "their weights are few units: give each neuron a scale")
         if self.unreachable:
             what = (
                 f"{self.unreachable} of {self.neurons} neurons can no longer reach their threshold"
@@ -153,7 +164,7 @@ def _layer(
     return LayerLosses(
         name=name,
         neurons=quantised.n,
-        **_weights(population, real, integer, calibration, counts),
+        **_weights(population, quantised, real, integer, calibration, counts),
         apart=_apart(network, name, integer),
         unreachable=_unreachable(population, quantised, real, integer, counts, numerics),
         threshold_mantissa=_mantissa(quantised, numerics),
@@ -165,6 +176,7 @@ def _layer(
 
 def _weights(
     population: Population,
+    quantised: QuantizedPopulation,
     real: tuple[Projection, ...],
     integer: tuple[Projection, ...],
     calibration: Calibration,
@@ -181,7 +193,12 @@ def _weights(
     memory = -least_of_groups(-_memory(population.alpha), rows, count)
     gone = lost & ~unnoticed(weights, lost, need, memory, _most(real, counts))[weights.group]
     drive, size = drive_of(weights, count), np.bincount(rows, minlength=count)
+    unit = least_of_groups(quantised.weight_volts, rows, count)
+    kept = np.where(lost, weights.value, held * unit[weights.group])  # the lost are told apart
+    changed = changed_share(weights, kept, count)
     return {
+        "drive_changed": float(changed.max(initial=0.0)),
+        "misread": int(size[changed > CHANGED_SHARE].sum()),
         "weights": int(np.count_nonzero(weights.value)),
         "weights_lost": int(np.count_nonzero(lost)),
         "drive_lost": float(drive[gone].sum() / max(float(drive.sum()), 1e-300)),

@@ -53,6 +53,16 @@ def lost_share(weights: Weights, lost: Array, groups: int) -> Array:
     return np.asarray(gone / np.where(total > 0, total, 1.0))
 
 
+def changed_share(weights: Weights, held: Array, groups: int) -> Array:
+    """By what share of its expected drive every group's input changes: float64 [groups].
+
+    `held`: the weights as they are now. Up and down cancel: what is left moves every sum.
+    """
+    total = np.bincount(weights.group, np.abs(weights.value) * weights.mean, minlength=groups)
+    moved = np.bincount(weights.group, (held - weights.value) * weights.mean, minlength=groups)
+    return np.asarray(np.abs(moved) / np.where(total > 0, total, np.inf))
+
+
 def largest_lost(weights: Weights, lost: Array, need: Array) -> Array:
     """The largest lost weight of every group over `need` [groups]: thresholds a spike."""
     found = np.zeros(len(need))

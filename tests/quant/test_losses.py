@@ -220,3 +220,18 @@ def test_weights_beyond_every_register_are_refused_by_name(
     (problem,) = error.value.problems
     assert problem.where == "lif" and problem.hint == "rescale the layer"
     assert problem.what.startswith(f"weights up to {scale:.6g} ")
+
+
+@pytest.mark.parametrize("board", ["nucleo-l4r5zi", "spinnaker2-chip", "neurram"])
+def test_weights_that_are_a_few_units_are_said(tmp_path: Path, board: str) -> None:
+    """0.6 beside 100 in 127 steps is 0.787: 31 % more, where one scale is for all."""
+    kinds = {"tau": np.full(2, 20e-3), "tau_syn": np.full(2, 5e-3), "w_in": np.full(2, 5.0)}
+    file = write(tmp_path / "net.nir", np.array([[100.0], [0.6]]), **kinds, r=np.full(2, 20.0))
+    said, expected = Options(dt=DT), round(0.6 * 127 / 100) * 100 / 127 / 0.6 - 1
+    one = snnstack.build(file, board, None, said, granularity="population").network
+    (layer,) = from_settings(one.settings)
+    assert layer.misread == 1 and layer.drive_changed == pytest.approx(expected, abs=0.01)
+    text = [str(problem) for problem in warnings_of(one.settings)]
+    assert any("change the expected input of 1 of 2 neurons, by up to 31%" in t for t in text)
+    (layer,) = from_settings(snnstack.build(file, board, None, said).network.settings)
+    assert layer.misread == 0 and layer.drive_changed < 0.01
