@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from snnstack.dynamics.model import Model
+from snnstack.dynamics.written import Listed
 from snnstack.errors import ModelError, fail
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection
@@ -74,13 +77,21 @@ def _record(p: Population, fixed: Fixed, ports: Mapping[str, Array]) -> Quantize
     return QuantizedPopulation(
         name=p.name,
         shape=p.shape,
-        model=fixed.neurons.model,
+        model=_as_stored(fixed.neurons.model),
         values=dict(fixed.neurons.values),
         options={},
         scale=np.broadcast_to(np.asarray(scale, dtype=np.float64), (p.n,)).copy(),
         initial=initial,
         ports={port: np.asarray(s, dtype=np.float64) for port, s in ports.items()},
     )
+
+
+def _as_stored(model: Model) -> Model:
+    """A probe of a machine reads what is stored, also where the float model shows another value."""
+    step = model.step
+    assert isinstance(step, Listed)
+    kept = tuple((name, at) for name, at in step.roots if not name.startswith("reads "))
+    return replace(model, step=replace(step, roots=kept))
 
 
 def _plain(value: Any) -> Any:
