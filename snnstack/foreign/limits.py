@@ -48,6 +48,19 @@ def beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.data")
 
 
+_ROOM: list[int] = []
+"""Bytes that may be taken since the last `obey`; nothing in a process without limits."""
+
+
+def check_room(size: int) -> None:
+    """MemoryError for `size` bytes that cannot be had here.
+
+    Libraries say many things where memory runs out inside of them; asked before, there is one.
+    """
+    if _ROOM and size > _ROOM[-1]:
+        raise MemoryError
+
+
 def obey(limits: Limits) -> None:
     """From here on this process gets no more; where the system knows no limits, nothing happens.
 
@@ -57,6 +70,7 @@ def obey(limits: Limits) -> None:
         import resource
     except ImportError:
         return
+    _ROOM[:] = [limits.megabytes * MEGABYTE]
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + limits.seconds + 1
     addresses = _addresses() + limits.megabytes * MEGABYTE

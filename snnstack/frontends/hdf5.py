@@ -15,6 +15,7 @@ from typing import Any
 from snnstack.errors import ModelError, Problem, SnnstackError, TargetError, fail, raise_if_any
 from snnstack.files import write_file
 from snnstack.foreign import trusted
+from snnstack.foreign.limits import check_room
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 DEEPEST = 40
@@ -151,6 +152,7 @@ def whole(item: Any, path: str, kind: type[SnnstackError]) -> Any:
     wrong = oversized(item)
     if wrong:
         raise fail(kind, path, wrong, AGAIN)
+    check_room((item.size or 0) * item.dtype.itemsize)
     return item[()]
 
 
