@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -22,7 +22,8 @@ class Spikes:
 
     The events of step t of sample b are `indices[indptr[b * steps + t] : indptr[... + 1]]`:
     neuron numbers in C order of `shape`, ascending. `counts` (uint8, like `indices`) says how
-    many spikes an event stands for; None means one each.
+    many spikes an event stands for; None means one each. `values` (int32 or float64, like
+    `indices`, never 0): what each event carries, from sources that send values; None: nothing.
 
     >>> s = Spikes.from_dense(np.array([[[0, 1, 0], [1, 0, 2]]], dtype=np.uint8))
     >>> s.indices.tolist(), s.total
@@ -35,6 +36,7 @@ class Spikes:
     indptr: NDArray[np.int64]
     indices: NDArray[np.int32]
     counts: NDArray[np.uint8] | None = None
+    values: NDArray[Any] | None = None
 
     @property
     def n(self) -> int:
@@ -53,19 +55,35 @@ class Spikes:
         Raises DataError for any other number, which no count could hold.
         """
         _check_counts(dense)
+        found = cls.carrying(dense)
+        values = np.asarray(found.values).astype(np.uint8)
+        counts = None if not len(values) or values.max() <= 1 else values
+        return replace(found, counts=counts, values=None)
+
+    @classmethod
+    def carrying(cls, dense: NDArray[Any]) -> Spikes:
+        """Events that carry the numbers of `dense` [batch, steps, *shape]; zeros are none.
+
+        Integers, within int32, stay integers; all others become float64.
+
+        >>> Spikes.carrying(np.array([[[0, -3], [7, 0]]])).values.tolist()
+        [-3, 7]
+        """
         batch, steps, *shape = dense.shape
         flat = dense.reshape(batch * steps, int(np.prod(shape, dtype=np.int64)))
         rows, columns = np.nonzero(flat)
         indptr = np.zeros(batch * steps + 1, dtype=np.int64)
         np.cumsum(np.bincount(rows, minlength=batch * steps), out=indptr[1:])
-        values = flat[rows, columns].astype(np.uint8)
-        counts = None if not len(values) or values.max() <= 1 else values
-        return cls(tuple(shape), batch, steps, indptr, columns.astype(np.int32), counts)
+        values = flat[rows, columns]
+        values = values.astype(np.float64 if values.dtype.kind == "f" else np.int32)
+        indices = columns.astype(np.int32)
+        return cls(tuple(shape), batch, steps, indptr, indices, values=values)
 
-    def dense(self) -> NDArray[np.uint8]:
-        """[batch, steps, *shape] uint8."""
-        out = np.zeros((self.batch * self.steps, self.n), dtype=np.uint8)
-        out[self.rows(), self.indices] = 1 if self.counts is None else self.counts
+    def dense(self) -> NDArray[Any]:
+        """[batch, steps, *shape]: uint8, or what events carry, int32 or float64."""
+        each = self.event_counts() if self.values is None else self.values
+        out = np.zeros((self.batch * self.steps, self.n), dtype=each.dtype)
+        out[self.rows(), self.indices] = each
         return out.reshape(self.batch, self.steps, *self.shape)
 
     def rows(self) -> NDArray[np.int64]:
@@ -88,6 +106,7 @@ class Spikes:
         counts = None
         if any(part.counts is not None for part in parts):
             counts = np.concatenate([part.event_counts() for part in parts])
+        values = [part.values for part in parts if part.values is not None]
         return cls(
             first.shape,
             sum(part.batch for part in parts),
@@ -95,6 +114,7 @@ class Spikes:
             np.concatenate([np.zeros(1, dtype=np.int64), *rows]),
             np.concatenate([part.indices for part in parts]),
             counts,
+            np.concatenate(values) if values else None,
         )
 
     def event_counts(self) -> NDArray[np.uint8]:
@@ -106,9 +126,10 @@ class Spikes:
         start, stop, _ = slice(start, stop).indices(self.batch)
         indptr = self.indptr[start * self.steps : stop * self.steps + 1]
         part = slice(int(indptr[0]), int(indptr[-1]))
-        counts = None if self.counts is None else self.counts[part]
         rebased = indptr - indptr[0]
-        return Spikes(self.shape, stop - start, self.steps, rebased, self.indices[part], counts)
+        return Spikes(
+            self.shape, stop - start, self.steps, rebased, self.indices[part], *self._carried(part)
+        )
 
     def window(self, start: int, steps: int) -> Spikes:
         """The steps `start`..`start + steps` - 1 of every sample; 0 <= start."""
@@ -119,8 +140,14 @@ class Spikes:
         indptr = np.concatenate([[0], np.cumsum(counts)])
         step = self.rows() % max(self.steps, 1)
         inside = (step >= start) & (step < start + steps)
-        values = None if self.counts is None else self.counts[inside]
-        return Spikes(self.shape, self.batch, steps, indptr, self.indices[inside], values)
+        kept_events = self.indices[inside]
+        carried = self._carried(inside)
+        return Spikes(self.shape, self.batch, steps, indptr, kept_events, *carried)
+
+    def _carried(self, place: Any) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+        """Counts and values of the events at `place`."""
+        counts = None if self.counts is None else self.counts[place]
+        return counts, None if self.values is None else self.values[place]
 
 
 def _check_counts(dense: NDArray[Any]) -> None:

@@ -16,7 +16,6 @@ from snnstack.backends.loihi.wraps import KEY, UPDATES, unproven, wraps
 from snnstack.emulators.loihi.counts import counted
 from snnstack.emulators.loihi.plan import planned
 from snnstack.engine.check import spikes_problems
-from snnstack.engine.graded import GradedEvents
 from snnstack.engine.order import in_c_order, renumbered
 from snnstack.errors import DataError, ModelError, Problem, raise_if_any
 from snnstack.ir.nodes import Array
@@ -91,7 +90,7 @@ def emulate_network(
 
 def _run(
     network: ChipNetwork,
-    events: Spikes | GradedEvents,
+    events: Spikes,
     probes: Probes,
     threads: int | None,
     cores: Mapping[str, Array],
@@ -100,14 +99,14 @@ def _run(
     from snnstack.engine.batch import run
 
     port = network.input
-    found = planned(network, isinstance(events, GradedEvents), cores if placement else {})
+    found = planned(network, events.values is not None, cores if placement else {})
     given = renumbered(events, found.memory[port.name], (events.n,))
     cuba = {p.name for p in network.populations if isinstance(p, Cuba)}
     ran = run(found.plan, [given], probes=probes, threads=threads)
     active = {name: counts.other["active"] for name, counts in ran.counts.items()}
     trace = in_c_order(ran, found.shapes, found.memory)
     sent = {name: fired.per_neuron() for name, fired in trace.spikes.items()}
-    sent[port.name] = _per_element(events)
+    sent[port.name] = events.per_neuron()
     for p in network.populations:
         sent.setdefault(p.name, np.zeros((events.batch, p.n), dtype=np.int64))
     counts = counted(network, sent, active, events.steps, cores, placement)
@@ -115,15 +114,7 @@ def _run(
     return Trace(spikes, trace.states, counts)
 
 
-def _per_element(events: Spikes | GradedEvents) -> Array:
-    if isinstance(events, Spikes):
-        return events.per_neuron()
-    keys = (events.rows() // max(events.steps, 1)) * events.n + events.indices
-    found = np.bincount(keys, minlength=events.batch * events.n)
-    return np.asarray(found.reshape(events.batch, events.n))
-
-
-def _events(port: ChipInput, spikes: Spikes | Array, drain: int) -> Spikes | GradedEvents:
+def _events(port: ChipInput, spikes: Spikes | Array, drain: int) -> Spikes:
     """`spikes`, checked, and `drain` empty steps."""
     if isinstance(spikes, Spikes):
         raise_if_any(DataError, spikes_problems(port.name, spikes, port.shape))
@@ -131,7 +122,7 @@ def _events(port: ChipInput, spikes: Spikes | Array, drain: int) -> Spikes | Gra
     values = np.asarray(spikes)
     raise_if_any(DataError, _value_problems(port, values))
     padded = np.pad(values.astype(np.int64), ((0, 0), (0, drain), (0, 0)))
-    return GradedEvents.from_dense(padded)
+    return Spikes.carrying(padded)
 
 
 def _value_problems(port: ChipInput, values: Any) -> Iterator[Problem]:

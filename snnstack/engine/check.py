@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.dynamics.model import Field, Neurons
-from snnstack.engine.graded import GradedEvents
 from snnstack.engine.plan import (
     ConvTaps,
     DenseRows,
@@ -32,7 +31,7 @@ def plan_problems(plan: NetworkPlan) -> Iterator[Problem]:
     kinds = {layer.neurons.number for layer in plan.layers}
     if len({layer.real for layer in plan.layers}) > 1:
         yield Problem("network", f"mixes {', '.join(sorted(kinds))} layers")
-    if plan.graded and kinds - {"int32", "int64"}:
+    if plan.graded and not plan.real and kinds - {"int32", "int64"}:
         yield Problem("network", "has inputs with values for layers that take none")
     sizes = plan.source_sizes()
     for k, layer in enumerate(plan.layers):
@@ -49,7 +48,7 @@ def plan_problems(plan: NetworkPlan) -> Iterator[Problem]:
                 yield from _edge_problems(where, edge, sizes[edge.source], layer.n)
 
 
-def input_problems(plan: NetworkPlan, inputs: Sequence[Spikes | GradedEvents]) -> Iterator[Problem]:
+def input_problems(plan: NetworkPlan, inputs: Sequence[Spikes]) -> Iterator[Problem]:
     """Inputs that do not fit `plan` or each other."""
     if len(inputs) != len(plan.inputs):
         yield Problem("input", f"{len(inputs)} sets of spikes for {len(plan.inputs)} inputs")
@@ -57,15 +56,13 @@ def input_problems(plan: NetworkPlan, inputs: Sequence[Spikes | GradedEvents]) -
     for k, (spikes, n) in enumerate(zip(inputs, plan.inputs, strict=True)):
         where, first = f"input {k}", inputs[0]
         yield from spikes_problems(where, spikes, (n,))
-        if isinstance(spikes, GradedEvents) != (k in plan.graded):
+        if (spikes.values is not None) != (k in plan.graded):
             yield Problem(where, f"{'must' if k in plan.graded else 'must not'} carry values")
         if (spikes.batch, spikes.steps) != (first.batch, first.steps):
             yield Problem(where, "differs from input 0 in batch size or number of steps")
 
 
-def spikes_problems(
-    where: str, spikes: Spikes | GradedEvents, shape: tuple[int, ...]
-) -> Iterator[Problem]:
+def spikes_problems(where: str, spikes: Spikes, shape: tuple[int, ...]) -> Iterator[Problem]:
     """Spikes that do not fit an input called `where` of this `shape`, or not themselves."""
     if spikes.shape != shape:
         yield Problem(where, f"spikes have shape {spikes.shape}, the network takes {shape}")
@@ -73,10 +70,9 @@ def spikes_problems(
         yield Problem(where, "indptr does not divide the events into steps")
     if not _within(spikes.indices, spikes.n):
         yield Problem(where, f"has an event outside 0..{spikes.n - 1}")
-    each = spikes.values if isinstance(spikes, GradedEvents) else spikes.counts
-    if each is not None and len(each) != len(spikes.indices):
-        name = "values" if isinstance(spikes, GradedEvents) else "counts"
-        yield Problem(where, f"has {len(each)} {name} for {len(spikes.indices)} events")
+    for name, each in (("values", spikes.values), ("counts", spikes.counts)):
+        if each is not None and len(each) != len(spikes.indices):
+            yield Problem(where, f"has {len(each)} {name} for {len(spikes.indices)} events")
 
 
 def port_problems(

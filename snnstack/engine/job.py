@@ -15,13 +15,11 @@ from snnstack.dynamics.trace import traced
 from snnstack.engine.check import plan_problems
 from snnstack.engine.components import components
 from snnstack.engine.flat import Flat, Update, flatten, narrow_type
-from snnstack.engine.graded import GradedEvents
 from snnstack.engine.plan import LayerPlan, NetworkPlan
 from snnstack.engine.updates import updates_of
 from snnstack.errors import ModelError, fail, raise_if_any
 from snnstack.trace import Spikes
 
-Events = Spikes | GradedEvents
 Probes = Sequence[tuple[str, str]]
 
 Prepared = tuple[Flat, list[Update], list[NDArray[np.int64]]]
@@ -37,7 +35,7 @@ class Job:
     flat: Flat
     updates: list[Update]
     groups: list[NDArray[np.int64]]
-    inputs: list[Events]
+    inputs: list[Spikes]
     probes: Probes
 
     @cached_property
@@ -50,6 +48,11 @@ class Job:
         """1 where events of any source carry values, else 0."""
         sources = range(len(self.plan.source_sizes()))
         return int(any(self.plan.carries_values(k) for k in sources))
+
+    @property
+    def value(self) -> Any:
+        """Number type of what events carry."""
+        return np.dtype(np.float64 if self.plan.real else np.int32)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -101,9 +104,9 @@ def _groups(plan: NetworkPlan) -> list[NDArray[np.int64]]:
     return [np.array(group, dtype=np.int64) for group in found]
 
 
-def expanded(spikes: Events) -> Events:
+def expanded(spikes: Spikes) -> Spikes:
     """One event per spike."""
-    if isinstance(spikes, GradedEvents) or spikes.counts is None:
+    if spikes.counts is None:
         return spikes
     ends = np.concatenate([[0], np.cumsum(spikes.counts, dtype=np.int64)])
     indices = np.repeat(spikes.indices, spikes.counts)

@@ -17,10 +17,11 @@ from snnstack.trace import Counts, Spikes, Trace
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Results of some samples: per layer its events, and where each step ends in them."""
+    """Results of some samples: per layer its events, what they carry, and where steps end."""
 
     samples: int
     events: list[NDArray[np.int32]]
+    values: list[NDArray[Any] | None]
     ends: list[NDArray[np.int64]]
     synops: NDArray[np.int64]
     busy: NDArray[np.int64]
@@ -44,7 +45,7 @@ def joined(job: Job, parts: list[Part]) -> Trace:
     active = np.concatenate(busy + [p.busy for p in parts], axis=1).T
     spikes, counts, first = {}, {}, 0
     for k, layer in enumerate(layers):
-        fired = _joined_spikes([(p.events[k], p.ends[k]) for p in parts], layer.n, batch, steps)
+        fired = _joined_spikes(parts, k, layer, (batch, steps))
         sent = np.diff(fired.indptr[np.arange(batch + 1) * steps])
         updates = np.full(batch, steps * layer.n, dtype=np.int64)
         counted = job.updates[k].counts_active
@@ -72,12 +73,17 @@ def overflows(job: Job, parts: list[Part]) -> Iterator[Problem]:
             yield Problem(layer.name, "a value does not fit 32 bits")
 
 
-def _joined_spikes(
-    parts: list[tuple[NDArray[np.int32], NDArray[np.int64]]], n: int, batch: int, steps: int
-) -> Spikes:
+def _joined_spikes(parts: list[Part], k: int, layer: LayerPlan, extent: tuple[int, int]) -> Spikes:
+    """What layer number `k` sent in all parts; `extent`: (batch, steps)."""
     indptr, base = [np.zeros(1, dtype=np.int64)], 0
-    for _, ends in parts:
-        indptr.append(ends[1:] + base)
-        base += int(ends[-1])
-    events = [np.zeros(0, dtype=np.int32)] + [events for events, _ in parts]
-    return Spikes((n,), batch, steps, np.concatenate(indptr), np.concatenate(events))
+    for part in parts:
+        indptr.append(part.ends[k][1:] + base)
+        base += int(part.ends[k][-1])
+    events = [np.zeros(0, dtype=np.int32), *(part.events[k] for part in parts)]
+    values = [part.values[k] for part in parts]
+    carried = None
+    if layer.sends_values:
+        empty = np.zeros(0, dtype=np.float64 if layer.real else np.int32)
+        carried = np.concatenate([empty, *(v for v in values if v is not None)])
+    starts = np.concatenate(indptr)
+    return Spikes((layer.n,), *extent, starts, np.concatenate(events), values=carried)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snnstack.engine.graded import GradedEvents
 from snnstack.engine.plan import EventMap
 from snnstack.ir.step import Pool, size
 from snnstack.trace import Spikes, Trace
 
 Index = NDArray[np.int32]
-Events = TypeVar("Events", bound=Spikes | GradedEvents)
 
 
 def channel_last(shape: tuple[int, ...]) -> Index:
@@ -35,21 +33,20 @@ def inverse(index: Index) -> Index:
     return back
 
 
-def renumbered(spikes: Events, index: Index | None, shape: tuple[int, ...]) -> Events:
+def renumbered(spikes: Spikes, index: Index | None, shape: tuple[int, ...]) -> Spikes:
     """The same events with neuron k called `index[k]`, ascending in a step, seen as `shape`."""
     if index is None:
         return replace(spikes, shape=shape)
-    each: Any = spikes.values if isinstance(spikes, GradedEvents) else spikes.counts
     keys = spikes.rows() * spikes.n + index[spikes.indices]
-    if each is None:
+    if spikes.counts is None and spikes.values is None:
         keys.sort()
         indices = (keys % max(spikes.n, 1)).astype(np.int32)
         return replace(spikes, shape=shape, indices=indices)
     order = np.argsort(keys)
     indices = (keys[order] % max(spikes.n, 1)).astype(np.int32)
-    if isinstance(spikes, GradedEvents):
-        return replace(spikes, shape=shape, indices=indices, values=spikes.values[order])
-    return replace(spikes, shape=shape, indices=indices, counts=each[order])
+    counts = None if spikes.counts is None else spikes.counts[order]
+    values = None if spikes.values is None else spikes.values[order]
+    return replace(spikes, shape=shape, indices=indices, counts=counts, values=values)
 
 
 def in_c_order(

@@ -132,8 +132,7 @@ class NetworkPlan:
     """`inputs`: number of elements of each input.
 
     The weights of all layers are float64, or those of none: the others take sums of integers.
-    `graded`: numbers of the inputs that carry values (`GradedEvents`); they may feed only layers
-    of integers.
+    `graded`: numbers of the inputs whose events carry values; int32, or float64 where all is.
     """
 
     inputs: tuple[int, ...]

@@ -29,9 +29,10 @@ def run_step_graph(
     """The float64 network on `spikes`, everything in C order; states float64 [batch, steps, n].
 
     Sums are taken in another order than in `snnstack.reference.run_steps`, so a spike may
-    differ where a membrane meets its threshold to the last bit. Takes networks with one input
-    in which only populations that fire feed others; raises `ModelError` for the rest, and for
-    a probe that names no state, and `DataError` for spikes of another shape.
+    differ where a membrane meets its threshold to the last bit. Input that carries values
+    (`Spikes.carrying`) may be any real numbers. Takes networks with one input in which only
+    populations that send feed others; raises `ModelError` for the rest, and for a probe that
+    names no state, and `DataError` for spikes of another shape.
     """
     raise_if_any(ModelError, _problems(step_graph))
     port = step_graph.inputs[0]
@@ -40,7 +41,7 @@ def run_step_graph(
     plain = tuple(unrolled(projection, shapes) for projection in step_graph.projections)
     graph, memory = step_graph.with_(projections=plain), memory_order(plain, shapes)
     events = renumbered(spikes, memory[port.name], (spikes.n,))
-    plan = _plan(graph, shapes, memory)
+    plan = _plan(graph, shapes, memory, graded=spikes.values is not None)
     trace = run(plan, [events], probes=probes, threads=threads, progress=progress)
     return in_c_order(trace, shapes, memory)
 
@@ -52,12 +53,8 @@ def _problems(graph: StepGraph) -> Iterator[Problem]:
     silent = {p.name for p in graph.populations if not p.fires}
     for projection in graph.projections:
         if projection.source in silent:
-            hint = "only spikes can be sent; use the plain reference run"
+            hint = "only what is sent arrives; use the plain reference run"
             yield Problem(str(projection), f"{projection.source} does not fire", hint)
-    for p in graph.populations:
-        if p.model.sends == "value":
-            hint = "the engine adds whole numbers; use the plain reference run"
-            yield Problem(p.name, f"{p.model.name} sends real numbers", hint)
 
 
 def _shapes(graph: StepGraph) -> dict[str, Shape]:
@@ -65,7 +62,7 @@ def _shapes(graph: StepGraph) -> dict[str, Shape]:
     return shapes | {p.name: p.shape for p in graph.populations}
 
 
-def _plan(graph: StepGraph, shapes: dict[str, Shape], memory: Memory) -> NetworkPlan:
+def _plan(graph: StepGraph, shapes: dict[str, Shape], memory: Memory, graded: bool) -> NetworkPlan:
     numbers = {name: k for k, name in enumerate(shapes)}
     layers = []
     for p in graph.populations:
@@ -80,4 +77,5 @@ def _plan(graph: StepGraph, shapes: dict[str, Shape], memory: Memory) -> Network
         neurons = p.neurons
         neurons = neurons if index is None else neurons.at(np.argsort(index))
         layers.append(LayerPlan(p.name, p.n, edges, neurons))
-    return NetworkPlan(tuple(size(port.shape) for port in graph.inputs), tuple(layers))
+    inputs = tuple(size(port.shape) for port in graph.inputs)
+    return NetworkPlan(inputs, tuple(layers), frozenset({0} if graded else ()))

@@ -14,8 +14,8 @@ from snnstack.engine.job import Job, Probes
 from snnstack.engine.plan import NetworkPlan
 
 
-def work_for(job: Job, buffer: Any, ends: Any, samples: int) -> kernels.Work:
-    """Room for `samples` samples; events go to `buffer`, whose steps end at `ends`."""
+def work_for(job: Job, events: Any, ends: Any, samples: int) -> kernels.Work:
+    """Room for `samples` samples; they end, step by step, at `ends`."""
     plan = job.plan
     sizes = [layer.n for layer in plan.layers]
     widest, total = max(sizes, default=0), sum(sizes)
@@ -28,7 +28,7 @@ def work_for(job: Job, buffer: Any, ends: Any, samples: int) -> kernels.Work:
     deep = np.dtype(np.int64) if mixed else widest_sum(plan)
     counts = bool(job.flat.layers[:, ACTIVE].any())
     return kernels.Work(
-        events=buffer[0],
+        events=events,
         ends=ends,
         synops=np.zeros((len(sizes), samples), dtype=np.int64),
         states=np.zeros(len(job.flat.initial), dtype=np.uint8),
@@ -36,10 +36,10 @@ def work_for(job: Job, buffer: Any, ends: Any, samples: int) -> kernels.Work:
         deep=np.zeros(sums if mixed else 0, dtype=deep),
         narrow=np.zeros(widest, dtype=job.narrow),
         scratch=np.zeros(BLOCK * most, dtype=np.int32),
-        new_values=np.zeros(BLOCK * most if job.graded else 0, dtype=np.int32),
+        new_values=np.zeros(BLOCK * most if job.graded else 0, dtype=job.value),
         flags=words.view(np.uint8),
         words=words,
-        sent=np.zeros(widest if job.graded else 0, dtype=np.int64),
+        sent=np.zeros(widest if job.graded else 0, dtype=np.float64 if plan.real else np.int64),
         active=np.zeros(total if counts else 0, dtype=np.int32),
         busy=np.zeros((sum(layer.parts for layer in plan.layers), samples), dtype=np.int64),
         overflow=np.zeros(len(sizes), dtype=np.uint8),

@@ -10,7 +10,7 @@ import numpy as np
 from snnstack.dynamics.model import Neurons
 from snnstack.dynamics.run_numpy import Definition
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import Projection, StepGraph
+from snnstack.ir.step import Population, Projection, StepGraph
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.neurons import integer_neurons
 from snnstack.reference.synapses import synaptic_input
@@ -79,13 +79,17 @@ def _run(
         for name, variable in probes:
             recorded[name, variable][:, t] = layers[name].reads[variable]
     fired = {
-        p.name: Spikes.from_dense(
-            values[p.name].transpose(1, 0, 2).astype(np.uint8).reshape(batch, steps, *p.shape)
-        )
+        p.name: _sent(p, values[p.name].transpose(1, 0, 2).reshape(batch, steps, *p.shape))
         for p in network.populations
         if p.fires
     }
     return Trace(fired, recorded, _counts(network, spikes, fired))
+
+
+def _sent(p: Population | QuantizedPopulation, dense: Array) -> Spikes:
+    if p.model.sends == "value":
+        return Spikes.carrying(dense)
+    return Spikes.from_dense(dense.astype(np.uint8))
 
 
 def _extent(spikes: Spikes | Array) -> tuple[int, int]:

@@ -286,7 +286,7 @@ def test_float_networks_that_send_values_are_refused() -> None:
     with pytest.raises(ModelError) as told:
         run_step_graph(graph, events(graph, 0))
     assert str(told.value) == (
-        "a -> b: a does not fire (only spikes can be sent; use the plain reference run)"
+        "a -> b: a does not fire (only what is sent arrives; use the plain reference run)"
     )
 
 
