@@ -218,11 +218,13 @@ def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
     from snnstack.passes.prune import KEY as PRUNED
     from snnstack.passes.prune import as_lists
     from snnstack.passes.split_avgpool import split_avgpool
+    from snnstack.passes.values import with_values
 
     with np.errstate(over="ignore", invalid="ignore"):  # what is infinite is refused by name
         steps = discretise(split_avgpool(graph))
         check_steps(steps)
         steps = fold_gains(steps) if unit_gains else steps
+        steps = with_values(steps)
     check_steps(steps)
     steps = as_lists(steps) if PRUNED in graph.metadata else steps
     name = str(graph.metadata.get("name", "network"))

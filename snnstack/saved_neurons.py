@@ -10,6 +10,7 @@ import numpy as np
 from snnstack.door import shown
 from snnstack.errors import Problem
 from snnstack.ir.lif import missing
+from snnstack.ir.step import LARGEST_VALUE
 from snnstack.saved_tables import AGAIN, INT32, Range, array_problems
 
 WORDS = (bool, int, str, type(None))
@@ -25,10 +26,9 @@ def cell_problems(p: Any) -> Iterator[Problem]:
             yield from array_problems(where, array, (p.n,), Range())
         elif not -INT32 - 1 <= int(array) <= INT32:
             yield Problem(where, f"is {int(array)}, beyond 32 bits", AGAIN)
-    if p.model.sends == "value":
-        yield Problem(
-            p.name, f"{p.model.name} sends values, of which nobody knows the width", AGAIN
-        )
+    valued = p.model.sends == "value"
+    if not int(valued) <= p.payload <= (LARGEST_VALUE if valued else 0):
+        yield Problem(p.name, f"{p.model.name} sends values up to {shown(p.payload)}", AGAIN)
 
 
 def written_problems(p: Any) -> Iterator[Problem]:

@@ -90,12 +90,17 @@ class Spikes:
         """For each event, `sample * steps + step`."""
         return np.repeat(np.arange(self.batch * self.steps), np.diff(self.indptr))
 
-    def per_neuron(self) -> NDArray[np.int64]:
-        """Number of spikes of each neuron in each sample: int64 [batch, n]."""
+    def per_neuron(self, values: bool = False) -> NDArray[Any]:
+        """Number of spikes of each neuron in each sample: int64 [batch, n].
+
+        `values`: of events that carry values, their sums: float64 [batch, n].
+        """
         keys = (self.rows() // max(self.steps, 1)) * self.n + self.indices
-        weights = None if self.counts is None else self.counts.astype(np.float64)
+        each = self.values if values and self.values is not None else self.counts
+        weights = None if each is None else each.astype(np.float64)
         sums = np.bincount(keys, weights=weights, minlength=self.batch * self.n)
-        return sums.astype(np.int64).reshape(self.batch, self.n)
+        kind = np.float64 if values and self.values is not None else np.int64
+        return sums.astype(kind).reshape(self.batch, self.n)
 
     @classmethod
     def concatenated(cls, parts: Sequence[Spikes]) -> Spikes:

@@ -36,7 +36,7 @@ def may_wrap(network: ChipNetwork, count: int) -> dict[str, int]:
         into = tuple(
             Projection(c.source, p.name, c.synapses, 0, c.pool) for c in network.into(p.name)
         )
-        bounds = input_bounds(into, p.n, {network.input.name: count})
+        bounds = input_bounds(into, p.n, {network.input.name: (0, count)})
         step = np.maximum(-bounds.low, bounds.high).astype(np.float64) * (1 << WEIGHT_SHIFT)
         with np.errstate(divide="ignore", invalid="ignore"):
             reach = np.where(step > 0, step * 4096 / p.i_decay, 0.0)

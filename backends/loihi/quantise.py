@@ -160,7 +160,8 @@ def _cannot_wrap(
     population: QuantizedPopulation, integer: list[Projection], counts: dict[str, int]
 ) -> bool:
     """Whether u stays in its 24 bits even if every source sends in every step."""
-    bounds = input_bounds(tuple(integer), population.n, counts)
+    sent = {name: (0, most) for name, most in counts.items()}
+    bounds = input_bounds(tuple(integer), population.n, sent)
     low = (bounds.low << WEIGHT_SHIFT) + np.minimum(population.bias, 0)
     high = (bounds.high << WEIGHT_SHIFT) + np.maximum(population.bias, 0)
     most = np.maximum(-low, high) * float(DECAY_ONE)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from snnstack.quant.bounds import input_bounds, low_pass_bound, max_counts
+from snnstack.quant.bounds import input_bounds, low_pass_bound, sent_spans
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 
 
@@ -24,7 +24,7 @@ def widths(network: QuantizedNetwork, population: QuantizedPopulation) -> Widths
     """What the weights, thresholds and decays of one population prove."""
     numerics = network.numerics
     into = network.into(population.name)
-    bounds = input_bounds(into, population.n, max_counts(network.inputs))
+    bounds = input_bounds(into, population.n, sent_spans(network))
     narrow = bounds.low.min(initial=0) >= -(2**15) and bounds.high.max(initial=0) < 2**15
     if not population.is_lif:  # its step saturates where it says so
         return Widths(16 if narrow else 32, False, False)

@@ -364,6 +364,21 @@ _ROWS = (
         },
         {"load": 1, "alu": 4},
     ),
+    Op(
+        "nearest",
+        1,
+        lambda a: a,
+        lambda xp, a: xp.floor(a + 0.5),
+        lambda a: a,
+        {
+            "llvm": "=0",
+            "llvm_real": "{a} = fadd {T} {0}, 0x3FE0000000000000; "
+            "call {T} @llvm.floor.{S}({T} {a})",
+            "c": "=0",
+            "c_real": "floor{f}({0} + 0.5{f})",
+        },
+        {"alu": 2},
+    ),
     _real_only(
         "div",
         2,

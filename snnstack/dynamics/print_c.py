@@ -220,7 +220,8 @@ class _Writer:
             form, work = WRAPPED[e.op], "int64_t"
         if form == "=0":
             return args[0]
-        fields = {"T": work} | self._fields(e, args, work)
+        fields = {"T": work, "f": "f" if self.number == "float32" else ""}
+        fields |= self._fields(e, args, work)
         free = all(a.e.op == "const" for a in args)
         texts = [a.text if a.e.op == "const" and not free else _cast(a, work) for a in args]
         if e.op == "fine_decay" and self.integer:

@@ -33,6 +33,7 @@ declare {T} @llvm.abs.{S}({T}, i1)
 """
 DECLARED_REAL = """
 declare {T} @llvm.fabs.{S}({T})
+declare {T} @llvm.floor.{S}({T})
 """ + "".join(f"declare double @{name}(double)\n" for name in LIBM)
 
 

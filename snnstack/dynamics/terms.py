@@ -65,6 +65,11 @@ def same(a: Operand, b: Operand) -> E:
     return E("eq", (lift(a), lift(b)))
 
 
+def nearest(x: Operand) -> E:
+    """The nearest whole number, halves up; a number that is whole already."""
+    return E("nearest", (lift(x),))
+
+
 def scaled_product(a: Operand, b: Operand, bits: int) -> E:
     """A b / 2**bits, rounded down, of two numbers with fraction bits; the product is 64 bit."""
     return E("mulshift", (lift(a), lift(b), lift(bits)))

@@ -33,8 +33,9 @@ above twice the threshold (snnTorch's `reset_delay=False`).
 """
 Compare = Literal["gt", "ge"]
 """When a neuron fires: `v > v_threshold` or `v >= v_threshold`."""
-EventKind = Literal["binary", "count", "real"]
-"""What an input carries per step: 0/1, an integer count 0..255, or any number (float runs only)."""
+EventKind = Literal["binary", "count", "value", "real"]
+"""What an input carries per step: 0/1, a count 0..255 of spikes, a whole number within +-32767
+that is one event, or any number (float runs only)."""
 Padding = tuple[int, ...] | Literal["same", "valid"]
 
 RESETS: tuple[str, ...] = get_args(Reset)

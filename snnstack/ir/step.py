@@ -30,6 +30,8 @@ from snnstack.ir.lif import NUMBERS, LifNumbers, changed, family
 from snnstack.ir.nodes import Array, Compare, EventKind, Metadata, ResetTime, Shape, node
 
 StepReset = Literal["set", "subtract", "none"]
+LARGEST_VALUE = 2**15 - 1
+"""Of an input whose events carry values."""
 
 
 def size(shape: Shape) -> int:
@@ -127,8 +129,15 @@ class StepInput:
 
     @property
     def max_count(self) -> int:
-        """The largest value one element can have in one step."""
-        return 1 if self.events == "binary" else 255
+        """The most spikes of one element in one step."""
+        return 255 if self.events == "count" or self.events == "real" else 1
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The least and the largest number that one element can bring in one step."""
+        if self.events == "value":
+            return -LARGEST_VALUE, LARGEST_VALUE
+        return 0, self.max_count
 
 
 @node

@@ -15,10 +15,11 @@ from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection
 from snnstack.quant.bounds import input_bounds
 from snnstack.quant.calibration import Calibration
-from snnstack.quant.fixed import Fixed, fixed_point
+from snnstack.quant.fixed import WORD32, Fixed, fixed_point
 from snnstack.quant.network import QuantizedPopulation
 from snnstack.quant.numerics import Numerics
 from snnstack.quant.outliers import Scales
+from snnstack.quant.payloads import Payloads
 from snnstack.quant.scales import Granularity, flat_weights, groups_of, search
 
 CELLS = "cells"
@@ -32,10 +33,16 @@ def port_scales(
     calibration: Calibration,
     granularity: Granularity,
 ) -> dict[str, Scales]:
-    """Weight integers a real unit of every neuron, by the port that synapses end in."""
+    """Weight integers a real unit of every neuron, by the port that synapses end in.
+
+    Weights that are such integers already stay what they are.
+    """
     found = {}
     for port in population.model.inputs:
         part = tuple(p for p in into if p.port == port)
+        if part and all(_whole(p, numerics) for p in part):
+            found[port] = Scales(np.ones(population.n), np.zeros(population.n, dtype=bool))
+            continue
         groups = groups_of(population, part, granularity)
         count = int(groups.max(initial=-1)) + 1
         each = search(flat_weights(part, groups, calibration), count, numerics)
@@ -44,12 +51,18 @@ def port_scales(
     return found
 
 
+def _whole(projection: Projection, numerics: Numerics) -> bool:
+    weight = projection.synapses.weight
+    inside = np.abs(weight).max(initial=0) <= numerics.weight_max
+    return bool(inside and np.array_equal(weight, np.rint(weight)))
+
+
 def in_integers(
     population: Population,
     integer: tuple[Projection, ...],
     scales: Mapping[str, Scales],
     calibration: Calibration,
-    counts: dict[str, int],
+    payloads: Payloads,
 ) -> tuple[QuantizedPopulation, tuple[str, ...]]:
     """The population behind weights that are `integer`, and lines for the conversion's report.
 
@@ -63,11 +76,28 @@ def in_integers(
     sums = {}
     for port in population.model.inputs:
         part = tuple(p for p in integer if p.port == port)
-        bounds = input_bounds(part, population.n, counts)
+        bounds = input_bounds(part, population.n, payloads.spans)
         sums[port] = (float(bounds.low.min(initial=0)), float(bounds.high.max(initial=0)))
-    ports = {port: s.scale for port, s in scales.items()}
-    fixed = fixed_point(population.neurons, ranges, ports, sums=sums)
-    return _record(population, fixed, ports), fixed.notes
+    ports = {
+        port: s.scale * 2.0 ** payloads.port_bits(population.name, port)
+        for port, s in scales.items()
+    }
+    whole = frozenset(
+        port
+        for port, s in scales.items()
+        if (s.scale == 1).all() and payloads.port_whole(population.name, port)
+    )
+    sends = population.model.sends == "value"
+    sent_bits = payloads.bits[population.name] if sends else None
+    machine = replace(WORD32, payload_bits=payloads.width(population.name) + 1)
+    fixed = fixed_point(
+        population.neurons, ranges, ports, machine, sums, sent_bits, whole
+    )  # fmt: skip
+    made = _record(population, fixed, ports)
+    if sends:
+        most = max(1, *map(abs, fixed.sent))
+        made = replace(made, payload=most, payload_scale=2.0 ** payloads.bits[population.name])
+    return made, fixed.notes
 
 
 def _record(p: Population, fixed: Fixed, ports: Mapping[str, Array]) -> QuantizedPopulation:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Conv, Dense, Projection, Sparse, StepInput
+from snnstack.quant.network import QuantizedNetwork
 
 
 @dataclass(frozen=True)
@@ -28,25 +30,37 @@ class Bounds:
         return max(int(-self.low.min()), int(self.high.max()))
 
 
-def max_counts(inputs: tuple[StepInput, ...]) -> dict[str, int]:
-    """The largest value one element of each input can send per step (populations: 1)."""
-    return {port.name: port.max_count for port in inputs}
+Sent = Mapping[str, tuple[int, int]]
+"""The least and the largest number that one element of a source sends in a step; spikes: 0, 1."""
 
 
-def input_bounds(projections: tuple[Projection, ...], n: int, counts: dict[str, int]) -> Bounds:
+def max_counts(inputs: tuple[StepInput, ...]) -> dict[str, tuple[int, int]]:
+    """What one element of each input can bring."""
+    return {port.name: port.span for port in inputs}
+
+
+def sent_spans(network: QuantizedNetwork) -> dict[str, tuple[int, int]]:
+    """What one element of each input and of each population that sends values can send."""
+    payloads = {p.name: (-p.payload, p.payload) for p in network.populations if p.payload}
+    return max_counts(network.inputs) | payloads
+
+
+def input_bounds(projections: tuple[Projection, ...], n: int, sent: Sent) -> Bounds:
     """Bounds over all `projections` into one population of `n` neurons.
 
-    An element of a pooled map can receive one event per window position.
+    `sent`: of sources that send more than one spike. An element of a pooled map can receive one
+    event per window position.
     """
     kind = np.result_type(np.int64, *(p.synapses.weight.dtype for p in projections))
     low, high = np.zeros(n, dtype=kind), np.zeros(n, dtype=kind)
     for projection in projections:
-        most = counts.get(projection.source, 1)
+        least, most = sent.get(projection.source, (0, 1))
         if projection.pool is not None:
-            most *= projection.pool.kernel[0] * projection.pool.kernel[1]
+            window = projection.pool.kernel[0] * projection.pool.kernel[1]
+            least, most = least * window, most * window
         negative, positive = _sums(projection, n)
-        low += most * negative
-        high += most * positive
+        low += most * negative + least * positive
+        high += most * positive + least * negative
     return Bounds(low, high)
 
 

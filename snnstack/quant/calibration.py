@@ -62,8 +62,8 @@ def measured(graph: StepGraph, spikes: Spikes, trace: Trace) -> Calibration:
 
 def _activity(spikes: Spikes) -> Activity:
     slots = max(spikes.batch * spikes.steps, 1)
-    counts = np.ones(len(spikes.indices)) if spikes.counts is None else spikes.counts
-    values = counts.astype(np.float64)
+    each = spikes.event_counts() if spikes.values is None else spikes.values
+    values = each.astype(np.float64)
     mean = np.bincount(spikes.indices, weights=values, minlength=spikes.n) / slots
     square = np.bincount(spikes.indices, weights=values**2, minlength=spikes.n) / slots
     return Activity(mean, np.maximum(square - mean**2, 0.0))

@@ -17,7 +17,7 @@ from snnstack.errors import DataError, Problem, fail
 from snnstack.ir.matrix import from_matrix, matrix, pool_matrix
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, StepGraph
-from snnstack.quant.bounds import Bounds, input_bounds, max_counts
+from snnstack.quant.bounds import Bounds, Sent, input_bounds, max_counts
 from snnstack.quant.calibration import Calibration
 from snnstack.quant.lost import (
     LOST_SHARE,
@@ -156,7 +156,7 @@ def _layer(
     network: QuantizedNetwork,
     quantised: QuantizedPopulation,
     calibration: Calibration,
-    counts: dict[str, int],
+    counts: Sent,
 ) -> LayerLosses:
     name, numerics = quantised.name, network.numerics
     population, real, integer = graph.population(name), graph.into(name), network.into(name)
@@ -180,7 +180,7 @@ def _weights(
     real: tuple[Projection, ...],
     integer: tuple[Projection, ...],
     calibration: Calibration,
-    counts: dict[str, int],
+    counts: Sent,
 ) -> dict[str, Any]:
     if [p.synapses.weight.size for p in real] != [p.synapses.weight.size for p in integer]:
         real, integer = _listed(real, integer, population.n)
@@ -214,12 +214,12 @@ def _memory(alpha: Array) -> Array:
     return np.where(leaving > 0, 1.0 / np.where(leaving > 0, leaving, 1.0), np.inf)
 
 
-def _most(projections: tuple[Projection, ...], counts: dict[str, int]) -> Array:
+def _most(projections: tuple[Projection, ...], counts: Sent) -> Array:
     """Of every weight, in order: how many events of its source can come in a step."""
     parts = [np.zeros(0)]
     for p in projections:
         window = 1 if p.pool is None else int(np.prod(p.pool.kernel))
-        parts.append(np.full(p.synapses.weight.size, float(counts.get(p.source, 1) * window)))
+        parts.append(np.full(p.synapses.weight.size, float(counts.get(p.source, (0, 1))[1] * window)))
     return np.concatenate(parts)
 
 
@@ -328,7 +328,7 @@ def _unreachable(
     quantised: QuantizedPopulation,
     real: tuple[Projection, ...],
     integer: tuple[Projection, ...],
-    counts: dict[str, int],
+    counts: Sent,
     numerics: Numerics,
 ) -> int:
     """Neurons that reach their threshold in float, and never in integers: by intervals."""

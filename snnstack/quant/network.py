@@ -44,8 +44,10 @@ class QuantizedPopulation(LifNumbers):
     `v / scale` is the membrane in the model's units. `input_gain` float64 [n]: what all input was
     multiplied with so that rounded decays settle where the exact ones do (`quant.steady`); None: 1.
     `number`: what states are kept in. `ports`: of another model than the LIF family's, by input,
-    weight integers a real unit, float64 [n]. Of the LIF family: `shift`, and `alpha_bits`,
-    `beta_bits`, the fraction bits of the decays, None: as many as `numerics` says.
+    weight integers a real unit, float64 [n]. `payload`: the largest magnitude of what an event
+    carries, 0: events are spikes; `payload_scale`: its integers a real unit. Of the LIF family:
+    `shift`, and `alpha_bits`, `beta_bits`, the fraction bits of the decays, None: as many as
+    `numerics` says.
     """
 
     name: str
@@ -58,6 +60,8 @@ class QuantizedPopulation(LifNumbers):
     initial: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     number: Number = "int32"
     ports: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    payload: int = 0
+    payload_scale: float = 1.0
 
     @property
     def n(self) -> int:

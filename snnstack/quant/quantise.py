@@ -11,11 +11,12 @@ from snnstack.fixedpoint import round_half_up
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, Sparse, StepGraph
 from snnstack.quant.any_model import CELLS, in_integers, port_scales
-from snnstack.quant.bounds import input_bounds, low_pass_bound, max_counts
+from snnstack.quant.bounds import Sent, input_bounds, low_pass_bound, max_counts
 from snnstack.quant.calibration import Calibration, assumed
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quantized_lif
 from snnstack.quant.numerics import Numerics
 from snnstack.quant.outliers import Scales, is_wide, scales_of, with_wide
+from snnstack.quant.payloads import payloads_of
 from snnstack.quant.reset_now import reset_now
 from snnstack.quant.rounding import round_together
 from snnstack.quant.scales import Granularity, activity_of, groups_of, rows_of
@@ -48,12 +49,10 @@ def quantise(
     projections: list[Projection] = []
     problems: list[Problem] = []
     cells: dict[str, list[str]] = {}
+    others = _any_models(graph, numerics, calibration, granularity)
     for given in graph.populations:
-        if not given.is_lif:
-            into = graph.into(given.name)
-            ports = port_scales(given, into, numerics, calibration, granularity)
-            integer = tuple(integer_weights(p, ports[p.port], numerics, calibration) for p in into)
-            made, notes = in_integers(given, integer, ports, calibration, counts)
+        if given.name in others:
+            made, integer, notes = others[given.name]
             cells[given.name] = list(notes)
             populations.append(made)
             projections += integer
@@ -100,6 +99,32 @@ def quantise(
     )
 
 
+def _any_models(
+    graph: StepGraph, numerics: Numerics, calibration: Calibration, granularity: Granularity
+) -> dict[str, tuple[QuantizedPopulation, tuple[Projection, ...], tuple[str, ...]]]:
+    """Populations that are not of the LIF family: in integers, with their weights and notes."""
+    given = [p for p in graph.populations if not p.is_lif]
+    scales = {
+        p.name: port_scales(p, graph.into(p.name), numerics, calibration, granularity)
+        for p in given
+    }
+    weights = {
+        name: tuple(
+            integer_weights(p, ports[p.port], numerics, calibration) for p in graph.into(name)
+        )
+        for name, ports in scales.items()
+    }
+    payloads = payloads_of(graph, weights, calibration.ranges)
+    found = {}
+    for p in given:
+        integer = weights[p.name]
+        made, notes = in_integers(p, integer, scales[p.name], calibration, payloads)
+        found[p.name] = made, integer, notes
+        if made.payload:  # now it is proven, for those that come behind
+            payloads = payloads.narrowed(p.name, made.payload)
+    return found
+
+
 @dataclass(frozen=True)
 class _Decays:
     """Integer decays of a population and their fraction bits (None: those of the numerics)."""
@@ -138,10 +163,10 @@ def _weight_scales(
     numerics: Numerics,
     calibration: Calibration,
     granularity: Granularity,
-    counts: dict[str, int],
+    counts: Sent,
 ) -> Scales:
     """Weight integers per volt of every neuron: float64 [n]."""
-    most = numerics.input_max / 4 / max(counts.values(), default=1)
+    most = numerics.input_max / 4 / max((most for _, most in counts.values()), default=1)
     found = scales_of(population, into, numerics, calibration, granularity, most)
     each = found.scale
     unused = np.isnan(each)

@@ -222,7 +222,8 @@ def _v(trace: Trace, output: str) -> Real:
 
 
 def _counts(spikes: Spikes) -> Real:
-    return np.asarray(spikes.per_neuron(), dtype=np.float64)
+    """Spikes of every neuron, or the sum of the values that it sent."""
+    return np.asarray(spikes.per_neuron(values=True), dtype=np.float64)
 
 
 def _of_spikes(spikes: Spikes, readout: ReadOut) -> Real:

@@ -104,6 +104,8 @@ class Emitter:
             return self.do.at(self._product(e, bits), bits)
         if e.op in FUNCTIONS:
             return self.do.at(self._function(e, bits), bits)
+        if e.op == "nearest":
+            return self._nearest(e.args[0], bits)
         args = [self.at(a, bits) for a in e.args[e.op == "where" :]]
         match e.op:
             case "add":
@@ -115,6 +117,11 @@ class Emitter:
             case "where":
                 return self.do.choice(self.truth(e.args[0]), *args)
         return self.do.extreme(e.op, *args)
+
+    def _nearest(self, e: E, bits: int) -> Fix:
+        """A whole number; a product is rounded once."""
+        found = self._product(e, min(bits, 0)) if e.op == "mul" else self.number(e)
+        return self.do.at(self.do.at(found, min(bits, 0)), bits)
 
     def _product(self, e: E, bits: int) -> Fix:
         a, b = e.args

@@ -12,6 +12,7 @@ from snnstack.dynamics.spans import Span
 from snnstack.quant.fixed.functions import FUNCTIONS
 from snnstack.quant.fixed.plain import Plain, exact_bits, number, truth
 from snnstack.quant.fixed.record import Machine
+from snnstack.quant.fixed.scale import Scaled
 
 ENDLESS = 10_000
 """Fraction bits of what has as many as one likes: parameters and products with them."""
@@ -73,7 +74,7 @@ class Formats:
             return self.states[e.value]
         if e.op == "input":
             return self.ports.get(e.value, ENDLESS)
-        if truth(e):
+        if truth(e) or e.op == "nearest":
             return 0
         below = [self.native[id(a)] for a in e.args[e.op == "where" :]]
         if e.op in FUNCTIONS:
@@ -98,6 +99,8 @@ class Formats:
         self.bits[id(e)] = bits
         if e.op == "mul":
             self._ask_factors(e, bits)
+        elif e.op == "nearest":
+            self.ask(e.args[0], FINER)
         elif e.op in FUNCTIONS:
             self.ask(e.args[0], self.argument_bits(e))
         else:
@@ -139,8 +142,31 @@ def exact_power(e: E, plain: Plain) -> int | None:
     return exponent - 1 if fraction == 0.5 else None
 
 
-def whole_states(plain: Plain, states: tuple[str, ...], initial: Mapping[str, object]) -> set[str]:
-    """States that are whole numbers in every step: counters, flags."""
+def summed_bits(s: Scaled, name: str, whole: frozenset[str]) -> int | None:
+    """Fraction bits with which a state that only adds up its inputs loses nothing; else None."""
+    left, ports = [s.plain.roots.get(f"state {name}")], set()
+    own = 0
+    while left:
+        e = left.pop()
+        if e is not None and e.op == "add":
+            left += e.args
+        elif e is not None and e.op == "state" and e.value == name:
+            own += 1
+        elif e is not None and e.op == "input" and e.value in s.bits:
+            ports.add(e.value)
+        else:
+            return None
+    found = {0 if name in whole else s.bits[port] for port in ports}
+    return max(found) if own == 1 and found else None
+
+
+def whole_states(
+    plain: Plain,
+    states: tuple[str, ...],
+    initial: Mapping[str, object],
+    inputs: frozenset[str] = frozenset(),
+) -> set[str]:
+    """States that are whole numbers in every step: counters, flags; `inputs` that are whole."""
     found = {
         s for s in states if f"state {s}" in plain.roots and exact_bits(initial.get(s, 0)) == 0
     }
@@ -151,8 +177,8 @@ def whole_states(plain: Plain, states: tuple[str, ...], initial: Mapping[str, ob
                 value = e.value if e.op == "const" else plain.values[e.value]
                 whole[id(e)] = exact_bits(value) == 0
             elif e.op in ("state", "input"):
-                whole[id(e)] = e.op == "state" and e.value in found
-            elif truth(e):
+                whole[id(e)] = e.value in (found if e.op == "state" else inputs)
+            elif truth(e) or e.op == "nearest":
                 whole[id(e)] = True
             else:
                 below = e.args[e.op == "where" :]

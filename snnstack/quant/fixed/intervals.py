@@ -62,6 +62,8 @@ def _span(
             return spans.larger(*args)
         case "abs":
             return spans.magnitude(*args)
+        case "nearest":
+            return math.floor(args[0][0] + 0.5), math.floor(args[0][1] + 0.5)
         case "where":
             return min(args[1][0], args[2][0]), max(args[1][1], args[2][1])
     if truth(e):

@@ -21,7 +21,7 @@ from snnstack.quant.fixed.functions import FUNCTIONS
 
 PRODUCTS = ("mul", "mulshift", "gained", "decay", "fine_decay", "shrunk")
 SAME = ("scaled", "sat", "wrap")
-KEPT = ("add", "sub", "min", "max", "abs", "where", "gt", "ge", "eq", "and", "or", "not")
+KEPT = ("add", "sub", "min", "max", "abs", "nearest", "where", "gt", "ge", "eq", "and", "or", "not")
 HINT = (
     "sums, products, comparisons, choices, min, max, abs, exp, tanh, sigmoid, and division by "
     "a parameter have integers"

@@ -16,7 +16,13 @@ from snnstack.dynamics.written import Listed
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.fixedpoint import round_half_up
 from snnstack.quant.fixed.emit import Emitter
-from snnstack.quant.fixed.formats import FINER, Formats, fraction_bits, whole_states
+from snnstack.quant.fixed.formats import (
+    FINER,
+    Formats,
+    fraction_bits,
+    summed_bits,
+    whole_states,
+)
 from snnstack.quant.fixed.integer import Arithmetic, Fix
 from snnstack.quant.fixed.intervals import finite, real_spans
 from snnstack.quant.fixed.notes import noted
@@ -35,17 +41,21 @@ def fixed_point(
     ports: Mapping[str, Any],
     machine: Machine = WORD32,
     sums: Mapping[str, Span] | None = None,
+    sent_bits: int | None = None,
+    whole_ports: frozenset[str] = frozenset(),
 ) -> Fixed:
     """`neurons` (float64) in integers of `machine`.
 
     `ranges`: as `calibrated` gives them, in real units. `ports`: by input, integers of the
     synaptic sum a real unit, one number or an array [n]. `sums`: by input, the least and the
     largest integer sum there can be, where that is known: then it is not held within a range.
+    `sent_bits`: fraction bits of a value that is sent, None: as many as there are. `whole_ports`:
+    inputs whose sums are whole numbers in real units too.
     Raises ModelError that names model, operation or state, value and limit.
     """
     step = plain(traced(neurons))
     refuse_clocks(neurons, step, ranges)
-    whole = frozenset(whole_states(step, neurons.model.states, neurons.initial))
+    whole = frozenset(whole_states(step, neurons.model.states, neurons.initial, whole_ports))
     s = scaled(neurons, step, ranges, ports)
     bounds = {
         name: possible(name, span, s, s.ranges.get(name, span))
@@ -53,7 +63,11 @@ def fixed_point(
     }
     known = chosen_ranges(neurons, s.plain, s.ranges, machine.margin, whole, bounds)
     held = _states(neurons, s, known, whole, machine)
-    return _Work(neurons, s, known, held, machine, sums or {}).fixed()
+    return _Work(neurons, s, known, held, machine, sums or {}, sent_bits).fixed()
+
+
+SPARE = 4
+"""How much further than calibrated a sum must be able to go to be kept exactly."""
 
 
 def _finite(neurons: Neurons, step: Plain, spans: Mapping[int, Span]) -> None:
@@ -79,6 +93,11 @@ def _states(
     found = {}
     for name in neurons.model.states:
         span = known[name]
+        exact = summed_bits(s, name, whole)
+        far_end = 2 ** (machine.widest_bits - 1) - 1
+        if exact is not None and max(map(abs, span)) * 2.0**exact <= far_end / SPARE:
+            found[name] = _Held(exact, -far_end, far_end)
+            continue
         size = machine.state_bits - 1
         bits = 0 if name in whole else fraction_bits(span, size)
         most = 2**size - 1
@@ -113,14 +132,17 @@ class _Work:
         held: Mapping[str, _Held],
         machine: Machine,
         sums: Mapping[str, Span],
+        sent_bits: int | None,
     ) -> None:
         self.neurons, self.s, self.machine, self.sums = neurons, s, machine, sums
+        self.sent_bits = sent_bits
         self.held = held
         self.known = dict(known)
         for name, h in held.items():
             self.known[name] = (h.low / 2.0**h.bits, h.high / 2.0**h.bits)
         self.do = Arithmetic(neurons.model.name, machine.word, machine.product_bits)
         self.clips: list[Clip] = []
+        self.sent = (0, 1)
 
     def fixed(self) -> Fixed:
         """Formats, then operations, then the model."""
@@ -149,6 +171,8 @@ class _Work:
         kind, _, state = name.partition(" ")
         if kind in ("state", "reads"):
             return self.held[state].bits
+        if name == "sent" and self.sent_bits is not None:
+            return self.sent_bits
         if name == "sent" and self.neurons.model.sends == "value":
             span = self.known.get("sent", formats.spans.get(id(root), (0.0, 1.0)))
             most = self.machine.payload_bits - 1
@@ -173,7 +197,10 @@ class _Work:
         x = emit.at(root, bits) if not _far(root, bits, emit) else self._lifted(root, h, emit, name)
         if x.low < h.low or x.high > h.high:
             self.clips.append(Clip(name, x.e, h.low, h.high))
-        return self.do.held(x, h.low, h.high).e
+        within = self.do.held(x, h.low, h.high)
+        if kind == "sent":
+            self.sent = within.low, within.high
+        return within.e
 
     def _lifted(self, root: E, h: _Held, emit: Emitter, name: str) -> Fix:
         """A result too large for the format of the state: held first, then shifted up."""
@@ -210,7 +237,7 @@ class _Work:
         ports = {p: "shift" if p in self.s.bits else "multiply" for p in self.neurons.model.inputs}
         spans = {s: (h.low, h.high) for s, h in self.held.items()}
         found = Fixed(
-            integer, scale, sent, ports, tuple(emit.clips), tuple(emit.tables), (), spans
+            integer, scale, sent, ports, tuple(emit.clips), tuple(emit.tables), (), spans, self.sent
         )  # fmt: skip
         return replace(found, notes=noted(found, self.s, emit.rounded))
 

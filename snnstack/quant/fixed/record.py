@@ -68,7 +68,8 @@ class Fixed:
     `neurons`: number int32, the step made of integer operations. `scale`: by state, integers a
     real unit, one number or an array [n]. `sent_bits`: fraction bits of a value that is sent,
     None for spikes. `ports`: by input, "shift" or "multiply". `clips`: where numbers may
-    saturate. `notes`: lines for the report of a conversion.
+    saturate. `notes`: lines for the report of a conversion. `spans`: of states, and `sent` of what
+    is sent: the least and the largest integer.
     """
 
     neurons: Neurons
@@ -79,3 +80,4 @@ class Fixed:
     tables: tuple[TableNote, ...] = ()
     notes: tuple[str, ...] = ()
     spans: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    sent: tuple[int, int] = (0, 1)

@@ -56,6 +56,8 @@ def _of_arguments(e: E, u: Span, spans: Mapping[int, Span], size: float) -> list
             return [u, u]
         case "where":
             return [EVERYTHING, u, u]
+        case "nearest":
+            return [(u[0] - 1, u[1] + 1)]
         case "gt" | "ge":
             return [_beyond(of, size) for of in reversed(given)]
         case "mul" if number(e.args[0]) or number(e.args[1]):
