@@ -117,6 +117,7 @@ def judged_samples(
 def _output_size(program: Program) -> int:
     """Neurons of the first output, as a silent step shows them."""
     silent = Spikes.from_dense(np.zeros((1, 1, *program.port.shape), dtype=np.uint8))
+    silent = silent.valued() if program.port.events == "value" else silent
     probes = output_probes(program.outputs, program.fires)
     trace = emulator(program.target).emulate(program, silent, seed=None, probes=probes)
     return int(usual_scores(trace, program.outputs[0]).shape[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from os import PathLike
 from typing import Any, cast
 
@@ -52,6 +53,11 @@ def as_stream(data: Samples, port: StepInput) -> Stream:
 def fitting(data: Data, port: StepInput) -> Data:
     """`data` if its steps fit `port`, axis by axis; else DataError."""
     shape, most = data.spikes.shape, 1 if data.spikes.counts is None else data.spikes.counts.max()
+    if port.events == "value":
+        data, most = replace(data, spikes=data.spikes.valued()), 1
+    elif data.spikes.values is not None:
+        what = f"carries values, input {port.name!r} is {port.events!r}"
+        raise fail(DataError, data.name, what, "compile with --events value")
     if not fits(shape, port.shape):
         what = f"has the shape {list(shape)}, input {port.name!r} needs {list(port.shape)}"
         raise fail(DataError, data.name, what)

@@ -122,6 +122,12 @@ class Spikes:
             np.concatenate(values) if values else None,
         )
 
+    def valued(self) -> Spikes:
+        """The same events, each of which carries how many spikes it stood for."""
+        if self.values is not None:
+            return self
+        return replace(self, counts=None, values=self.event_counts().astype(np.int32))
+
     def event_counts(self) -> NDArray[np.uint8]:
         """How many spikes each event stands for."""
         return np.ones(len(self.indices), dtype=np.uint8) if self.counts is None else self.counts

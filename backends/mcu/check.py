@@ -15,6 +15,7 @@ from snnstack.backends.mcu.program import (
     Route,
     SparseTable,
 )
+from snnstack.backends.mcu.rules import MOST_VALUED
 from snnstack.errors import Problem
 from snnstack.ir.step import size
 from snnstack.saved_networks import neuron_problems
@@ -135,7 +136,9 @@ def _table_problems(where: str, route: Route, sources: int, targets: int) -> Ite
 
 
 def _rest_problems(program: Program) -> Iterator[Problem]:
-    if not 1 <= program.input.max_count <= 255:
+    if program.input.values and size(program.input.shape) > MOST_VALUED:
+        yield Problem(program.input.name, "is too large for events with values", AGAIN)
+    if not 1 <= program.input.max_count <= (1 if program.input.values else 255):
         yield Problem(program.input.name, f"takes counts up to {program.input.max_count}", AGAIN)
     for name in ("flash", "ram", "stack"):
         if program.memory.get(name, -1) < 0:
@@ -148,7 +151,8 @@ def _golden_problems(program: Program, golden: Golden) -> Iterator[Problem]:
     steps = len(golden.events)
     elements = Range(0, size(program.input.shape) - 1)
     for t, events in enumerate(golden.events):
-        yield from list_problems(f"golden events of step {t}", events, elements)
+        numbers = events & 0xFFFF if program.input.values else events
+        yield from list_problems(f"golden events of step {t}", numbers, elements)
     counts = (steps, len(program.layers))
     yield from array_problems("golden spikes", golden.spikes, counts, Range(0))
     yield from array_problems("golden checksums", golden.checksum, (steps,), Range(0, 2**32 - 1))

@@ -19,6 +19,8 @@ def most_events(program: Program) -> int:
 
 def safe_events(program: Program) -> int:
     """The longest list of events that cannot wrap a sum even if all are of one element."""
+    if program.input.values:  # an element that is listed again is dropped
+        return most_events(program)
     found = [_safe(layer, program) for layer in program.layers]
     return min([most_events(program), *(n for n in found if n is not None)])
 
@@ -35,7 +37,10 @@ def _safe(layer: Layer, program: Program) -> int | None:
     weights = [_heaviest(r) for r in layer.routes if r.source == program.input.name]
     if not any(weights):
         return None
-    others = sum(_fan_in(r) for r in layer.routes if r.source != program.input.name)
+    sent = {name: max(span) for name, span in program.sent.items()}
+    others = sum(
+        sent[r.source] * _fan_in(r) for r in layer.routes if r.source != program.input.name
+    )
     return max(0, (room(layer) - others) // sum(weights))
 
 

@@ -46,6 +46,24 @@ def in_memory(program: Program, spikes: Spikes) -> tuple[NDArray[np.int64], NDAr
     return elements[order], np.bincount(rows, minlength=spikes.batch * spikes.steps)
 
 
+def words_in_memory(
+    program: Program, spikes: Spikes
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """As `in_memory`; of an input with values, with 2**16 times what an element carries."""
+    if spikes.values is None:
+        return in_memory(program, spikes)
+    rows, elements = spikes.rows(), places(program.input.shape, program.input.order)[spikes.indices]
+    order = np.lexsort((elements, rows))
+    carried = spikes.values[order].astype(np.int64) & 0xFFFF
+    per_step = np.bincount(rows, minlength=spikes.batch * spikes.steps)
+    return elements[order] | carried << 16, per_step
+
+
+def input_bytes(program: Program) -> int:
+    """Of one event of the input."""
+    return 4 if program.input.values else plan(program).event_bits // 8
+
+
 def largest_step(spikes: Spikes) -> int:
     """The largest number of events in one step, counts repeated."""
     per_event = np.ones(len(spikes.indices)) if spikes.counts is None else spikes.counts
@@ -58,8 +76,8 @@ def encode(program: Program, spikes: Spikes, probes: Probes) -> bytes:
     masks = np.zeros(len(program.layers), dtype="<u4")
     for k, layer in enumerate(program.layers):
         masks[k] = probe_mask(layer, probes)
-    elements, per_step = in_memory(program, spikes)
-    width = plan(program).event_bits // 16
+    elements, per_step = words_in_memory(program, spikes)
+    width = input_bytes(program) // 2
     size_ = np.array([spikes.batch, spikes.steps], dtype="<u4")
     # As 16-bit words: two for the number of events, then one or two for each event.
     words = elements.astype("<u4" if width == 2 else "<u2").view("<u2")
@@ -80,7 +98,7 @@ def trace_bytes(program: Program, spikes: Spikes, probes: Probes) -> int:
     event = plan(program).event_bits // 8
     probed = [sum(name == layer.name for name, _ in set(probes)) for layer in program.layers]
     step = sum(
-        4 + layer.n * (event + 4 * states)
+        4 + layer.n * (event + 2 * bool(layer.payload) + 4 * states)
         for layer, states in zip(program.layers, probed, strict=True)
     )
     return spikes.batch * (spikes.steps * step + 8 * (1 + len(program.layers)))
@@ -110,6 +128,7 @@ class _Record:
     layer: Layer
     probes: tuple[str, ...]
     events: list[Array] = field(default_factory=list)
+    values: list[Array] = field(default_factory=list)
     states: dict[str, list[Array]] = field(default_factory=dict)
     instructions: list[int] = field(default_factory=list)
 
@@ -137,6 +156,8 @@ def decode(program: Program, spikes: Spikes, probes: Probes, data: NDArray[np.ui
 def _read_step(reader: _Reader, record: _Record, event: str) -> None:
     count = int(reader.take(1, "<u4")[0])
     record.events.append(reader.take(count, event))
+    if record.layer.payload:
+        record.values.append(reader.take(count, "<i2"))
     for variable in record.probes:
         record.states.setdefault(variable, []).append(reader.take(record.layer.n, "<i4"))
 
@@ -173,8 +194,12 @@ def _spikes(record: _Record, batch: int, steps: int) -> Spikes:
     flat = np.concatenate([*record.events, np.zeros(0, np.uint16)]).astype(np.int64)
     numbers = memory_order(record.layer.shape, record.layer.order)[flat]
     rows = np.repeat(np.arange(len(lengths)), lengths)
-    ordered = numbers[np.lexsort((numbers, rows))].astype(np.int32)
-    return Spikes(record.layer.shape, batch, steps, indptr, ordered)
+    order = np.lexsort((numbers, rows))
+    ordered, values = numbers[order].astype(np.int32), None
+    if record.layer.payload:
+        carried = np.concatenate([*record.values, np.zeros(0, np.int16)])
+        values = carried[order].astype(np.int32)
+    return Spikes(record.layer.shape, batch, steps, indptr, ordered, values=values)
 
 
 def _states(record: _Record, variable: str, batch: int, steps: int) -> Array:

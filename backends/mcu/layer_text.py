@@ -29,6 +29,7 @@ def layer_view(layout: Layout, plan: LayerPlan) -> dict[str, Any]:
         "states": fields(layer),
         "left": _left(plan, words) if layout.kept_clear else (0, 0),
         "fires": plan.fires,
+        "valued": bool(layer.payload),
         "slots": plan.slots,
         "slot": ring_slot(plan.id, plan.slots, 0),
         "idle": plan.idle,
@@ -50,7 +51,7 @@ def _zeroed(plan: LayerPlan, counted: bool) -> bool:
     if not plan.routes or plan.ports > 1:
         return True
     first = plan.routes[0]
-    in_parts = first.pool is not None or (counted and first.source == "input")
+    in_parts = first.pool is not None or (counted and first.source == "input") or first.valued
     return first.kind != "dense" or in_parts
 
 

@@ -118,6 +118,16 @@ class Layout:
         return any(r.pool is not None for layer in self.layers for r in layer.routes)
 
     @property
+    def valued(self) -> bool:
+        """Whether events of the input carry values."""
+        return self.program.input.values
+
+    @property
+    def ring(self) -> bool:
+        """Whether the network keeps events of the input of its own."""
+        return self.input_slots > 1 or self.valued
+
+    @property
     def counted(self) -> bool:
         """Whether the input's ring holds how often each element came, instead of its events.
 
@@ -126,7 +136,8 @@ class Layout:
         """
         routes = [r for layer in self.layers for r in layer.routes if r.source == "input"]
         many = self.program.input.max_count > self.count_bits // 8
-        return self.input_slots > 1 and many and all(r.pool is None for r in routes)
+        several = self.input_slots > 1 and not self.valued
+        return several and many and all(r.pool is None for r in routes)
 
     @property
     def count_bits(self) -> int:
@@ -188,12 +199,13 @@ class Layout:
         size = 4
         for width, count in (field for layer in self.layers for field in _fields(layer, event)):
             size = -(-size // width) * width + width * count
-        if self.input_slots > 1:
-            each = event * self.input_capacity
+        if self.ring:
+            each = (event + 2 * self.valued) * self.input_capacity
             if self.counted:
                 each = self.count_bits // 8 * int(np.prod(self.program.input.shape))
             ring = self.input_slots * each
-            size = -(-(-(-size // 4) * 4 + 4 * (self.input_slots + 1) + ring) // 4) * 4
+            heads = 4 * (self.input_slots + (self.input_slots > 1))
+            size = -(-(-(-size // 4) * 4 + heads + ring) // 4) * 4
         else:
             size = -(-size // 4) * 4 + 12
         size += (
@@ -221,6 +233,8 @@ def _fields(plan: LayerPlan, event: int) -> Iterable[tuple[int, int]]:
     if plan.fires:
         yield 4, plan.slots + (1 if plan.slots > 1 else 0) + (1 if plan.loud else 0)
         yield event, plan.slots * plan.n
+        if plan.layer.payload:
+            yield 2, plan.slots * plan.n
         if plan.rests:
             yield {"uint8_t": 1, "uint16_t": 2, "uint32_t": 4}[plan.fired_type], plan.n
 
@@ -264,7 +278,13 @@ def _layer(
     family = kernels(hardware(program.board).core)
     planned = [
         full_route(route, f"{net}_{id_}_{k}", *sources[route.source], family)
-        or route_plan(route, f"{net}_{id_}_{k}", *sources[route.source], order)
+        or route_plan(
+            route,
+            f"{net}_{id_}_{k}",
+            *sources[route.source],
+            order,
+            valued=program.valued(route.source),
+        )
         for k, route in enumerate(layer.routes)
     ]
     ports = (route.port for route in layer.routes)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.backends.mcu.emit import emit
-from snnstack.backends.mcu.events import in_memory, probe_mask
+from snnstack.backends.mcu.events import input_bytes, probe_mask, words_in_memory
 from snnstack.backends.mcu.layout import plan
 from snnstack.backends.mcu.packaging import program_id
 from snnstack.backends.mcu.program import Program
@@ -95,7 +95,7 @@ def exchange(
     masks = [probe_mask(layer, probes) for layer in program.layers]
     _ask(link, b"P" + np.array(masks, dtype="<u4").tobytes(), "K")
     session = _Session(link, program, masks)
-    elements, per_step = in_memory(program, spikes)
+    elements, per_step = words_in_memory(program, spikes)
     steps = np.split(elements, np.cumsum(per_step)[:-1])
     parts: list[bytes] = []
     for sample in range(spikes.batch):
@@ -123,8 +123,8 @@ def _greet(link: Link, program: Program) -> None:
     if (found, layers) != (wanted, len(program.layers)):
         what = f"the board runs program {found:08x}, expected {wanted:08x}"
         raise fail(ToolError, f"port {link.port}", what, "load the Device sketch of this directory")
-    if width != plan(program).event_bits // 8:
-        what = f"the board's events have {width} bytes, expected {plan(program).event_bits // 8}"
+    if width != input_bytes(program):
+        what = f"the board's events have {width} bytes, expected {input_bytes(program)}"
         raise fail(ToolError, f"port {link.port}", what, "load the Device sketch of this directory")
 
 
@@ -145,7 +145,10 @@ class _Session:
 
     def step(self, events: NDArray[np.int64]) -> tuple[bytes, NDArray[np.int64]]:
         """(what trace.bin holds of the step, cycles of the parts)."""
-        body = struct.pack("<I", len(events)) + events.astype(f"<u{self.event}").tobytes()
+        body = (
+            struct.pack("<I", len(events))
+            + events.astype(f"<u{input_bytes(self.program)}").tobytes()
+        )
         request = b"S" + body + struct.pack("<I", zlib.crc32(body))
         for _ in range(TRIES):
             self.link.send(request)
@@ -167,8 +170,9 @@ class _Session:
             if fired > layer.n:
                 what = f"{layer.name} sent {fired} spikes, it has {layer.n} neurons"
                 raise fail(ToolError, f"port {self.link.port}", what)
-            states = (mask & 1) + (mask >> 1 & 1)
-            parts.append(count + self.link.receive(fired * self.event + states * 4 * layer.n))
+            states = mask.bit_count()
+            each = self.event + 2 * bool(layer.payload)
+            parts.append(count + self.link.receive(fired * each + states * 4 * layer.n))
         body = b"".join(parts)
         cycles = self.link.receive(4 * (1 + len(self.masks)))
         if struct.unpack("<I", self.link.receive(4))[0] != zlib.crc32(body + cycles):

@@ -60,7 +60,9 @@ def neuron_text(plan: LayerPlan, net: str, core: str, vectors: bool) -> NeuronTe
     states = proven(step, sums)
     more = _loud(plan, step)
     lines = printed(step, place, {**states, **sums}, more=more).lines
-    lanes = four(step, four_lanes(plan, net), {**states, **sums}, more) if vectors else ()
+    lanes: tuple[str, ...] = ()
+    if vectors and not plan.layer.payload:
+        lanes = four(step, four_lanes(plan, net), {**states, **sums}, more)
     most = 0 if lanes else _few(plan, step, states, sums)
     if not most:
         return NeuronText(lines, lanes)
@@ -93,6 +95,10 @@ def _place(plan: LayerPlan, net: str, joined: bool) -> Place:
         param=parameter,
         table=lambda name: f"{net}_{id_}_{TABLE}{name}",
         spike=lambda: f"*next++ = ({net}_event)({NUMBER});",
+        value=lambda text: (
+            f"if ((*carried = (int16_t)({text})) != 0) {{ "
+            f"*next++ = ({net}_event)({NUMBER}); carried++; }}"
+        ),
         rare="SNN_RARE({})".format,
         joined=joined,
         result=lambda name, text: "" if text == "0" else f"s->{name}_{id_} |= {text};",

@@ -99,7 +99,8 @@ class Layer(LifNumbers):
     `alpha_bits`, `beta_bits` 32 int64 in 2**31..2**32, 2**32 means 1.
     `accumulator_bits` (16 or 32), `saturate_v`, `saturate_i`: proven by the compiler; where a
     flag is False the limit cannot be reached, so clipping would change nothing.
-    `history`: how many steps of its own events the layer must keep.
+    `history`: how many steps of its own events the layer must keep. `payload`: the largest
+    magnitude of what its events carry, 0: they are spikes.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Layer(LifNumbers):
     saturate_v: bool
     saturate_i: bool
     history: int
+    payload: int = 0
 
     @property
     def n(self) -> int:
@@ -174,6 +176,7 @@ class InputPort:
     """Where events enter: element numbers in memory order, repeated for counts above one.
 
     `history`: how many steps of input events the network must keep (1: only the present).
+    `values`: every event carries a whole number of 16 bits, once an element and step.
     """
 
     name: str
@@ -181,15 +184,16 @@ class InputPort:
     order: Order
     max_count: int
     history: int
+    values: bool = False
 
 
 @node
 class Golden:
     """A short recorded run that the firmware can repeat by itself.
 
-    `events[t]`: input event numbers of step t in memory order; `spikes[t]`: number of spikes
-    of every layer in step t (int32 [steps, layers]); `checksum[t]`: uint32 sum of the final
-    membranes of all layers after step t, modulo 2**32.
+    `events[t]`: input event numbers of step t in memory order, with 2**16 times what they carry;
+    `spikes[t]`: number of spikes of every layer in step t (int32 [steps, layers]);
+    `checksum[t]`: uint32 sum of the final membranes of all layers after step t, modulo 2**32.
     """
 
     events: tuple[Array, ...]
@@ -232,7 +236,18 @@ class Program:
     def port(self) -> StepInput:
         """The input as the model declares it."""
         events: EventKind = "binary" if self.input.max_count == 1 else "count"
+        events = "value" if self.input.values else events
         return StepInput(self.input.name, self.input.shape, events)
+
+    @property
+    def sent(self) -> dict[str, tuple[int, int]]:
+        """{source: the least and the largest number one element sends in a step}."""
+        spans = {x.name: (-x.payload, x.payload) if x.payload else (0, 1) for x in self.layers}
+        return spans | {self.input.name: self.port.span}
+
+    def valued(self, source: str) -> bool:
+        """Whether the events of an input or layer carry values."""
+        return self.sent[source][0] < 0
 
     @property
     def fires(self) -> dict[str, bool]:

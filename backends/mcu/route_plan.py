@@ -34,7 +34,8 @@ class RoutePlan:
     """One route: what its kernel call needs.
 
     `words`: table words per row (dense), or per tap (a convolution whose rows are words; else 0).
-    `reach`: accumulators its kernel may write. `port`: which sum of a neuron.
+    `reach`: accumulators its kernel may write. `port`: which sum of a neuron. `valued`: events
+    carry values; weights are a flat list then.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class RoutePlan:
     pool_stride: tuple[Quotient, Quotient] | None
     full: Full | None = None
     port: int = 0
+    valued: bool = False
 
 
 def narrow(values: Array, *types: str) -> tuple[str, Array]:
@@ -84,7 +86,7 @@ def full_route(
 
 
 def route_plan(
-    route: Route, name: str, source: str, slots: int, order: tuple[int, ...]
+    route: Route, name: str, source: str, slots: int, order: tuple[int, ...], valued: bool
 ) -> RoutePlan:
     """The plan of a route that goes by events."""
     table, pool = route.table, route.pool
@@ -96,11 +98,13 @@ def route_plan(
         kind, weight = "sparse", _listed(f"{name}_w", table.weight, table.bits)
     elif isinstance(table, ConvTable):
         kind = "conv"
-        words, weight = _taps(f"{name}_w", table, order)
+        words, weight = _taps(f"{name}_w", table, () if valued else order)
         y, x = taps(table, 0), taps(table, 1)
         pixels = split(table.in_shape)
         channels = table.in_shape[0]
         group = quotient(channels // table.groups, channels) if table.groups > 1 else None
+    elif valued:
+        kind, weight = "dense", _listed(f"{name}_w", table.weight.ravel(), table.bits)
     else:
         kind = "dense"
         outputs = table.weight.shape[1]
@@ -112,7 +116,7 @@ def route_plan(
     pool_stride = pool_strides(pool) if pool is not None else None
     return RoutePlan(
         kind, route.delay, source, slots, weight, indptr, target, table, table.bits, words, reach,
-        y, x, pixels, group, pool, pool_split, pool_stride,
+        y, x, pixels, group, pool, pool_split, pool_stride, valued=valued,
     )  # fmt: skip
 
 
@@ -126,14 +130,17 @@ def _listed(name: str, weight: Array, bits: int) -> Constant:
 
 
 def _taps(name: str, table: ConvTable, order: tuple[int, ...]) -> tuple[int, Constant]:
-    """(table words per row of one tap, or 0 where rows are no whole words; the weights)."""
+    """(table words per row of one tap, or 0 where rows are no whole words; the weights).
+
+    Without an `order` of bytes in words, always a list.
+    """
     per_group = table.weight.shape[3]
     weight = table.weight[:, :, list(taps(table, 1).order)]
     rows = weight.reshape(-1, per_group)
-    if per_group * table.bits % 32 == 0 and table.bits < 8:
+    if order and per_group * table.bits % 32 == 0 and table.bits < 8:
         packed = pack_rows(rows, table.bits, order)
         return packed.shape[1], Constant(name, "uint32_t", packed)
-    if per_group % 4 == 0 and table.bits == 8:
+    if order and per_group % 4 == 0 and table.bits == 8:
         signed = signed_rows(rows, order)
         return signed.shape[1], Constant(name, "uint32_t", signed)
     return 0, _listed(name, weight.ravel(), table.bits)

@@ -25,7 +25,7 @@ def route_view(layout: Layout, plan: LayerPlan, index: int) -> dict[str, Any]:
     """What `route.c.j2` prints: where the events are, and the kernel's call."""
     route = plan.routes[index]
     slot = ring_slot(route.source, route.slots, route.delay)
-    alone = route.source == "input" and route.slots == 1
+    alone = _alone(route)
     events = "s->events_input" if alone else f"s->events_{route.source}[{slot}]"
     counted = layout.counted and route.source == "input"
     source = comment(plan.layer.routes[index].source)
@@ -39,15 +39,20 @@ def route_view(layout: Layout, plan: LayerPlan, index: int) -> dict[str, Any]:
         "full": _full(route),
         "runs": alone,
         "counted": f"s->ring_input[{slot}]" if counted else None,
+        "carried": f"s->values_{route.source}[{slot}]" if route.valued else None,
         "call": _call(route, plan, first=index == 0 and not counted, runs=alone),
     }
 
 
+def _alone(route: RoutePlan) -> bool:
+    """Whether the events are the caller's list."""
+    return route.source == "input" and route.slots == 1 and not route.valued
+
+
 def route_count(route: RoutePlan) -> str:
     """The number of events the route reads, in C."""
-    alone = route.source == "input" and route.slots == 1
     slot = ring_slot(route.source, route.slots, route.delay)
-    return "s->count_input" if alone else f"s->count_{route.source}[{slot}]"
+    return "s->count_input" if _alone(route) else f"s->count_{route.source}[{slot}]"
 
 
 def _full(route: RoutePlan) -> dict[str, Any] | None:
@@ -77,13 +82,19 @@ def _call(route: RoutePlan, plan: LayerPlan, *, first: bool, runs: bool) -> str:
     if route.full is not None:
         return _full_call(route, bits, route.full.fours, acc)
     events = "s->pooled, n" if route.pool is not None else "events, n_events"
-    kernel = "_".join(map(str, (f"snn_{route.kind}", bits, *_kernel(route))))
+    name = f"snn_{route.kind}"
+    if route.valued:  # what a pool makes of one event carries what the event carries
+        events += ", values + e, 0" if route.pool is not None else ", values, 1"
+        name += "_valued"
+    kernel = "_".join(map(str, (name, bits, *_kernel(route))))
     weight = route.weight.name
     if route.indptr is not None and route.target is not None:
         return f"{kernel}({acc}, {route.indptr.name}, {route.target.name}, {weight}, {events})"
     if isinstance(route.table, ConvTable):
         length = route.words or route.table.weight.shape[3]
         return f"{kernel}({acc}, {weight}, {length}, &geometry, {events})"
+    if route.valued:
+        return f"{kernel}({acc}, {weight}, {plan.n}, {events})"
     over = "done != 0" if runs else "0"
     add = over if first and route.pool is None and plan.ports == 1 else "1"
     return f"{kernel}({acc}, {weight}, {route.words}, {events}, {add})"
@@ -132,13 +143,16 @@ def _pool(route: RoutePlan) -> str | None:
     return f"{numbers}, {row}, {pixel},\n            {stride_y}, {stride_x}"
 
 
-def kinds(layout: Layout, kind: str) -> list[list[Any]]:
-    """What the kernels of this kind must handle: accumulator and weight bits, and the rest."""
+def kinds(layout: Layout, kind: str, valued: bool = False) -> list[list[Any]]:
+    """What the kernels of this kind must handle: accumulator and weight bits, and the rest.
+
+    `valued`: of those for events that carry values.
+    """
     found = {
         (layer.layer.accumulator_bits, *_kernel(route))
         for layer in layout.layers
         for route in layer.routes
-        if route.kind == kind
+        if route.kind == kind and route.valued is valued
     }
     return [list(each) for each in sorted(found)]
 
@@ -155,7 +169,8 @@ def _kernel(route: RoutePlan) -> tuple[Any, ...]:
 def listed_bits(layout: Layout) -> list[int]:
     """The widths below 8 of weights that are read one by one."""
     routes = [route for layer in layout.layers for route in layer.routes]
-    return sorted({r.bits for r in routes if r.kind != "dense" and not r.words and r.bits < 8})
+    one_by_one = (r for r in routes if r.valued or r.kind != "dense")
+    return sorted({r.bits for r in one_by_one if not r.words and r.bits < 8})
 
 
 def route_strides(layout: Layout) -> int:

@@ -8,11 +8,12 @@ from snnstack.backends.mcu.hardware import data_region, memory_bytes
 from snnstack.backends.mcu.program import Program
 from snnstack.board import Board
 from snnstack.errors import Problem
-from snnstack.quant.common_rules import one_input, silent_sources, value_sources
+from snnstack.quant.common_rules import one_input, silent_sources
 from snnstack.quant.network import QuantizedNetwork
 
 MOST_NEURONS = 1 << 22
 """Beyond this no supported board has the RAM."""
+MOST_VALUED = 1 << 16
 
 
 def the_network_has_one_input(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
@@ -25,9 +26,12 @@ def sources_fire(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     yield from silent_sources(network, "graded events are not supported on this target")
 
 
-def sources_send_spikes(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
-    """What goes from one population to another is spikes, without values."""
-    yield from value_sources(network)
+def valued_inputs_are_small_enough(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """An input whose events carry values has at most 2**16 elements: both are one word."""
+    for port in network.inputs:
+        if port.events == "value" and port.n > MOST_VALUED:
+            what = f"{port.n} elements that carry values, at most {MOST_VALUED}"
+            yield Problem(port.name, what, "split the input")
 
 
 def populations_are_small_enough(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
@@ -65,7 +69,7 @@ def ram_holds_state_and_stack(program: Program) -> Iterator[Problem]:
 NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
     the_network_has_one_input,
     sources_fire,
-    sources_send_spikes,
+    valued_inputs_are_small_enough,
     populations_are_small_enough,
 )
 PROGRAM_RULES: tuple[Callable[[Program], Iterator[Problem]], ...] = (

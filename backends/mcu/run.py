@@ -113,6 +113,9 @@ def check_run(program: Program, spikes: Spikes, probes: Sequence[tuple[str, str]
     if spikes.shape != program.input.shape:
         what = f"events of shape {spikes.shape}, the network reads {program.input.shape}"
         problems.append(Problem(f"input {program.input.name}", what))
+    if (spikes.values is not None) != program.input.values:
+        kind = "must" if program.input.values else "must not"
+        problems.append(Problem(f"input {program.input.name}", f"{kind} carry values"))
     largest = 0 if spikes.counts is None else int(spikes.counts.max(initial=0))
     if largest > program.input.max_count:
         what = f"count {largest} above the limit {program.input.max_count}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.backends.mcu.events import words_in_memory
 from snnstack.backends.mcu.memory import memory_plan
 from snnstack.backends.mcu.numerics import NUMERICS
 from snnstack.backends.mcu.program import Golden, InputPort, Layer, Order, Program
@@ -53,7 +54,14 @@ def _program(network: QuantizedNetwork, board: Board) -> Program:
     return Program(
         name=identifier(str(network.settings.get("name", "network"))),
         board=board,
-        input=InputPort(port.name, port.shape, order[port.name], port.max_count, kept[port.name]),
+        input=InputPort(
+            port.name,
+            port.shape,
+            order[port.name],
+            port.max_count,
+            kept[port.name],
+            port.events == "value",
+        ),
         layers=layers,
         outputs=network.outputs,
         dt=network.dt,
@@ -86,6 +94,7 @@ def _layer(
         saturate_v=proof.saturate_v,
         saturate_i=proof.saturate_i,
         history=history,
+        payload=population.payload,
     )
 
 
@@ -99,15 +108,23 @@ def _stored(neurons: Neurons) -> Neurons:
     return replace(neurons, values={name: kept(v) for name, v in neurons.values.items()})
 
 
+def _carrying(spikes: Spikes) -> Spikes:
+    """The same events with seeded random values."""
+    values = np.random.default_rng(1).integers(1, 256, len(spikes.indices), dtype=np.int32)
+    return replace(spikes, counts=None, values=values)
+
+
 def golden(network: QuantizedNetwork, program: Program) -> Golden:
     """A short run of the integer reference on seeded random events."""
     port = network.inputs[0]
     random = np.random.default_rng(0).random((1, GOLDEN_STEPS, *port.shape))
     spikes = Spikes.from_dense((random < GOLDEN_RATE).astype(np.uint8))
+    if program.input.values:
+        spikes = _carrying(spikes)
     probes = [(layer.name, layer.variables[0]) for layer in program.layers]
     trace = run_quantized(network, spikes, probes)
-    positions = permutation(port.shape, program.input.order)
-    dense = spikes.dense().reshape(GOLDEN_STEPS, -1)[:, positions]
+    words, per_step = words_in_memory(program, spikes)
+    words = words if program.input.values else words.astype(np.int32)
     counts = [
         np.diff(trace.spikes[layer.name].indptr)
         if layer.name in trace.spikes
@@ -116,7 +133,7 @@ def golden(network: QuantizedNetwork, program: Program) -> Golden:
     ]
     total = sum(trace.states[probe][0].sum(axis=1) for probe in probes)
     return Golden(
-        events=tuple(np.nonzero(row)[0].astype(np.int32) for row in dense),
+        events=tuple(np.split(words, np.cumsum(per_step)[:-1])),
         spikes=np.stack(counts, axis=1).astype(np.int32),
         checksum=(np.asarray(total) & 0xFFFFFFFF).astype(np.uint32),
     )

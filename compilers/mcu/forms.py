@@ -15,6 +15,7 @@ from snnstack.backends.mcu.kernels import Kernels, kernels
 from snnstack.backends.mcu.memory import memory_plan
 from snnstack.backends.mcu.program import ConvTable, DenseTable, Form, Layer, Program, Route
 
+TOO_MUCH = 2**16
 MARGIN = 1.15
 """The full form must promise to be that much cheaper: its counts are estimates."""
 
@@ -93,10 +94,8 @@ def full_cost(route: Route, events: float, family: Kernels) -> float:
 
 
 def _most(program: Program) -> dict[str, int]:
-    """The most events one element of each source sends in a step."""
-    return {layer.name: 1 for layer in program.layers} | {
-        program.input.name: program.input.max_count
-    }
+    """The largest number that one element of each source sends in a step; of values, too much."""
+    return {name: TOO_MUCH if low < 0 else most for name, (low, most) in program.sent.items()}
 
 
 def with_form(program: Program, form: Form) -> Program:

@@ -32,7 +32,9 @@ def emulate(
     from snnstack.engine.batch import run
 
     port = program.input
-    raise_if_any(DataError, port_problems(port.name, port.shape, port.max_count, spikes))
+    raise_if_any(
+        DataError, port_problems(port.name, port.shape, port.max_count, spikes, port.values)
+    )
     memory = {layer.name: _index(layer.shape, layer.order) for layer in program.layers}
     shapes = {layer.name: layer.shape for layer in program.layers}
     entry = _index(program.input.shape, program.input.order)
@@ -54,7 +56,8 @@ def plan(program: Program) -> engine.NetworkPlan:
         )
         for layer in program.layers
     )
-    return engine.NetworkPlan((size(program.input.shape),), layers)
+    graded = frozenset({0} if program.input.values else ())
+    return engine.NetworkPlan((size(program.input.shape),), layers, graded)
 
 
 def _index(shape: tuple[int, ...], order: str) -> Index | None:

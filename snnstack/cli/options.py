@@ -136,7 +136,7 @@ _MODEL = (
                  help="Take what the file leaves open from the program that wrote it."),
     click.option("--compare", type=click.Choice(["gt", "ge"]),
                  help="Fire at v > or >= threshold. [default: the file's, else gt]"),
-    click.option("--events", type=click.Choice(["binary", "count"]),
+    click.option("--events", type=click.Choice(["binary", "count", "value"]),
                  help="What the input carries. [default: the file's, else count]"),
     click.option("--prune", type=Between(0, 1, min_open=True, max_open=True),
                  metavar="SHARE", help="Set this share of every layer's weights to zero, the "

@@ -21,6 +21,7 @@ from snnstack.engine.plan import (
     table_shape,
 )
 from snnstack.errors import Problem
+from snnstack.ir.step import LARGEST_VALUE
 from snnstack.trace import Spikes
 
 LARGEST = 2**31 - 1
@@ -76,10 +77,18 @@ def spikes_problems(where: str, spikes: Spikes, shape: tuple[int, ...]) -> Itera
 
 
 def port_problems(
-    name: str, shape: tuple[int, ...], max_count: int, spikes: Spikes
+    name: str, shape: tuple[int, ...], max_count: int, spikes: Spikes, values: bool = False
 ) -> Iterator[Problem]:
-    """Spikes that do not fit a program's input: its shape, and `max_count` a step and element."""
+    """Spikes that do not fit a program's input: its shape, and `max_count` a step and element.
+
+    `values`: whether its events carry values.
+    """
     yield from spikes_problems(name, spikes, shape)
+    if (spikes.values is not None) != values:
+        yield Problem(name, f"{'must' if values else 'must not'} carry values")
+    elif spikes.values is not None and np.abs(spikes.values).max(initial=0) > LARGEST_VALUE:
+        what = f"carries {int(np.abs(spikes.values).max())}, at most {LARGEST_VALUE}"
+        yield Problem(name, what)
     highest = 0 if spikes.counts is None else int(spikes.counts.max(initial=0))
     if highest > max_count:
         what = f"an element has {highest} spikes in one step, the program allows {max_count}"

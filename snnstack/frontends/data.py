@@ -59,7 +59,11 @@ def make_data(
     if labels is not None:
         problems += _label_problems(labels, values, name)
     raise_if_any(DataError, problems)
-    spikes = Spikes.from_dense(values.reshape(*values.shape[:2], *port.shape))
+    dense = values.reshape(*values.shape[:2], *port.shape)
+    if port.events == "value":
+        spikes = Spikes.carrying(dense.astype(np.int32))
+    else:
+        spikes = Spikes.from_dense(dense)
     return Data(spikes, None if labels is None else labels.astype(np.int64), name)
 
 
@@ -107,16 +111,16 @@ def _shape_problems(x: NDArray[Any], port: StepInput, name: str) -> list[Problem
 def _value_problems(x: NDArray[Any], port: StepInput, name: str, start: int = 0) -> list[Problem]:
     if x.dtype.kind not in "buif":
         return [Problem(name, f"x holds {x.dtype}, not numbers")]
-    most = port.max_count
+    least, most = port.span
     if x.dtype.kind in "bu" and x.max(initial=0) <= most:
         return []
-    wrong = ~((x >= 0) & (x <= most))
+    wrong = ~((x >= least) & (x <= most))
     if x.dtype.kind == "f":
         wrong |= np.floor(x) != x
     if not wrong.any():
         return []
     count, first = int(np.count_nonzero(wrong)), tuple(map(int, np.argwhere(wrong)[0]))
-    kind = "0 or 1" if most == 1 else f"integers 0..{most}"
+    kind = "0 or 1" if most == 1 else f"integers {least}..{most}"
     what = (
         f"x has {count} value{'s' if count > 1 else ''} outside the input type "
         f"{port.events!r} ({kind}), first {x[first]:g} at {[first[0] + start, *first[1:]]}"

@@ -69,10 +69,14 @@ class Stream:
         """All samples in order; a batch has at most `most` of them (None: by their size)."""
         left = self.samples
         for part in self.reader(min(most or self.batch_size(), max(left, 1))):
-            yield part.first(left)
+            yield self._carrying(part.first(left))
             left -= part.spikes.batch
             if left <= 0:
                 return
+
+    def _carrying(self, part: Data) -> Data:
+        """Events that carry their count where the input takes values."""
+        return replace(part, spikes=part.spikes.valued()) if self.port.events == "value" else part
 
     def batch_size(self) -> int:
         """Samples whose dense form has about `BATCH_SLOTS` slots."""

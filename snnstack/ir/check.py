@@ -37,7 +37,7 @@ CHOICES = {
     "reset": RESETS,
     "reset_time": RESET_TIMES,
     "compare": COMPARES,
-    "events": ("binary", "count", "real"),
+    "events": ("binary", "count", "value", "real"),
 }
 TIMES = {"subtract": ("now", "next", "recheck"), "none": ("now",)}
 """The times at which a reset of a kind can act; other kinds: now, next, next_all."""

@@ -219,7 +219,9 @@ def _most(projections: tuple[Projection, ...], counts: Sent) -> Array:
     parts = [np.zeros(0)]
     for p in projections:
         window = 1 if p.pool is None else int(np.prod(p.pool.kernel))
-        parts.append(np.full(p.synapses.weight.size, float(counts.get(p.source, (0, 1))[1] * window)))
+        parts.append(
+            np.full(p.synapses.weight.size, float(counts.get(p.source, (0, 1))[1] * window))
+        )
     return np.concatenate(parts)
 
 

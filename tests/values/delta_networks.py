@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,5 +47,5 @@ def delta_network(w: Mapping[str, Any], which: str, theta: int) -> Graph:
         "out": Output((10,)),
     }
     names = list(nodes)
-    edges = tuple(Edge(a, b) for a, b in zip(names, names[1:], strict=False))
+    edges = tuple(Edge(a, b) for a, b in pairwise(names))
     return Graph(nodes, edges, dt=0.015, integrator="euler")
