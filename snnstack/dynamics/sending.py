@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from snnstack.dynamics.expr import E
 from snnstack.dynamics.model import Model, Names, Next
-from snnstack.dynamics.written import model_data, read_model
-
-
-def as_written(model: Model, options: Mapping[str, Any]) -> Model:
-    """`model` with these `options` as a list of operations, of no family any more."""
-    return read_model(model_data(model, options))
 
 
 def sending(model: Model) -> Model:

@@ -61,6 +61,16 @@ class Listed:
         return Next(of("state"), reads=of("reads"), **rest)
 
 
+def listed(roots: Mapping[str, E], inputs: tuple[str, ...]) -> Listed:
+    """The step of a model that computes `roots`."""
+    place: dict[int, int] = {}
+    nodes: list[tuple[str, tuple[int, ...], Any]] = []
+    for e in ordered(roots.values()):
+        place[id(e)] = len(nodes)
+        nodes.append((e.op, tuple(place[id(a)] for a in e.args), e.value))
+    return Listed(tuple(nodes), tuple((k, place[id(e)]) for k, e in roots.items()), inputs)
+
+
 def model_data(model: Model, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """`model` with these `options` as data that JSON can hold."""
     roots = dict(sorted(roots_of(model, options or {}).items()))  # as JSON may order them

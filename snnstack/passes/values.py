@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.dynamics.sending import as_written, sending, with_inputs
+from snnstack.dynamics.sending import sending, with_inputs
 from snnstack.dynamics.trace import traced
+from snnstack.dynamics.written import listed
 from snnstack.ir.step import Population, Projection, StepGraph
 
 MORE = ("", "_of_values", "_of_input")
@@ -59,7 +60,8 @@ def _all_send(graph: StepGraph) -> StepGraph:
 
 
 def _sending(p: Population) -> Population:
-    return _written(replace(p, model=sending(as_written(p.model, p.neurons.options)), options={}))
+    plain = _written(p)
+    return replace(plain, model=sending(plain.model))
 
 
 def _kind(source: str, valued: frozenset[str], inputs: frozenset[str]) -> str:
@@ -83,21 +85,28 @@ def _taking(p: Population, apart: Apart) -> Population:
     added = {(port, k): name for (port, k), name in apart.items() if name != port}
     if not p.is_lif and not added:
         return p
-    model = as_written(p.model, p.neurons.options)
+    plain = _written(p)
+    model = plain.model
     for (port, _), name in added.items():
         model = with_inputs(model, {port: (name,)})
-    return _written(replace(p, model=model, options={}))
+    return replace(plain, model=model)
 
 
 def _written(p: Population) -> Population:
     """Without numbers that its step does not read."""
-    bare = replace(p, values={k: v for k, v in p.values.items() if v is not None})
-    step = traced(bare.neurons)
+    step = traced(p.neurons)
     used = {*step.scalars, *step.arrays}
-    fields = tuple(f for f in p.model.parameters if f.name in used)
-    values = {k: _one(v) for k, v in bare.values.items() if k in used}
-    model = as_written(replace(p.model, parameters=fields), {})
-    return replace(p, model=model, values=values, options={})
+    model = replace(
+        p.model,
+        states=step.states,
+        parameters=tuple(f for f in p.model.parameters if f.name in used),
+        step=listed(step.roots, p.model.inputs),
+        options={},
+        choices={},
+    )
+    values = {k: _one(p.neurons.value(k)) for k in used}
+    initial = {k: v for k, v in p.initial.items() if k in step.states}
+    return replace(p, model=model, values=values, options={}, initial=initial)
 
 
 def _one(values: Any) -> Any:

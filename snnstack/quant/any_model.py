@@ -93,7 +93,7 @@ def in_integers(
     fixed = fixed_point(
         population.neurons, ranges, ports, machine, sums, sent_bits, whole
     )  # fmt: skip
-    made = _record(population, fixed, ports)
+    made = _record(population, fixed, {port: s.scale for port, s in scales.items()})
     if sends:
         most = max(1, *map(abs, fixed.sent))
         made = replace(made, payload=most, payload_scale=2.0 ** payloads.bits[population.name])

@@ -201,7 +201,7 @@ def _layer(
         neurons=quantised.n,
         weight_error=error,
         clipped=clipped,
-        threshold_units=None if threshold is None else int(threshold.min()),
+        threshold_units=None if threshold is None else int(np.min(threshold)),
         decay_error=float(decay),
         spikes_float=int(fired.sum()),
         spikes=int(fires.sum()),

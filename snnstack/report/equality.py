@@ -136,12 +136,25 @@ def _spikes(name: str, left: Spikes, right: Spikes) -> list[Difference]:
     a, b = (s.rows() * s.n + s.indices for s in (left, right))
     count = differing(a, b)
     if not count:
-        return []
+        return _carried(name, left, right)
     first = int(np.setxor1d(a, b)[0])
     row, neuron = divmod(first, left.n)
     sample, step = divmod(row, left.steps)
     here, there = int(first in a), int(first in b)
     return [Difference(name, "spike", sample, step, neuron, here, there, count)]
+
+
+def _carried(name: str, left: Spikes, right: Spikes) -> list[Difference]:
+    """Events that carry other numbers, where both have the same events."""
+    a, b = (np.asarray(s.event_counts() if s.values is None else s.values) for s in (left, right))
+    wrong = np.flatnonzero(a != b)
+    if not len(wrong):
+        return []
+    first = int(wrong[0])
+    sample, step = divmod(int(left.rows()[first]), left.steps)
+    here, there = _plain(a[first]), _plain(b[first])
+    neuron = int(left.indices[first])
+    return [Difference(name, "value", sample, step, neuron, here, there, len(wrong))]
 
 
 def _states(name: str, variable: str, left: Any, right: Any) -> list[Difference]:

@@ -12,7 +12,7 @@ from snnstack.dynamics.expr import E, ordered
 from snnstack.dynamics.model import Field, Model, Neurons
 from snnstack.dynamics.spans import Span
 from snnstack.dynamics.trace import traced
-from snnstack.dynamics.written import Listed
+from snnstack.dynamics.written import listed
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.fixedpoint import round_half_up
 from snnstack.quant.fixed.emit import Emitter
@@ -218,7 +218,7 @@ class _Work:
             name=old.name,
             states=old.states,
             parameters=tuple(Field(name) for name in values),
-            step=_listed(made, old.inputs),
+            step=listed(made, old.inputs),
             options={**old.options, **self.neurons.options},
             inputs=old.inputs,
             sends=old.sends,
@@ -254,13 +254,3 @@ def _narrowest(values: Any) -> Any:
     """One integer where all are the same, else an array."""
     array = np.asarray(values, dtype=np.int64)
     return int(array.flat[0]) if array.ndim == 0 or (array == array.flat[0]).all() else array
-
-
-def _listed(roots: Mapping[str, E], inputs: tuple[str, ...]) -> Listed:
-    """The step of a model that computes `roots`."""
-    place: dict[int, int] = {}
-    nodes: list[tuple[str, tuple[int, ...], Any]] = []
-    for e in ordered(roots.values()):
-        place[id(e)] = len(nodes)
-        nodes.append((e.op, tuple(place[id(a)] for a in e.args), e.value))
-    return Listed(tuple(nodes), tuple((k, place[id(e)]) for k, e in roots.items()), inputs)
