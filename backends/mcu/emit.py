@@ -127,7 +127,7 @@ def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
         "input_slots": layout.input_slots,
         "ring": layout.ring,
         "valued": layout.valued,
-        "input_type": f"{program.c_name}_{'input' if layout.valued else 'event'}",
+        "input_type": program.input_type,
         "valued_layers": any(view["valued"] for view in views),
         "max_events": layout.input_capacity,
         "max_count": program.input.max_count,

@@ -228,6 +228,11 @@ class Program:
         """The name in files, functions and build targets."""
         return identifier(self.name)
 
+    @property
+    def input_type(self) -> str:
+        """The C type of an event of the input."""
+        return f"{self.c_name}_{'valued' if self.input.values else 'event'}"
+
     def layer(self, name: str) -> Layer:
         """The layer called `name`."""
         return next(layer for layer in self.layers if layer.name == name)

@@ -171,3 +171,18 @@ def leaky_unit(p: Any, s: State, x: Any, activation: str = "none") -> Any:
 def segment(p: Any, s: State, x: Any) -> Any:
     s["count"] = x
     return x >= p["threshold"]
+
+
+def delta_unit(p: Any, s: State, x: Any) -> Any:
+    """Yousefzadeh and Sifalakis 2021: only changes above a threshold are sent."""
+    s["z"] = s["z"] + x
+    a = np.clip(np.floor(s["z"] * p["gain"] + 0.5), p["low"], p["high"])
+    d = (a - s["held"]) * (np.abs(a - s["held"]) > p["threshold"])
+    s["held"] = s["held"] + d
+    return d
+
+
+def delta_source(p: Any, s: State, x: Any) -> Any:
+    d = (x - s["held"]) * (np.abs(x - s["held"]) > p["threshold"])
+    s["held"] = s["held"] + d
+    return d

@@ -71,6 +71,8 @@ NUMBERS: dict[str, dict[str, Range]] = {
     },
     "leaky_unit": {"keep": (0, 1), "gain": (0.5, 2), "slope": (0.5, 1), "bias": (-1, 1)},
     "segment": {"threshold": (-0.5, 1)},
+    "delta_unit": {"gain": (0.5, 3), "low": (0, 0), "high": (3, 9), "threshold": (0, 2)},
+    "delta_source": {"threshold": (0, 1)},
 }
 """Ranges of the parameters in which something happens."""
 SUMS = {
@@ -81,8 +83,15 @@ SUMS = {
 }
 START = {"izhikevich": {"v": -65.0, "u": -13.0}}
 MORE = {"most": (1, 4)}
-ELSEWHERE = {"cuba_lif", "loihi_cuba", "sigma_delta", "spinnaker2_lif", "two_receptor"}
-"""Models with tests of their own: `test_models`, `test_balanced`, those of the chips."""
+ELSEWHERE = {
+    "accumulator",
+    "cuba_lif",
+    "loihi_cuba",
+    "sigma_delta",
+    "spinnaker2_lif",
+    "two_receptor",
+}
+"""Models with tests of their own: `test_models`, `test_balanced`, `values`, those of the chips."""
 
 
 def every(model: Model) -> list[dict[str, Any]]:

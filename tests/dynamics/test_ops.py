@@ -42,6 +42,7 @@ EDGES: dict[str, list[Range]] = {
     "min": [(-WIDE, WIDE)] * 2,
     "max": [(-WIDE, WIDE)] * 2,
     "abs": [(-WIDE, WIDE)],
+    "nearest": [(-WIDE, WIDE)],
     "gt": [(-3, 3)] * 2,
     "ge": [(-3, 3)] * 2,
     "eq": [(-3, 3)] * 2,

@@ -94,7 +94,7 @@ CASES: list[tuple[Graph, str]] = [
     (net(lif=lif(compare="lt")), "lif: compare is 'lt' (one of: gt, ge)"),
     (
         net(**{"in": Input((3,), "graded")}),  # type: ignore[arg-type]
-        "in: events is 'graded' (one of: binary, count, real)",
+        "in: events is 'graded' (one of: binary, count, value, real)",
     ),
     (
         net().with_(integrator="rk4"),

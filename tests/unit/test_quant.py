@@ -99,7 +99,7 @@ def test_bounds_hold_for_every_input(graph: Any, seed: int) -> None:
             total = np.zeros((4, population.n), dtype=np.int64)
             for projection in into:
                 n = _sources(projection)
-                most = counts.get(projection.source, 1)
+                most = counts.get(projection.source, (0, 1))[1]
                 spikes = (random.random((4, n)) < rate) * random.integers(1, most + 1, (4, n))
                 total += synaptic_input(projection, spikes, population.n)
             assert (total <= bounds.high).all()
@@ -120,10 +120,19 @@ def _sources(projection: Projection) -> int:
 @given(seeds)
 def test_bounds_of_dense_synapses_are_reached(seed: int) -> None:
     weight = np.random.default_rng(seed).integers(-127, 128, (3, 7))
-    bounds = input_bounds((Projection("x", "n", Dense(weight)),), 3, {"x": 255})
+    bounds = input_bounds((Projection("x", "n", Dense(weight)),), 3, {"x": (0, 255)})
     for neuron in range(3):
         assert bounds.high[neuron] == (weight[neuron] @ np.where(weight[neuron] > 0, 255, 0))
         assert bounds.low[neuron] == (weight[neuron] @ np.where(weight[neuron] < 0, 255, 0))
+
+
+@given(seeds, st.integers(-99, 0), st.integers(1, 99))
+def test_bounds_of_values_are_reached(seed: int, least: int, most: int) -> None:
+    weight = np.random.default_rng(seed).integers(-127, 128, (3, 7))
+    bounds = input_bounds((Projection("x", "n", Dense(weight)),), 3, {"x": (least, most)})
+    for row, low, high in zip(weight, bounds.low, bounds.high, strict=True):
+        assert high == (row @ np.where(row > 0, most, least))
+        assert low == (row @ np.where(row < 0, most, least))
 
 
 @given(seeds, st.integers(0, 2**16 - 1), st.integers(0, 2**20))
