@@ -12,9 +12,17 @@ from numpy.typing import NDArray
 from snnstack.foreign import vouching
 from snnstack.frontends.onnx_convert import PERCENTILE, AnnData, ann_data, read_ann
 from snnstack.frontends.onnx_convert import convert as convert_ann
+from snnstack.frontends.sigma_delta import SigmaDelta
 from snnstack.ir.graph import Graph
 from snnstack.loading import discretised, load, model_path
-from snnstack.report.curve import STEPS, Curve, curve
+from snnstack.report.curve import (
+    STEPS,
+    THRESHOLDS,
+    Curve,
+    DeltaCurve,
+    curve,
+    delta_curve,
+)
 from snnstack.report.readout import classes, read_out
 from snnstack.samples import run_float
 
@@ -26,16 +34,21 @@ def convert(
     *,
     steps: int | None = None,
     percentile: float = PERCENTILE,
+    sigma_delta: SigmaDelta | None = None,
     trust: bool = False,
 ) -> Graph:
     """The spiking graph of an ANN in an ONNX file, balanced on real samples.
+
+    `sigma_delta`: layers send changes of their activations instead of spikes, for inputs such as
+    the frames of a video; the graph then takes whole numbers 0..255.
 
     `steps`: of an inference, else what `calibrate` says (`...?encode=even&steps=16`), else 32.
     `trust`: files are read in this process, without limits of time and memory (docs/security.md).
     """
     data = ann_data(calibrate)
     data = data if steps is None else data.with_steps(steps)
-    return load(convert_ann(read_ann(model_path(model)), data, percentile))
+    delta = None if sigma_delta is None else sigma_delta.checked()
+    return load(convert_ann(read_ann(model_path(model)), data, percentile, delta))
 
 
 @vouching
@@ -59,6 +72,26 @@ def accuracy_curve(
     return curve(ann, fit, test.first(samples), steps, _classes, percentile)
 
 
+@vouching
+def threshold_curve(
+    model: str | Path,
+    calibrate: Any,
+    data: Any = None,
+    *,
+    thresholds: Sequence[float] = THRESHOLDS,
+    levels: int = 127,
+    samples: int | None = None,
+    percentile: float = PERCENTILE,
+    trust: bool = False,
+) -> DeltaCurve:
+    """Accuracy and events against the change that is worth sending; else as `accuracy_curve`."""
+    fit = ann_data(calibrate)
+    test = fit if data is None else _like(ann_data(data), fit)
+    ann = read_ann(model_path(model))
+    kinds = [SigmaDelta(levels, threshold).checked() for threshold in thresholds]
+    return delta_curve(ann, fit, test.first(samples).in_levels(), kinds, _run, percentile)
+
+
 def _like(test: AnnData, fit: AnnData) -> AnnData:
     """Real test samples are encoded in the range that the network was balanced for."""
     if fit.arrays.dtype.kind in "ui":
@@ -67,9 +100,15 @@ def _like(test: AnnData, fit: AnnData) -> AnnData:
 
 
 def _classes(graph: Graph, data: AnnData) -> NDArray[np.int64]:
+    return _run(graph, data)[0]
+
+
+def _run(graph: Graph, data: AnnData) -> tuple[NDArray[np.int64], int]:
+    """[sample] classes, and events that layers sent."""
     steps = discretised(load(graph))
-    parts = data.stream(steps.inputs[0]).batches()
-    readout = read_out(steps.settings)
-    return np.concatenate(
-        [classes(run_float(steps, part), steps.outputs, readout) for part in parts]
-    )
+    readout, found, events = read_out(steps.settings), [], 0
+    for part in data.stream(steps.inputs[0]).batches():
+        trace = run_float(steps, part)
+        found.append(classes(trace, steps.outputs, readout))
+        events += sum(len(sent.indices) for sent in trace.spikes.values())
+    return np.concatenate(found), events

@@ -15,7 +15,7 @@ from snnstack.cli.verb import OutputFile, Verb
 from snnstack.report.numbers import percent
 
 if TYPE_CHECKING:
-    from snnstack.report.curve import Curve
+    from snnstack.report.curve import Curve, DeltaCurve
 
 
 class _Steps(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -32,6 +32,20 @@ class _Steps(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         return tuple(int(part) for part in parts)
 
 
+class _Thresholds(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """Numbers from 0, with commas between them."""
+
+    name = "thresholds"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,6})?", part) for part in parts):
+            self.fail(f"{value!r} is not a list like 0,1,2.5", param, ctx)
+        return tuple(map(float, parts))
+
+
 @click.command(cls=Verb, short_help="Convert an ANN in ONNX to a spiking network.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--calibrate", required=True, metavar="DATA",
@@ -43,6 +57,14 @@ class _Steps(click.ParamType):  # type: ignore[type-arg, unused-ignore]
               metavar="N,N,...", help="Numbers of steps that are compared.")  # fmt: skip
 @click.option("--percentile", type=Between(50, 100), default=99.9, show_default=True,
               help="Of a layer's activations: the one that becomes its threshold.")  # fmt: skip
+@click.option("--to", type=click.Choice(["spikes", "sigma-delta"]), default="spikes",
+              show_default=True,
+              help="Layers send spikes, or the changes of their levels.")  # fmt: skip
+@click.option("--levels", type=click.IntRange(1, 32767), default=127, show_default=True,
+              metavar="N", help="sigma-delta: of every activation.")  # fmt: skip
+@click.option("--threshold", type=_Thresholds(), default="0,1,2,4,8,16", show_default=True,
+              metavar="X,X,...", help="sigma-delta: levels by which an activation must move to be "
+              "sent; -o takes the first.")  # fmt: skip
 @click.option("-o", "--output", type=OutputFile(".nir"), metavar="FILE.nir",
               help="Write the spiking network.")  # fmt: skip
 @click.option("--plot", type=OutputFile(".svg", ".png", ".pdf"), metavar="FILE.svg",
@@ -51,15 +73,33 @@ class _Steps(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.pass_obj
 def convert(
     written: list[str], /, model: Path, calibrate: str, data: str | None, samples: int | None,
-    steps: tuple[int, ...], percentile: float, output: Path | None, plot: Path | None,
-    as_json: bool,
+    steps: tuple[int, ...], percentile: float, to: str, levels: int,
+    threshold: tuple[float, ...], output: Path | None, plot: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Convert an ANN in ONNX to a spiking network; show its accuracy over the number of steps."""
+    """Convert an ANN in ONNX to a spiking network; show its accuracy over the number of steps.
+
+    Or, to sigma-delta, over the change of an activation that is worth sending.
+    """
     from snnstack import ann
     from snnstack.frontends import nir
+    from snnstack.frontends.sigma_delta import SigmaDelta
 
     if output is not None:
         is_new(output)
+    if to == "sigma-delta":
+        if plot is not None:
+            raise click.UsageError("--plot draws the curve of --to spikes")
+        changes = ann.threshold_curve(
+            model, calibrate, data, thresholds=threshold, levels=levels, samples=samples,
+            percentile=percentile,
+        )  # fmt: skip
+        if output is not None:
+            kind = SigmaDelta(levels, threshold[0])
+            graph = ann.convert(model, calibrate, percentile=percentile, sigma_delta=kind)
+            nir.write(graph, output)
+            written.append(str(output))
+        _show_changes(model, changes, output, as_json)
+        return
     found = ann.accuracy_curve(
         model, calibrate, data, steps=steps, samples=samples, percentile=percentile
     )
@@ -79,6 +119,22 @@ def convert(
     for path in (output, plot):
         if path is not None:
             say(f"written: {path}")
+
+
+def _show_changes(model: Path, found: DeltaCurve, output: Path | None, as_json: bool) -> None:
+    if as_json:
+        print_json({"model": str(model), **found.to_dict(), "output": output and str(output)})
+        return
+    rows = [
+        [f"{p.threshold:g}", percent(p.accuracy), percent(p.agreement), f"{p.events:.1f}"]
+        for p in found.points
+    ]
+    right = percent(found.accuracy_ann)
+    table(f"{model.name}: {found.samples} samples, accuracy as an ANN {right}",
+          [f"threshold of {found.levels}", "accuracy", "as the ANN", "events a sample"],
+          rows)  # fmt: skip
+    if output is not None:
+        say(f"written: {output}")
 
 
 def draw(found: Curve, title: str, path: Path) -> None:

@@ -21,8 +21,9 @@ from snnstack.frontends.onnx_maps import concat, moved, resize, transposed
 from snnstack.frontends.onnx_pointwise import arithmetic, batch_norm, is_relu, relu, same
 from snnstack.frontends.onnx_tensors import InputRange, Tensors
 from snnstack.frontends.onnx_transposes import without_transposes
+from snnstack.frontends.sigma_delta import SigmaDelta, with_sums_begun
 from snnstack.ir.graph import Graph
-from snnstack.ir.nodes import LI, Output, Shape
+from snnstack.ir.nodes import LI, Leaf, Output, Shape
 
 MONOTONE = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "HardSigmoid")
 """At the very end these do not change which class is largest: left out."""
@@ -48,17 +49,24 @@ def relu_tensors(graph: OnnxGraph) -> dict[str, str]:
 
 
 def converted(
-    graph: OnnxGraph, shape: Shape, thresholds: Mapping[str, float], given: InputRange, steps: int
+    graph: OnnxGraph,
+    shape: Shape,
+    thresholds: Mapping[str, float],
+    given: InputRange,
+    steps: int,
+    delta: SigmaDelta | None = None,
 ) -> Graph:
     """The spiking network for inferences of `steps` steps; `thresholds` by ReLU node.
 
+    `delta`: one of layers that send changes instead, for inputs that may change in every step.
     Raises ModelError naming every operation that cannot be converted, with what would do.
     """
     graph, shape = _turned(graph, shape)
     unknown = [n for n in graph.nodes if n.op not in _HANDLERS and n.op not in MONOTONE]
     raise_if_any(ModelError, [_unsupported(n) for n in unknown])
     with np.errstate(all="ignore"):  # weights that are not finite are refused by the rules
-        return _walked(Tensors(graph, shape, thresholds, given, steps))
+        found = _walked(Tensors(graph, shape, thresholds, given, steps, delta))
+        return found if delta is None else with_sums_begun(found)
 
 
 def _turned(graph: OnnxGraph, shape: Shape) -> tuple[OnnxGraph, Shape]:
@@ -82,7 +90,8 @@ def _walked(c: Tensors) -> Graph:
     for name in c.onnx.outputs:
         value = c.values[name]
         ones = np.ones(value.shape)
-        readout = LI(tau=ones, r=ones, v_leak=np.zeros(value.shape))
+        readout: Leaf = LI(tau=ones, r=ones, v_leak=np.zeros(value.shape))
+        readout = readout if c.delta is None else c.delta.total(value.shape)
         result = c.build.add(f"{name}.sum", readout, c.build.placed(value))
         c.build.add(f"{name}.output", Output(value.shape), (result,))
     about: dict[str, Any] = {"name": c.onnx.name}

@@ -20,6 +20,7 @@ from snnstack.frontends.onnx_file import OnnxGraph, read_model
 from snnstack.frontends.onnx_session import Session
 from snnstack.frontends.onnx_tensors import InputRange
 from snnstack.frontends.open_data import ENCODE_OPTIONS, encoded_stream, encoding_of
+from snnstack.frontends.sigma_delta import SigmaDelta
 from snnstack.frontends.spec import known_options, parse, whole
 from snnstack.frontends.stream import Stream
 from snnstack.ir.graph import Graph
@@ -92,6 +93,12 @@ class AnnData:
     def with_steps(self, steps: int) -> AnnData:
         """The same samples over another number of steps."""
         return replace(self, encoding=replace(self.encoding, steps=steps))
+
+    def in_levels(self) -> AnnData:
+        """The same samples as whole numbers 0..255 in every step: of one, if none was said."""
+        if self.encoding.kind == "repeat":
+            return self
+        return replace(self, encoding=replace(self.encoding, kind="repeat", steps=1, levels=255))
 
     def first(self, samples: int | None) -> AnnData:
         """The first `samples` samples (all for None)."""
@@ -206,11 +213,18 @@ def _run(running: Any, names: list[str], feeds: dict[str, Any]) -> list[NDArray[
     return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
 
 
-def convert(ann: Ann, data: AnnData, percentile: float = PERCENTILE) -> Graph:
-    """The spiking graph for inferences as long as those of `data`, balanced on it."""
+def convert(
+    ann: Ann, data: AnnData, percentile: float = PERCENTILE, delta: SigmaDelta | None = None
+) -> Graph:
+    """The spiking graph for inferences as long as those of `data`, balanced on it.
+
+    `delta`: of layers that send changes; its input are whole numbers 0..255, real samples of one
+    step each unless `data` says more.
+    """
     data.inputs(ann, next(data.arrays.rows(1)))
+    data = data if delta is None else data.in_levels()
     thresholds = thresholds_of(ann, data, percentile)
-    graph = converted(ann.graph, ann.shape, thresholds, data.given, data.encoding.steps)
+    graph = converted(ann.graph, ann.shape, thresholds, data.given, data.encoding.steps, delta)
     return graph.with_(metadata={**graph.metadata, ENCODING: asdict(data.encoding)})
 
 

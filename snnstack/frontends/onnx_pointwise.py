@@ -36,6 +36,9 @@ def relu(c: Tensors, node: OnnxNode, data: list[str]) -> Value:
     threshold = c.thresholds[node.name]
     if not value.pending:
         value = Value(value.shape, tuple(identity(s, value.shape) for s in value.sources))
+    if c.delta is not None:
+        name = c.build.add(node.name, c.delta.unit(value.shape, threshold), c.build.placed(value))
+        return Value(value.shape, sources=(Source(name, threshold / c.delta.levels * ONE, ZERO),))
     first = value.pending[0].shifted(np.asarray(threshold / (2 * c.steps)))
     ends = c.build.placed(replace(value, pending=(first, *value.pending[1:])))
     full = np.full(value.shape, threshold)

@@ -18,6 +18,7 @@ from snnstack.frontends.onnx_linear import (
     constant_part,
     folded_into,
 )
+from snnstack.frontends.sigma_delta import SigmaDelta
 from snnstack.ir.nodes import EventKind, Input, Shape
 
 ONE, ZERO = np.ones(()), np.zeros(())
@@ -47,10 +48,14 @@ class Tensors:
         thresholds: Mapping[str, float],
         given: InputRange,
         steps: int,
+        delta: SigmaDelta | None = None,
     ) -> None:
-        self.onnx, self.steps, self.thresholds = graph, steps, thresholds
+        self.onnx, self.steps, self.thresholds, self.delta = graph, steps, thresholds, delta
         self.build = Builder()
-        name = self.build.add(graph.inputs[0], Input(shape, given.events), ())
+        events = given.events if delta is None else "value"
+        name = self.build.add(graph.inputs[0], Input(shape, events), ())
+        if delta is not None:
+            name = self.build.add(f"{name}.changes", delta.source(shape), (name,))
         scale = np.asarray((given.high - given.low) / given.levels)
         first = Source(name, scale, np.asarray(given.low))
         self.values = {graph.inputs[0]: Value(shape, sources=(first,))}

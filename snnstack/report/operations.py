@@ -168,12 +168,16 @@ class _Fan:
         return cls(projection, targets, some, every, pool)
 
     def effective(self, spikes: Spikes) -> tuple[int, int]:
-        """(ACs, MACs) of a batch. The last `delay` steps reach nobody."""
+        """(ACs, MACs) of a batch. The last `delay` steps reach nobody.
+
+        Steps in which a number other than 1 and -1 arrives are of MACs.
+        """
         from scipy.sparse import csr_array
 
-        values = np.ones(len(spikes.indices), np.int64) if spikes.counts is None else spikes.counts
+        values = spikes.event_counts() if spikes.values is None else spikes.values
+        values = values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
         rows = spikes.batch * spikes.steps
-        content = (values.astype(np.int64), spikes.indices, spikes.indptr)
+        content = (values, spikes.indices, spikes.indptr)
         events = csr_array(content, shape=(rows, spikes.n))
         if self.pool is not None:
             events = (events @ self.pool).tocsr()
@@ -181,7 +185,7 @@ class _Fan:
         per_row = np.zeros(rows, dtype=np.int64)
         np.add.at(per_row, np.repeat(np.arange(rows), count), self.synapses[events.indices])
         graded = np.zeros(rows, dtype=bool)
-        graded[np.repeat(np.arange(rows), count)[events.data > 1]] = True
+        graded[np.repeat(np.arange(rows), count)[~np.isin(events.data, (-1, 0, 1))]] = True
         step = np.arange(rows) % max(spikes.steps, 1)
         per_row[step >= spikes.steps - self.projection.delay] = 0
         return int(per_row[~graded].sum()), int(per_row[graded].sum())

@@ -18,6 +18,7 @@ from snnstack.cli import main
 from snnstack.errors import DataError, ModelError
 from snnstack.frontends.onnx_convert import ann_data, read_ann
 from snnstack.frontends.onnx_session import Session
+from snnstack.frontends.sigma_delta import SigmaDelta
 from snnstack.loading import discretised, load
 from snnstack.report.readout import accuracy, classes, output_probes, scores
 from snnstack.samples import real_as_spikes, run_float
@@ -98,6 +99,17 @@ def close(path: Path, x: Any, steps: int = 400, tolerance: float = 0.03) -> None
     assert found.shape == expected.shape
     spread = np.abs(expected).max()
     assert np.abs(found - expected).max() < tolerance * spread, np.abs(found - expected).max()
+    by_changes = logits_by_changes(path, x)
+    assert np.abs(by_changes - expected).max() < 0.03 * spread, np.abs(by_changes - expected).max()
+
+
+def logits_by_changes(path: Path, x: Any) -> Any:
+    """Of the network whose layers send changes, finely, after one step; inputs have 256 levels."""
+    graph = snnstack.convert(path, {"x": x}, percentile=100, sigma_delta=SigmaDelta(4095))
+    network = discretised(graph)
+    data = ann_data({"x": x}).in_levels()
+    trace = run_float(network, data.stream(network.inputs[0]).read())
+    return scores(trace, network.outputs[0])
 
 
 RNG = np.random.default_rng(5)
