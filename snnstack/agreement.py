@@ -256,7 +256,7 @@ def proved(file: StepFile, steps: StepGraph, sample: Any = None) -> Graph:
 
 def _sample(file: StepFile, steps: StepGraph, sample: Any) -> Array:
     """[sample, step, *shape]."""
-    shape = steps.inputs[0].shape
+    shape = steps.port.shape
     if sample is None:
         rng = np.random.default_rng(0)
         rate = rng.choice([0.05, 0.3, 0.7], (PROOF_SAMPLES, PROOF_STEPS, *[1] * len(shape)))

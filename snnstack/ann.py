@@ -107,7 +107,7 @@ def _run(graph: Graph, data: AnnData) -> tuple[NDArray[np.int64], int]:
     """[sample] classes, and events that layers sent."""
     steps = discretised(load(graph))
     readout, found, events = read_out(steps.settings), [], 0
-    for part in data.stream(steps.inputs[0]).batches():
+    for part in data.stream(steps.port).batches():
         trace = run_float(steps, part)
         found.append(classes(trace, steps.outputs, readout))
         events += sum(len(sent.indices) for sent in trace.spikes.values())

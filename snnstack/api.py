@@ -41,7 +41,7 @@ from snnstack.measure import (
 from snnstack.native import native_program, native_target
 from snnstack.notices import say
 from snnstack.passes.options import Options, said
-from snnstack.program import Program
+from snnstack.program import Program, port_of
 from snnstack.quant.losses import warnings_of
 from snnstack.quant.scales import Granularity
 from snnstack.report.bench import BenchRefusal, BenchRow
@@ -198,7 +198,7 @@ def bench(
     )
     whole = None if steps is None else before_pruning(model, options, fit, graph)
     found = [_native(model, board, options, graph, steps) for board in chosen]
-    port = _port(found) if steps is None else steps.inputs[0]
+    port = _port(found) if steps is None else steps.port
     if graph is not None and steps is not None:
         data = real_as_spikes(graph, steps, data) or data
     test = (
@@ -276,7 +276,7 @@ def _native(
 def _port(found: Sequence[Build | Refused | None]) -> StepInput:
     """The input of the first program."""
     raise_refused(one for one in found if isinstance(one, Refused))
-    return next(one.program.port for one in found if isinstance(one, Build))
+    return next(port_of(one.program) for one in found if isinstance(one, Build))
 
 
 @vouching

@@ -17,6 +17,7 @@ from snnstack.frontends.data import Data
 from snnstack.frontends.in_memory import given
 from snnstack.integers import for_target, quantise_for
 from snnstack.ir.graph import Graph
+from snnstack.ir.inputs import split
 from snnstack.ir.step import StepGraph
 from snnstack.loading import before_pruning, discretised, load, loaded
 from snnstack.native import native_program
@@ -210,7 +211,7 @@ def with_ranges(
     steps: StepGraph, activity: Calibration | None, run: tuple[Data, Trace] | None
 ) -> Calibration | None:
     """`activity` with the ranges of populations of other models than the LIF family's."""
-    if all(p.is_lif for p in steps.populations) or len(steps.inputs) != 1:
+    if all(p.is_lif for p in steps.populations) or not steps.inputs:
         return activity
     found = assumed_ranges(steps) if run is None else cell_ranges(steps, run[0].spikes, run[1])
     return replace(activity or assumed(steps), ranges=found)
@@ -242,7 +243,8 @@ def calibrated(steps: StepGraph, program: Program, run: tuple[Data, Trace] | Non
     own = offered(compiler(program.target), "calibrate")
     if own is None or run is None:
         return program
-    sources = {steps.inputs[0].name: run[0].spikes, **run[1].spikes}
+    spikes = run[0].spikes
+    sources = {**split(spikes, steps.inputs), steps.port.name: spikes, **run[1].spikes}
     return cast(Program, own(program, sources))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from snnstack.dynamics.spans import Span
 from snnstack.engine.steps import run_step_graph
+from snnstack.ir.inputs import split
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, StepGraph
 from snnstack.quant.calibration import DEFAULT_RATE
@@ -23,8 +24,9 @@ def cell_ranges(graph: StepGraph, spikes: Spikes, trace: Trace) -> dict[str, dic
     ModelError for a state that grows without end.
     """
     batch = min(spikes.batch, SAMPLES)
-    port = graph.inputs[0].name
-    sent = {port: spikes} | {p.name: trace.spikes[p.name] for p in graph.populations if p.fires}
+    sent = split(spikes, graph.inputs) | {
+        p.name: trace.spikes[p.name] for p in graph.populations if p.fires
+    }
     dense = {name: _by_step(s.samples(0, batch)) for name, s in sent.items()}
     return {
         p.name: calibrated(p.neurons, _sums(graph, p, dense))
@@ -35,7 +37,7 @@ def cell_ranges(graph: StepGraph, spikes: Spikes, trace: Trace) -> dict[str, dic
 
 def assumed_ranges(graph: StepGraph) -> dict[str, dict[str, Span]]:
     """The same on random input, in which every element spikes at the rate that is assumed."""
-    port = graph.inputs[0]
+    port = graph.port
     random = np.random.default_rng(0).random((SAMPLES, STEPS, *port.shape))
     spikes = Spikes.from_dense((random < DEFAULT_RATE).astype(np.uint8))
     return cell_ranges(graph, spikes, run_step_graph(graph, spikes))

@@ -9,6 +9,7 @@ from typing import Any
 from snnstack.board import Board
 from snnstack.errors import ModelError, Problem, SnnstackError, TargetError, fail, raise_if_any
 from snnstack.ir.step import StepGraph
+from snnstack.passes.one_input import on_one_input
 from snnstack.quant.calibration import Calibration
 from snnstack.quant.common_rules import only_lif
 from snnstack.quant.network import QuantizedNetwork
@@ -26,9 +27,13 @@ RESETS_IN_WORDS = {
 
 
 def for_target(steps: StepGraph, target: str) -> StepGraph:
-    """The same spikes by what the target can do: late subtractions at once where that is exact."""
-    able = getattr(backend(target), "LATE_RESETS", False)
-    return steps if able else subtract_now(steps)
+    """The same spikes by what the target can do: late subtractions at once where that is exact,
+    several inputs as one.
+    """
+    machine = backend(target)
+    if not getattr(machine, "SEVERAL_INPUTS", False):
+        steps = on_one_input(steps)
+    return steps if getattr(machine, "LATE_RESETS", False) else subtract_now(steps)
 
 
 def quantise_for(

@@ -19,6 +19,7 @@ from snnstack.ir.graph import Graph
 from snnstack.ir.step import StepGraph
 from snnstack.native import native_graph, native_target
 from snnstack.passes.options import READOUT, Options, apply_options, said
+from snnstack.program import INPUTS
 from snnstack.report.linear import FIT, fit
 from snnstack.report.readout import LINEAR, check_readout, read_out, usual_scores
 from snnstack.samples import Samples, as_stream, real_as_spikes, run_float
@@ -151,7 +152,7 @@ def _proved(file: Any, sample: Any) -> Graph:
     check(file.graph)
     steps = discretised(file.graph)
     if isinstance(sample, str | Path):
-        given = as_stream(sample, steps.inputs[0]).first(PROOF_SAMPLES).read().spikes
+        given = as_stream(sample, steps.port).first(PROOF_SAMPLES).read().spikes
         sample = np.moveaxis(given.dense(), 1, 0)
     return proved(file, steps, sample)
 
@@ -196,7 +197,7 @@ def with_fit(graph: Graph, training: Samples | None) -> Graph:
         return graph
     kept = {name: value for name, value in graph.metadata.items() if name != READOUT}
     steps = discretised(graph.with_(metadata=kept))
-    stream = as_stream(real_as_spikes(graph, steps, training) or training, steps.inputs[0])
+    stream = as_stream(real_as_spikes(graph, steps, training) or training, steps.port)
     parts = [(usual_scores(run_float(steps, p), steps.outputs[0]), p.labels)
              for p in stream.batches(stream.batch_size())]  # fmt: skip
     labels = [found for _, found in parts if found is not None]
@@ -228,8 +229,10 @@ def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
     check_steps(steps)
     steps = as_lists(steps) if PRUNED in graph.metadata else steps
     name = str(graph.metadata.get("name", "network"))
-    more = {KEY: dict(graph.metadata[KEY])} if KEY in graph.metadata else {}
+    more: dict[str, Any] = {KEY: dict(graph.metadata[KEY])} if KEY in graph.metadata else {}
     more |= {key: graph.metadata[key] for key in (READOUT, FIT) if key in graph.metadata}
+    if steps.port.parts:
+        more[INPUTS] = [[part.name, list(part.shape)] for part in steps.inputs]
     steps = steps.with_(settings={**steps.settings, **_choices(graph), **more, "name": name})
     output = steps.population(steps.outputs[0])
     check_readout(read_out(steps.settings), output.name, output.n, output.fires)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -54,6 +55,22 @@ class Program(Protocol):
     @property
     def variables(self) -> tuple[tuple[str, str], ...]:
         """Every (population, variable) that can be probed."""
+
+
+INPUTS = "inputs"
+"""In a program's settings: [name, shape] of each of several inputs."""
+
+
+def port_of(program: Program) -> StepInput:
+    """The program's input, with the inputs of the network behind it, where there are several."""
+    port, listed = program.port, program.settings.get(INPUTS)
+    if port.parts or not listed:
+        return port
+    parts = tuple(StepInput(str(k), tuple(map(int, shape)), port.events) for k, shape in listed)
+    if sum(part.n for part in parts) != port.n:
+        what = f"lists inputs of {sum(part.n for part in parts)} elements, it takes {port.n}"
+        raise fail(TargetError, program.name, what, "compile the model again")
+    return replace(port, parts=parts)
 
 
 def program_of(program: Any) -> Program:

@@ -16,6 +16,7 @@ from snnstack.board import Board
 from snnstack.engine.steps import run_step_graph
 from snnstack.errors import SnnstackError
 from snnstack.frontends.data import Data
+from snnstack.ir.inputs import split
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, StepGraph
 from snnstack.quant.network import QuantizedNetwork
@@ -100,7 +101,7 @@ class _Task:
     @property
     def sources(self) -> dict[str, Spikes]:
         """What inputs and populations send in the float run."""
-        return {self.steps.inputs[0].name: self.data.spikes, **self.real.spikes}
+        return {**split(self.data.spikes, self.steps.inputs), **self.real.spikes}
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from snnstack.measure import (
 )
 from snnstack.measure.clipping import ClippedSums
 from snnstack.notices import say
-from snnstack.program import Program, program_of
+from snnstack.program import Program, port_of, program_of
 from snnstack.quant.network import QuantizedNetwork
 from snnstack.report.blocks import say_blocks
 from snnstack.report.clipping import warnings_of
@@ -77,7 +77,7 @@ def _emulated(
     if carries_values(program) and not isinstance(data, Spikes):
         values: Any = _values(program, data)
         return machine.emulate(program, values, seed=seed, probes=probes)
-    spikes = as_data(data, program.port).spikes
+    spikes = as_data(data, port_of(program)).spikes
     return machine.emulate(program, spikes, seed=seed, probes=probes)
 
 
@@ -103,7 +103,7 @@ def judged_samples(
     """The first `samples` for `program`; DataError for labels beyond its classes, ModelError
     where its output cannot be read by `readout` (None: the program's own).
     """
-    stream = as_stream(data, program.port).first(samples)
+    stream = as_stream(data, port_of(program)).first(samples)
     if carries_values(program):
         return stream
     neurons, output = _output_size(program), program.outputs[0]
@@ -196,5 +196,5 @@ def verify_reference(
     `network` may be None for a target with a definition of its own. `trust` as in `emulate`.
     """
     program = program_of(program)
-    spikes = as_stream(data, program.port).first(samples).read().spikes
+    spikes = as_stream(data, port_of(program)).first(samples).read().spikes
     return compared_with_reference(Subject(program, network, None), spikes)

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any, cast
 
 from snnstack.errors import DataError, fail
-from snnstack.frontends.data import Data, make_data
+from snnstack.frontends.data import Data, data_of
 from snnstack.frontends.in_memory import given
 from snnstack.frontends.levels import KEY, as_counts
 from snnstack.frontends.open_data import open_data
@@ -46,7 +46,7 @@ def as_stream(data: Samples, port: StepInput) -> Stream:
     if isinstance(data, Data):
         return of_data(fitting(data, port), port)
     if isinstance(data, Mapping):
-        return of_data(make_data(data.get("x"), data.get("y"), port, "data"), port)
+        return of_data(data_of(data, port, "data"), port)
     return open_data(str(data), port)
 
 
@@ -69,7 +69,7 @@ def fitting(data: Data, port: StepInput) -> Data:
 
 def judged_stream(data: Samples, steps: StepGraph, samples: int | None = None) -> Stream:
     """The first `samples` for the network `steps`; DataError for labels beyond its outputs."""
-    stream = as_stream(data, steps.inputs[0]).first(samples).within(_classes(steps))
+    stream = as_stream(data, steps.port).first(samples).within(_classes(steps))
     if not isinstance(data, Stream):  # a stream comes from a verb that has judged it already
         neurons = steps.population(steps.outputs[0]).n
         say_blocks(steps.settings, stream.labels, neurons, stream.name)
@@ -89,7 +89,7 @@ def real_as_spikes(graph: Graph, steps: StepGraph, data: Samples | None) -> Samp
         return data
     from snnstack.frontends.onnx_convert import spiking
 
-    return cast(Samples, spiking(graph, data, steps.inputs[0]))
+    return cast(Samples, spiking(graph, data, steps.port))
 
 
 def run_float(steps: StepGraph, data: Data) -> Trace:
@@ -105,7 +105,7 @@ def calibration_run(
     steps: StepGraph, calibrate: Samples | None, samples: int = CALIBRATION_SAMPLES
 ) -> tuple[Data, Trace] | None:
     """The `samples` that scales are fitted to, and what the float network does with them."""
-    if calibrate is None or len(steps.inputs) != 1:
+    if calibrate is None or not steps.inputs:
         return None
     data = judged_stream(calibrate, steps, samples).read()
     return data, run_float(steps, data)

@@ -12,7 +12,7 @@ from typing import Any
 from snnstack.door import shown
 from snnstack.errors import Problem, TargetError, raise_if_any
 from snnstack.ir.nodes import Array
-from snnstack.ir.step import StepInput, size
+from snnstack.ir.step import size
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.numerics import Numerics
 from snnstack.saved_neurons import cell_problems, written_problems
@@ -51,14 +51,15 @@ def network_problems(network: QuantizedNetwork) -> Iterator[Problem]:
     yield from wrong
     if wrong:
         return
-    port = network.inputs[0]
-    sizes = {port.name: port.n} | {p.name: p.n for p in network.populations}
+    inputs = {port.name for port in network.inputs}
+    sizes = {port.name: port.n for port in network.inputs}
+    sizes |= {p.name: p.n for p in network.populations}
     order = {name: k for k, name in enumerate(sizes)}
     for p in network.populations:
         yield from _population_problems(p, network.numerics)
     ports = {p.name: p.model.inputs for p in network.populations}
     for projection in network.projections:
-        wrong = list(entering_problems(projection, port.name, sizes))
+        wrong = list(entering_problems(projection, inputs, sizes))
         if projection.port not in ports.get(projection.target, (projection.port,)):
             yield Problem(str(projection), f"ends in no input {shown(projection.port)}", AGAIN)
         yield from wrong
@@ -69,7 +70,7 @@ def network_problems(network: QuantizedNetwork) -> Iterator[Problem]:
 
 def beside_problems(network: QuantizedNetwork, program: Any) -> Iterator[Problem]:
     """An integer network that is not the one that `program` was made of."""
-    port = network.inputs[0]
+    port = network.port
     if (port.name, port.shape) != (program.port.name, program.port.shape):
         what = f"has the input {port.name!r} of shape {list(port.shape)}"
         theirs = f"the program's is {program.port.name!r} of shape {list(program.port.shape)}"
@@ -113,7 +114,7 @@ def chip_problems(
     shapes = {network.input.name: network.input.shape}
     shapes |= {p.name: p.shape for p in network.populations}
     names = [p.name for p in network.populations]
-    wrong = list(name_problems(network.input.name, shapes, names, network.outputs))
+    wrong = list(name_problems([network.input.name], shapes, names, network.outputs))
     yield from wrong
     if wrong:
         return
@@ -121,14 +122,16 @@ def chip_problems(
     for p in network.populations:
         yield from neurons(p)
     for c in network.connections:
-        yield from entering_problems(c, network.input.name, sizes)
+        yield from entering_problems(c, {network.input.name}, sizes)
     yield from scale_problems(scales, sizes)
     yield from _lag_problems(network, names)
 
 
-def entering_problems(c: Any, port: str, sizes: Mapping[str, int]) -> Iterator[Problem]:
-    """A connection between populations of `sizes`; none leads into the input `port`."""
-    if c.target == port:
+def entering_problems(
+    c: Any, inputs: Container[str], sizes: Mapping[str, int]
+) -> Iterator[Problem]:
+    """A connection between populations of `sizes`; none leads into one of the `inputs`."""
+    if c.target in inputs:
         yield Problem(f"{c.source} to {c.target}", "leads into the input", AGAIN)
     else:
         yield from connection_problems(c, sizes)
@@ -143,13 +146,16 @@ def _lag_problems(network: Any, names: list[str]) -> Iterator[Problem]:
 
 
 def _head_problems(network: QuantizedNetwork) -> Iterator[Problem]:
-    if len(network.inputs) != 1:
-        yield Problem("network", f"has {len(network.inputs)} inputs, not one", AGAIN)
+    if not network.inputs:
+        yield Problem("network", "has no input", AGAIN)
         return
-    port: StepInput = network.inputs[0]
-    shapes = {port.name: port.shape} | {p.name: p.shape for p in network.populations}
+    if len({port.events for port in network.inputs}) > 1:
+        yield Problem("network", "has inputs that take different kinds of events", AGAIN)
+    inputs = [port.name for port in network.inputs]
+    shapes = {port.name: port.shape for port in network.inputs}
+    shapes |= {p.name: p.shape for p in network.populations}
     names = [p.name for p in network.populations]
-    yield from name_problems(port.name, shapes, names, network.outputs)
+    yield from name_problems(inputs, shapes, names, network.outputs)
     yield from setting_problems(network.settings)
     if not 0 < network.dt < float("inf"):
         yield Problem("network", f"has steps of {network.dt} s", AGAIN)

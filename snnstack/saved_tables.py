@@ -88,10 +88,10 @@ def scale_problems(
 
 
 def name_problems(
-    source: str, shapes: Mapping[str, Shape], names: list[str], outputs: tuple[str, ...]
+    inputs: list[str], shapes: Mapping[str, Shape], names: list[str], outputs: tuple[str, ...]
 ) -> Iterator[Problem]:
     """Populations that share a name, none at all, sizes beyond 2**31, results that are none."""
-    if not names or len({source, *names}) != len(names) + 1:
+    if not names or len({*inputs, *names}) != len(names) + len(inputs):
         yield Problem("populations", "there are none, or two have the same name", AGAIN)
     for name, shape in shapes.items():
         if not all(0 < n <= INT32 for n in shape) or len(shape) > 32 or _product(shape) > INT32:

@@ -59,7 +59,7 @@ class NetworkProgram:
     @property
     def port(self) -> StepInput:
         """The input as the model declares it."""
-        return self.network.inputs[0]
+        return self.network.port
 
     @property
     def fires(self) -> dict[str, bool]:

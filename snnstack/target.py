@@ -52,6 +52,8 @@ class Backend(Protocol):
     target: an emulation with a seed is one chip of many, never "the" result; see `statistical`.
     `LATE_RESETS = True` says that the target does what a `QuantizedPopulation` says about reset
     "none" and about a `reset_time` other than "now"; without it such models are refused.
+    `SEVERAL_INPUTS = True` says that it takes networks of several inputs as they are; for others
+    they become one (`snnstack.passes.one_input`).
     `IMPORT_RULES = True`: `quantise` knows the granularity "import", the rules of the maker's own
     importer, and is then given a graph whose gains are not folded into the weights.
     `agreements(program, spikes)` compares analogue quantities, each within a stated tolerance:

@@ -34,7 +34,7 @@ def saved_problems(program: Program) -> Iterator[Problem]:
     shapes = {program.input.name: program.input.shape}
     shapes |= {p.name: p.shape for p in program.populations}
     wrong = [
-        *name_problems(program.input.name, shapes, names, program.outputs),
+        *name_problems([program.input.name], shapes, names, program.outputs),
         *_cell_problems(program),
         *setting_problems(program.settings),
     ]

@@ -12,6 +12,7 @@ from snnstack.backends.mcu.run import describe, run
 from snnstack.backends.mcu.store import emit, load, utilization
 from snnstack.backends.mcu.views import views
 
+SEVERAL_INPUTS = True
 LATE_RESETS = True
 
 __all__ = [

@@ -42,15 +42,18 @@ WEIGHT = Range(-128, 127)
 def program_problems(program: Program) -> Iterator[Problem]:
     """Everything in `program` that the firmware would read or write outside of an array."""
     port, layers = program.input, program.layers
-    shapes = {port.name: port.shape} | {layer.name: layer.shape for layer in layers}
+    inputs = [part.name for part in program.inputs]
+    shapes = {part.name: part.shape for part in program.inputs}
+    shapes |= {layer.name: layer.shape for layer in layers}
     names = [layer.name for layer in layers]
-    wrong = list(name_problems(port.name, shapes, names, program.outputs))
+    wrong = [*name_problems(inputs, shapes, names, program.outputs), *_parts_problems(program)]
     yield from wrong
     if wrong:
         return
     sizes = {name: size(shape) for name, shape in shapes.items()}
-    history = {port.name: port.history} | {layer.name: layer.history for layer in layers}
-    both: tuple[InputPort | Layer, ...] = (port, *layers)
+    history = {part.name: part.history for part in program.inputs}
+    history |= {layer.name: layer.history for layer in layers}
+    both: tuple[InputPort | Layer, ...] = (port, *program.parts, *layers)
     for one in both:
         yield from _order_problems(one)
     for number, layer in enumerate(layers):
@@ -60,12 +63,26 @@ def program_problems(program: Program) -> Iterator[Problem]:
             yield from neuron_problems(layer, NUMERICS.decay_bits, Range(), WIDTHS)
         elif not wrong:
             yield from cell_problems(layer)
-        now = {port.name, *names[:number]}
+        now = {*inputs, *names[:number]}
         for route in layer.routes:
             yield from _route_problems(route, layer, sizes, history, now)
     yield from scale_problems(program.scales, sizes)
     yield from _rest_problems(program)
     yield from setting_problems(program.settings)
+
+
+def _parts_problems(program: Program) -> Iterator[Problem]:
+    """Several inputs that are not what enters by one door."""
+    port, parts = program.input, program.parts
+    if not parts:
+        return
+    alike = all((part.max_count, part.values) == (port.max_count, port.values) for part in parts)
+    if (
+        not alike
+        or port.order != "c"
+        or sum(size(part.shape) for part in parts) != size(port.shape)
+    ):
+        yield Problem(port.name, "is not the door of the network's inputs", AGAIN)
 
 
 def _port_problems(layer: Layer) -> Iterator[Problem]:

@@ -34,13 +34,12 @@ def counter_bits(program: Program) -> int:
 
 def _safe(layer: Layer, program: Program) -> int | None:
     """The same for one layer; None if it does not read the input."""
-    weights = [_heaviest(r) for r in layer.routes if r.source == program.input.name]
+    inputs = {port.name for port in program.inputs}
+    weights = [_heaviest(r) for r in layer.routes if r.source in inputs]
     if not any(weights):
         return None
     sent = {name: max(span) for name, span in program.sent.items()}
-    others = sum(
-        sent[r.source] * _fan_in(r) for r in layer.routes if r.source != program.input.name
-    )
+    others = sum(sent[r.source] * _fan_in(r) for r in layer.routes if r.source not in inputs)
     return max(0, (room(layer) - others) // sum(weights))
 
 

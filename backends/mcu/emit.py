@@ -15,12 +15,12 @@ from snnstack.backends.mcu.full import dot_form
 from snnstack.backends.mcu.hardware import data_region, hardware, memory_bytes
 from snnstack.backends.mcu.hardware_types import McuHardware
 from snnstack.backends.mcu.layer_text import layer_view
-from snnstack.backends.mcu.layout import CHUNK, Layout, plan
+from snnstack.backends.mcu.layout import CHUNK, Layout, PartPlan, plan
 from snnstack.backends.mcu.pack import BLOCK_ROWS
 from snnstack.backends.mcu.program import ConvTable, Program
 from snnstack.backends.mcu.qemu import CODE, machine
 from snnstack.backends.mcu.route_plan import Constant
-from snnstack.backends.mcu.route_text import kinds, listed_bits, route_strides
+from snnstack.backends.mcu.route_text import kinds, listed_bits, ring_slot, route_strides
 from snnstack.foreign_text import comment
 from snnstack.ir.nodes import Array
 from snnstack.program import digest
@@ -126,6 +126,7 @@ def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
         "input_order": ", channel last" if program.input.order == "hwc" else "",
         "input_slots": layout.input_slots,
         "ring": layout.ring,
+        "parts": [_part(part) for part in layout.parts],
         "valued": layout.valued,
         "input_type": program.input_type,
         "valued_layers": any(view["valued"] for view in views),
@@ -173,6 +174,22 @@ def _context(layout: Layout, board: McuHardware) -> dict[str, Any]:
         "golden": _golden(program),
         "hex": "0x{:08x}".format,
         "qemu_command": " ".join(stand_in.argv("selftest.elf")),
+    }
+
+
+def _part(part: PartPlan) -> dict[str, Any]:
+    """What the templates print about one of several inputs."""
+    order = ", channel last" if part.order == "hwc" else ""
+    return {
+        "id": part.id,
+        "ID": part.id.upper(),
+        "title": f"{comment(part.name)} {comment(list(part.shape))}{order}",
+        "first": part.first,
+        "end": part.first + part.n,
+        "n": part.n,
+        "slots": part.slots,
+        "slot": ring_slot(part.id, part.slots, 0),
+        "capacity": part.capacity,
     }
 
 

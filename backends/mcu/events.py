@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from snnstack.backends.mcu.layout import plan
 from snnstack.backends.mcu.program import ConvTable, Layer, Order, Program, Route, SparseTable
 from snnstack.errors import ToolError, fail
+from snnstack.ir.inputs import split
 from snnstack.ir.nodes import Array, Shape
 from snnstack.ir.step import Pool, size
 from snnstack.trace import Counts, Spikes, Trace
@@ -36,10 +37,19 @@ def places(shape: Shape, order: Order) -> NDArray[np.int64]:
     return np.argsort(memory_order(shape, order))
 
 
+def entries(program: Program) -> NDArray[np.int64]:
+    """For each element of the input in C order, its number for the firmware."""
+    found, first = [], 0
+    for port in program.inputs:
+        found.append(first + places(port.shape, port.order))
+        first += port.n
+    return np.concatenate(found)
+
+
 def in_memory(program: Program, spikes: Spikes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Element numbers in memory order, ascending in each step, and how many per step."""
     rows = spikes.rows()
-    elements = places(program.input.shape, program.input.order)[spikes.indices]
+    elements = entries(program)[spikes.indices]
     if spikes.counts is not None:
         rows, elements = np.repeat(rows, spikes.counts), np.repeat(elements, spikes.counts)
     order = np.lexsort((elements, rows))
@@ -52,7 +62,7 @@ def words_in_memory(
     """As `in_memory`; of an input with values, with 2**16 times what an element carries."""
     if spikes.values is None:
         return in_memory(program, spikes)
-    rows, elements = spikes.rows(), places(program.input.shape, program.input.order)[spikes.indices]
+    rows, elements = spikes.rows(), entries(program)[spikes.indices]
     order = np.lexsort((elements, rows))
     carried = spikes.values[order].astype(np.int64) & 0xFFFF
     per_step = np.bincount(rows, minlength=spikes.batch * spikes.steps)
@@ -172,7 +182,7 @@ def _trace(
         for r in records
         for variable in r.probes
     }
-    synops = _all_synops(program, {program.input.name: spikes, **fired})
+    synops = _all_synops(program, {**split(spikes, program.port.sources), **fired})
     zero = np.zeros(batch, dtype=np.int64)
     counts = {
         program.input.name: Counts(
@@ -211,11 +221,11 @@ def _states(record: _Record, variable: str, batch: int, steps: int) -> Array:
 
 def _all_synops(program: Program, sent: dict[str, Spikes]) -> dict[str, NDArray[np.int64]]:
     orders = {layer.name: layer.order for layer in program.layers}
-    orders[program.input.name] = program.input.order
+    orders |= {port.name: port.order for port in program.inputs}
     return {
         layer.name: sum(
             (_synops(route, sent[route.source], orders[route.source]) for route in layer.routes),
-            start=np.zeros(sent[program.input.name].batch, dtype=np.int64),
+            start=np.zeros(sent[program.inputs[0].name].batch, dtype=np.int64),
         )
         for layer in program.layers
     }

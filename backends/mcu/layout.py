@@ -102,6 +102,23 @@ class LayerPlan:
 
 
 @dataclass(frozen=True)
+class PartPlan:
+    """One of several inputs: its elements are `first` and following of the door's.
+
+    `slots`: steps of events kept, of at most `capacity` each.
+    """
+
+    id: str
+    name: str
+    shape: tuple[int, ...]
+    order: str
+    first: int
+    n: int
+    slots: int
+    capacity: int
+
+
+@dataclass(frozen=True)
 class Layout:
     """The whole network; `event_bits` (16 or 32) hold every element number."""
 
@@ -111,6 +128,7 @@ class Layout:
     layers: tuple[LayerPlan, ...]
     constants: tuple[Constant, ...]
     event_bits: int
+    parts: tuple[PartPlan, ...] = ()
 
     @property
     def pools(self) -> bool:
@@ -125,7 +143,7 @@ class Layout:
     @property
     def ring(self) -> bool:
         """Whether the network keeps events of the input of its own."""
-        return self.input_slots > 1 or self.valued
+        return not self.parts and (self.input_slots > 1 or self.valued)
 
     @property
     def counted(self) -> bool:
@@ -136,7 +154,7 @@ class Layout:
         """
         routes = [r for layer in self.layers for r in layer.routes if r.source == "input"]
         many = self.program.input.max_count > self.count_bits // 8
-        several = self.input_slots > 1 and not self.valued
+        several = self.input_slots > 1 and not self.valued and not self.parts
         return several and many and all(r.pool is None for r in routes)
 
     @property
@@ -199,7 +217,13 @@ class Layout:
         size = 4
         for width, count in (field for layer in self.layers for field in _fields(layer, event)):
             size = -(-size // width) * width + width * count
-        if self.ring:
+        for part in self.parts:
+            heads = 4 * (part.slots + (part.slots > 1))
+            ring = part.slots * part.capacity * (event + 2 * self.valued)
+            size = -(-(-(-size // 4) * 4 + heads + ring) // 4) * 4
+        if self.parts:
+            pass
+        elif self.ring:
             each = (event + 2 * self.valued) * self.input_capacity
             if self.counted:
                 each = self.count_bits // 8 * int(np.prod(self.program.input.shape))
@@ -241,8 +265,12 @@ def _fields(plan: LayerPlan, event: int) -> Iterable[tuple[int, int]]:
 
 def plan(program: Program) -> Layout:
     """All C objects of `program`."""
-    ids = identifiers(["input", *(layer.name for layer in program.layers)])[1:]
+    names = [*(layer.name for layer in program.layers), *(part.name for part in program.parts)]
+    ids = identifiers(["input", *names])[1:]
+    parts = _parts(program, ids[len(program.layers) :])
+    ids = ids[: len(program.layers)]
     sources = {program.input.name: ("input", max(1, program.input.history))}
+    sources |= {part.name: (part.id, part.slots) for part in parts}
     for layer, id_ in zip(program.layers, ids, strict=True):
         sources[layer.name] = (id_, max(1, layer.history))
     largest = max([int(np.prod(program.input.shape)), *(_span(x) for x in program.layers)])
@@ -256,7 +284,18 @@ def plan(program: Program) -> Layout:
         layers,
         tuple(_constants(layers)),
         16 if largest <= 65536 else 32,
+        parts,
     )
+
+
+def _parts(program: Program, ids: tuple[str, ...]) -> tuple[PartPlan, ...]:
+    found: list[PartPlan] = []
+    first = 0
+    for part, id_ in zip(program.parts, ids, strict=True):
+        slots, most = max(1, part.history), part.n * part.max_count
+        found.append(PartPlan(id_, part.name, part.shape, part.order, first, part.n, slots, most))
+        first += part.n
+    return tuple(found)
 
 
 def _span(layer: Layer) -> int:

@@ -186,6 +186,11 @@ class InputPort:
     history: int
     values: bool = False
 
+    @property
+    def n(self) -> int:
+        """Number of elements."""
+        return size(self.shape)
+
 
 @node
 class Golden:
@@ -205,9 +210,10 @@ class Golden:
 class Program:
     """Everything a microcontroller needs. `layers` stand in update order.
 
-    A route with delay 0 reads the input or an earlier layer. `settings` records how the model
-    was read and quantised. `memory` is the plan: {"flash": bytes, "ram": bytes, "stack": bytes}
-    and more; `memory_basis` names the compiler it was measured with, "" if code is a bound.
+    `input`: where events enter, of a network with several inputs the door of all `parts`. A route
+    with delay 0 reads the input or an earlier layer. `settings` records how the model was read
+    and quantised. `memory` is the plan: {"flash": bytes, "ram": bytes, "stack": bytes} and more;
+    `memory_basis` names the compiler it was measured with, "" if code is a bound.
     """
 
     name: str
@@ -222,6 +228,7 @@ class Program:
     settings: Metadata = field(default_factory=lambda: MappingProxyType({}))
     target: str = "mcu"
     memory_basis: str = ""
+    parts: tuple[InputPort, ...] = ()
 
     @property
     def c_name(self) -> str:
@@ -242,13 +249,19 @@ class Program:
         """The input as the model declares it."""
         events: EventKind = "binary" if self.input.max_count == 1 else "count"
         events = "value" if self.input.values else events
-        return StepInput(self.input.name, self.input.shape, events)
+        parts = tuple(StepInput(part.name, part.shape, events) for part in self.parts)
+        return StepInput(self.input.name, self.input.shape, events, parts)
+
+    @property
+    def inputs(self) -> tuple[InputPort, ...]:
+        """What routes read: the input, or each of several."""
+        return self.parts or (self.input,)
 
     @property
     def sent(self) -> dict[str, tuple[int, int]]:
         """{source: the least and the largest number one element sends in a step}."""
         spans = {x.name: (-x.payload, x.payload) if x.payload else (0, 1) for x in self.layers}
-        return spans | {self.input.name: self.port.span}
+        return spans | {port.name: self.port.span for port in self.inputs}
 
     def valued(self, source: str) -> bool:
         """Whether the events of an input or layer carry values."""

@@ -8,17 +8,12 @@ from snnstack.backends.mcu.hardware import data_region, memory_bytes
 from snnstack.backends.mcu.program import Program
 from snnstack.board import Board
 from snnstack.errors import Problem
-from snnstack.quant.common_rules import one_input, silent_sources
+from snnstack.quant.common_rules import silent_sources
 from snnstack.quant.network import QuantizedNetwork
 
 MOST_NEURONS = 1 << 22
 """Beyond this no supported board has the RAM."""
 MOST_VALUED = 1 << 16
-
-
-def the_network_has_one_input(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
-    """The network has exactly one input."""
-    yield from one_input(network, "the firmware takes 1")
 
 
 def sources_fire(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
@@ -28,10 +23,10 @@ def sources_fire(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
 
 def valued_inputs_are_small_enough(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """An input whose events carry values has at most 2**16 elements: both are one word."""
-    for port in network.inputs:
-        if port.events == "value" and port.n > MOST_VALUED:
-            what = f"{port.n} elements that carry values, at most {MOST_VALUED}"
-            yield Problem(port.name, what, "split the input")
+    port = network.port
+    if port.events == "value" and port.n > MOST_VALUED:
+        what = f"{port.n} elements that carry values, at most {MOST_VALUED}"
+        yield Problem(port.name, what, "inputs with fewer elements")
 
 
 def populations_are_small_enough(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
@@ -67,7 +62,6 @@ def ram_holds_state_and_stack(program: Program) -> Iterator[Problem]:
 
 
 NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
-    the_network_has_one_input,
     sources_fire,
     valued_inputs_are_small_enough,
     populations_are_small_enough,

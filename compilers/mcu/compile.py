@@ -21,6 +21,7 @@ from snnstack.dynamics.model import Neurons
 from snnstack.errors import CapacityError, ModelError, raise_if_any
 from snnstack.foreign_text import identifier
 from snnstack.ir.nodes import Shape
+from snnstack.ir.step import StepInput
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.neurons import integer_neurons
 from snnstack.reference import run_quantized
@@ -45,23 +46,17 @@ def compile(network: QuantizedNetwork, board: Board) -> Program:
 
 
 def _program(network: QuantizedNetwork, board: Board) -> Program:
-    port = network.inputs[0]
+    port = network.port
     order = orders(network)
     kept = histories(network)
-    shapes: dict[str, Shape] = {port.name: port.shape}
+    shapes: dict[str, Shape] = {part.name: part.shape for part in network.inputs}
     shapes |= {p.name: p.shape for p in network.populations}
     layers = tuple(_layer(network, p, shapes, order, kept[p.name]) for p in network.populations)
     return Program(
         name=identifier(str(network.settings.get("name", "network"))),
         board=board,
-        input=InputPort(
-            port.name,
-            port.shape,
-            order[port.name],
-            port.max_count,
-            kept[port.name],
-            port.events == "value",
-        ),
+        input=_input(port, order.get(port.name, "c"), kept.get(port.name, 1)),
+        parts=tuple(_input(part, order[part.name], kept[part.name]) for part in port.parts),
         layers=layers,
         outputs=network.outputs,
         dt=network.dt,
@@ -69,6 +64,11 @@ def _program(network: QuantizedNetwork, board: Board) -> Program:
         scales={p.name: p.scale for p in network.populations},
         settings=network.settings,
     )
+
+
+def _input(port: StepInput, order: Order, history: int) -> InputPort:
+    valued = port.events == "value"
+    return InputPort(port.name, port.shape, order, port.max_count, history, valued)
 
 
 def _layer(
@@ -116,7 +116,7 @@ def _carrying(spikes: Spikes) -> Spikes:
 
 def golden(network: QuantizedNetwork, program: Program) -> Golden:
     """A short run of the integer reference on seeded random events."""
-    port = network.inputs[0]
+    port = network.port
     random = np.random.default_rng(0).random((1, GOLDEN_STEPS, *port.shape))
     spikes = Spikes.from_dense((random < GOLDEN_RATE).astype(np.uint8))
     if program.input.values:

@@ -9,7 +9,7 @@ from snnstack.engine import plan as engine
 from snnstack.engine.check import port_problems
 from snnstack.engine.order import Index, channel_last, in_c_order, pool_map, renumbered
 from snnstack.errors import DataError, raise_if_any
-from snnstack.ir.step import size
+from snnstack.ir.inputs import split
 from snnstack.trace import Spikes, Trace
 
 
@@ -37,16 +37,19 @@ def emulate(
     )
     memory = {layer.name: _index(layer.shape, layer.order) for layer in program.layers}
     shapes = {layer.name: layer.shape for layer in program.layers}
-    entry = _index(program.input.shape, program.input.order)
-    events = renumbered(spikes, entry, (spikes.n,))
-    trace = run(plan(program), [events], probes=probes, threads=threads)
+    arrived = split(spikes, program.port.sources)
+    events = [
+        renumbered(arrived[one.name], _index(one.shape, one.order), (one.n,))
+        for one in program.inputs
+    ]
+    trace = run(plan(program), events, probes=probes, threads=threads)
     return in_c_order(trace, shapes, memory)
 
 
 def plan(program: Program) -> engine.NetworkPlan:
     """The program as the engine reads it; arrays are shared, not copied."""
-    numbers = {program.input.name: 0}
-    numbers |= {layer.name: 1 + k for k, layer in enumerate(program.layers)}
+    names = [*(one.name for one in program.inputs), *(layer.name for layer in program.layers)]
+    numbers = {name: k for k, name in enumerate(names)}
     layers = tuple(
         engine.LayerPlan(
             layer.name,
@@ -56,8 +59,8 @@ def plan(program: Program) -> engine.NetworkPlan:
         )
         for layer in program.layers
     )
-    graded = frozenset({0} if program.input.values else ())
-    return engine.NetworkPlan((size(program.input.shape),), layers, graded)
+    graded = frozenset(range(len(program.inputs)) if program.input.values else ())
+    return engine.NetworkPlan(tuple(one.n for one in program.inputs), layers, graded)
 
 
 def _index(shape: tuple[int, ...], order: str) -> Index | None:

@@ -13,6 +13,7 @@ from snnstack.engine.order import in_c_order, renumbered
 from snnstack.engine.plan import LayerPlan, NetworkPlan
 from snnstack.engine.tables import Memory, edge, memory_order, unrolled
 from snnstack.errors import DataError, ModelError, Problem, raise_if_any
+from snnstack.ir.inputs import split
 from snnstack.ir.nodes import Shape
 from snnstack.ir.step import StepGraph, size
 from snnstack.trace import Spikes, Trace
@@ -30,26 +31,30 @@ def run_step_graph(
 
     Sums are taken in another order than in `snnstack.reference.run_steps`, so a spike may
     differ where a membrane meets its threshold to the last bit. Input that carries values
-    (`Spikes.carrying`) may be any real numbers. Takes networks with one input in which only
-    populations that send feed others; raises `ModelError` for the rest, and for a probe that
-    names no state, and `DataError` for spikes of another shape.
+    (`Spikes.carrying`) may be any real numbers; several inputs are one set of events
+    (`snnstack.ir.inputs`). Takes networks in which only populations that send feed others;
+    raises `ModelError` for the rest, and for a probe that names no state, and `DataError` for
+    spikes of another shape.
     """
     raise_if_any(ModelError, _problems(step_graph))
-    port = step_graph.inputs[0]
+    port = step_graph.port
     raise_if_any(DataError, spikes_problems(port.name, spikes, port.shape))
     shapes = _shapes(step_graph)
     plain = tuple(unrolled(projection, shapes) for projection in step_graph.projections)
     graph, memory = step_graph.with_(projections=plain), memory_order(plain, shapes)
-    events = renumbered(spikes, memory[port.name], (spikes.n,))
+    events = [
+        renumbered(part, memory[name], (part.n,))
+        for name, part in split(spikes, graph.inputs).items()
+    ]
     plan = _plan(graph, shapes, memory, graded=spikes.values is not None)
-    trace = run(plan, [events], probes=probes, threads=threads, progress=progress)
+    trace = run(plan, events, probes=probes, threads=threads, progress=progress)
     return in_c_order(trace, shapes, memory)
 
 
 def _problems(graph: StepGraph) -> Iterator[Problem]:
-    if len(graph.inputs) != 1:
-        names = ", ".join(port.name for port in graph.inputs)
-        yield Problem("network", f"has {len(graph.inputs)} inputs ({names}), can run 1")
+    if not graph.inputs:
+        yield Problem("network", "has no input")
+        return
     silent = {p.name for p in graph.populations if not p.fires}
     for projection in graph.projections:
         if projection.source in silent:
@@ -78,4 +83,4 @@ def _plan(graph: StepGraph, shapes: dict[str, Shape], memory: Memory, graded: bo
         neurons = neurons if index is None else neurons.at(np.argsort(index))
         layers.append(LayerPlan(p.name, p.n, edges, neurons))
     inputs = tuple(size(port.shape) for port in graph.inputs)
-    return NetworkPlan(inputs, tuple(layers), frozenset({0} if graded else ()))
+    return NetworkPlan(inputs, tuple(layers), frozenset(range(len(inputs)) if graded else ()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from snnstack.npz import NotArrays, names_in, read_npz
 from snnstack.trace import Spikes
 
 HINT = "give an .npz with x [sample, step, *input shape] and y [sample]"
+OF_INPUT = "x_"
+"""Before the name of an input, in the names of arrays for several."""
 LARGEST_COUNT = 255
 """Of one event: counts are uint8."""
 
@@ -40,8 +42,42 @@ class Data:
 
 def read_data(path: Path, port: StepInput) -> Data:
     """The samples in `path` for the input `port`; DataError lists all that does not fit."""
+    if port.parts:
+        with told(path):
+            listed = names_in(path)
+        wanted = tuple(name for name in listed if name in ("x", "y") or name.startswith(OF_INPUT))
+        with told(path):
+            return data_of(read_npz(path, wanted), port, str(path))
     arrays = read_arrays(path)
     return make_data(arrays["x"], arrays.get("y"), port, str(path))
+
+
+def data_of(arrays: Mapping[str, Any], port: StepInput, name: str) -> Data:
+    """Samples from the arrays x and y, or for the door of several inputs x_<input> and y.
+
+    DataError for an array that is missing, and for one of an input that is not there.
+    """
+    strange = [key for key in arrays if key.startswith(OF_INPUT)]
+    if not port.parts:
+        if strange:
+            what = f"holds {', '.join(strange)}, the network has one input, {port.name!r}"
+            raise fail(DataError, name, what, "give its samples as x")
+        return make_data(arrays.get("x"), arrays.get("y"), port, name)
+    if not strange and "x" in arrays:  # side by side already
+        return make_data(arrays["x"], arrays.get("y"), port, name)
+    wanted = {OF_INPUT + part.name: part for part in port.parts}
+    lost = [key for key in wanted if key not in arrays]
+    more = [key for key in strange if key not in wanted]
+    if lost or more:
+        what = f"holds {', '.join(strange) or 'no samples'}"
+        raise fail(DataError, name, what, f"the network's inputs want {', '.join(wanted)}")
+    parts = {k: make_data(arrays[k], None, part, name).spikes for k, part in wanted.items()}
+    extents = {key: (part.batch, part.steps) for key, part in parts.items()}
+    if len(set(extents.values())) > 1:
+        listed = ", ".join(f"{key} {batch} x {steps}" for key, (batch, steps) in extents.items())
+        raise fail(DataError, name, f"samples x steps differ: {listed}", "pad the shorter ones")
+    dense = [part.dense().reshape(part.batch, part.steps, -1) for part in parts.values()]
+    return make_data(np.concatenate(dense, axis=2), arrays.get("y"), port, name)
 
 
 def make_data(

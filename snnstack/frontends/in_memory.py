@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from snnstack.door import path, shown
 from snnstack.errors import DataError, SnnstackError, fail
 from snnstack.frontends.array_like import as_array
-from snnstack.frontends.data import Data
+from snnstack.frontends.data import OF_INPUT, Data
 from snnstack.frontends.stream import Stream
 from snnstack.trace import Spikes
 
@@ -42,7 +42,7 @@ def given(data: Any) -> Given:
     if isinstance(data, Spikes):
         return Data(data, None, NAME)
     if isinstance(data, Mapping):
-        return {key: data[key] for key in ("x", "y") if key in data}
+        return {key: data[key] for key in data if key in ("x", "y") or _of_input(key)}
     if _is_array(data):
         return {"x": as_array(data)}
     if isinstance(data, tuple | list):
@@ -52,6 +52,11 @@ def given(data: Any) -> Given:
             raise _unknown(data)
         return _collected(_parts(data), batches=not hasattr(data, "__getitem__"))
     raise _unknown(data)
+
+
+def _of_input(key: Any) -> bool:
+    """Whether a key is that of one input of several: x_<its name>."""
+    return isinstance(key, str) and key.startswith(OF_INPUT)
 
 
 def arrays(data: Any) -> Mapping[str, Any] | None:

@@ -37,6 +37,8 @@ def open_data(text: str | Path, port: StepInput) -> Stream:
     Raises DataError naming the file or option; values are checked as they are read.
     """
     spec = parse(str(text))
+    if port.parts:
+        return _of_several(spec, port)
     if spec.kind == "tonic":
         return stream_of(tonic_set(spec), spec, port)
     if spec.kind == "events" or _is_recording(spec):
@@ -49,6 +51,15 @@ def open_data(text: str | Path, port: StepInput) -> Stream:
     if spec.path.suffix in (".npz", ".npy") or not spec.path.is_file():
         return _plain(spec, port)
     return _dense(open_arrays(spec.path), port)
+
+
+def _of_several(spec: Spec, port: StepInput) -> Stream:
+    """Samples for several inputs: an .npz with an array for each."""
+    if spec.kind or spec.options or spec.path.suffix != ".npz":
+        wanted = ", ".join(f"x_{part.name}" for part in port.parts)
+        what = f"the network has {len(port.parts)} inputs"
+        raise fail(DataError, spec.text, what, f"give an .npz with {wanted} and y")
+    return of_data(read_data(spec.path, port), port)
 
 
 def _is_recording(spec: Spec) -> bool:

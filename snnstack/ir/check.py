@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -118,13 +118,24 @@ def ports_are_fed(graph: Graph) -> Iterator[Problem]:
             yield Problem(name, f"nothing feeds its port '{port}'", hint)
 
 
-def graph_has_one_input(graph: Graph) -> Iterator[Problem]:
-    """A graph has exactly one input node."""
-    names = list(graph.inputs())
-    if len(names) != 1:
-        listed = f": {', '.join(names)}" if names else ""
-        what = f"it has {len(names)} input nodes{listed}"
-        yield Problem("graph", what, "exactly one node of type Input is needed")
+def graph_has_an_input(graph: Graph) -> Iterator[Problem]:
+    """A graph has an input node, a graph inside a graph exactly one; all or none take numbers."""
+    inner = [(f"{k}: graph", len(n.inputs())) for k, n in graph.nodes.items() if _is_graph(n)]
+    for where, count in inner:
+        if count > 1:
+            hint = "a graph inside another takes one"
+            yield Problem(where, f"it has {count} input nodes", hint)
+    kinds = {name: node.events for name, node in graph.inputs().items()}
+    if not kinds:
+        yield Problem("graph", "it has 0 input nodes", "at least one node of type Input is needed")
+    if "real" in kinds.values() and set(kinds.values()) != {"real"}:
+        listed = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+        what = f"its inputs take different kinds of events: {listed}"
+        yield Problem("graph", what, "all of them real numbers, or none")
+
+
+def _is_graph(node: Any) -> TypeGuard[Graph]:
+    return isinstance(node, Graph)
 
 
 def graph_has_an_output(graph: Graph) -> Iterator[Problem]:
@@ -287,7 +298,7 @@ RULES: tuple[Rule, ...] = (
     edges_do_not_enter_inputs,
     edges_end_in_ports,
     ports_are_fed,
-    graph_has_one_input,
+    graph_has_an_input,
     graph_has_an_output,
     nodes_are_well_formed,
     shapes_agree,

@@ -116,11 +116,20 @@ class Projection:
 
 @node
 class StepInput:
-    """Where spikes enter: per step an array of `shape` with 0/1 or counts 0..255."""
+    """Where spikes enter: per step an array of `shape` with 0/1 or counts 0..255.
+
+    `parts`: of the door of a network with several inputs, these, whose elements lie side by side.
+    """
 
     name: str
     shape: Shape
     events: EventKind
+    parts: tuple[StepInput, ...] = ()
+
+    @property
+    def sources(self) -> tuple[StepInput, ...]:
+        """The inputs behind a door; an input itself."""
+        return self.parts or (self,)
 
     @property
     def n(self) -> int:
@@ -138,6 +147,19 @@ class StepInput:
         if self.events == "value":
             return -LARGEST_VALUE, LARGEST_VALUE
         return 0, self.max_count
+
+
+WIDEST: tuple[EventKind, ...] = ("real", "value", "count", "binary")
+"""Kinds of events, those first that hold the others."""
+
+
+def door(inputs: tuple[StepInput, ...]) -> StepInput:
+    """The only input, or one of all elements that knows its `parts`."""
+    if len(inputs) == 1:
+        return inputs[0]
+    events = next(kind for kind in WIDEST if any(port.events == kind for port in inputs))
+    name = "+".join(port.name for port in inputs)
+    return StepInput(name, (sum(port.n for port in inputs),), events, inputs)
 
 
 @node
@@ -210,6 +232,11 @@ class StepGraph:
     dt: float
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     metadata: Metadata = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def port(self) -> StepInput:
+        """Where a run's events enter: the input, or the door of several."""
+        return door(self.inputs)
 
     def population(self, name: str) -> Population:
         """The population called `name`."""

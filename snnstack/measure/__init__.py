@@ -10,6 +10,7 @@ from snnstack.building import Build, Refused, Told, with_measured_memory
 from snnstack.errors import SnnstackError
 from snnstack.frontends.data import Data
 from snnstack.frontends.stream import Stream
+from snnstack.ir.inputs import split
 from snnstack.ir.step import StepGraph
 from snnstack.measure.checks import compared_with_reference, shifted, verified
 from snnstack.measure.opponent import Rival, prepared
@@ -61,7 +62,7 @@ def measure(
         for part, real in _batches(tallies, rival, test, whole or steps, _neurons(steps), progress):
             if counted is not None and steps is not None and real is not None:
                 run = real if whole is None else run_float(steps, part)
-                counted.add(run, {steps.inputs[0].name: part.spikes})
+                counted.add(run, split(part.spikes, steps.inputs))
         for tally, found in zip(tallies, linked, strict=True):
             tally.subject = Subject.of(found.result())
     return [_row_or_refused(tally, progress) for tally in tallies]

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from snnstack.energy.performance import Performance
 from snnstack.errors import ModelError, SnnstackError, TargetError, ToolError, raise_if_any
 from snnstack.frontends.data import Data
+from snnstack.ir.inputs import split
 from snnstack.measure.checks import NOTHING, compared_with_reference, joined_counts, verified
 from snnstack.measure.clipping import ClippedSums
 from snnstack.measure.opponent import Rival
 from snnstack.measure.subject import Choices, Subject
+from snnstack.program import port_of
 from snnstack.report.bench import BenchRow
 from snnstack.report.chips import Chips
 from snnstack.report.clipping import Clipped, summary, warnings_of
@@ -91,7 +93,7 @@ class Tally:
             chip = self._classes(self._emulated(part, seed))
             self.chips[seed] += int(np.sum(chip == truth))
         if self.own is not None:
-            self.own.add(trace, {program.port.name: part.spikes})
+            self.own.add(trace, split(part.spikes, port_of(program).sources))
         self.counts.append(trace.counts)
         self._keep_first(part.spikes)
 
@@ -248,7 +250,7 @@ def figures(subject: Subject, spikes: Spikes) -> dict[str, Any]:
     run = emulator(program.target).emulate(program, one, probes=probes(program.variables))
     views = offered(backend(program.target), "views")
     return {
-        "example": example(aligned(run, one.steps), {program.port.name: one}),
+        "example": example(aligned(run, one.steps), split(one, port_of(program).sources)),
         "views": [] if views is None else [view.to_dict() for view in views(program)],
         "conversion": None if subject.conversion is None else dict(subject.conversion),
     }

@@ -31,7 +31,16 @@ from snnstack.ir.nodes import (
     Threshold,
 )
 from snnstack.ir.shapes import output_shapes
-from snnstack.ir.step import Population, Projection, StepGraph, StepInput, StepReset, lif, size
+from snnstack.ir.step import (
+    Population,
+    Projection,
+    StepGraph,
+    StepInput,
+    StepReset,
+    door,
+    lif,
+    size,
+)
 from snnstack.passes.compose import LinearMap, extend, finished
 from snnstack.passes.paths import Path, bias_paths, paths, target_names
 from snnstack.passes.timing import distances, same_step, update_order
@@ -52,7 +61,7 @@ def discretise(graph: Graph) -> StepGraph:
     biases = _biases(graph, shapes)
     populations = (_population(graph, name, shapes[name], biases) for name in order)
     return StepGraph(
-        inputs=tuple(StepInput(n, i.shape, i.events) for n, i in graph.inputs().items()),
+        inputs=_inputs(graph),
         populations=tuple(populations),
         projections=tuple(
             sorted(projections, key=lambda p: (order.index(p.target), p.source, p.delay))
@@ -62,6 +71,13 @@ def discretise(graph: Graph) -> StepGraph:
         settings=_settings(graph),
         metadata=graph.metadata,
     )
+
+
+def _inputs(graph: Graph) -> tuple[StepInput, ...]:
+    """Those of the graph; several take the kind of events that holds those of all."""
+    found = tuple(StepInput(n, i.shape, i.events) for n, i in graph.inputs().items())
+    kind = door(found).events
+    return tuple(replace(port, events=kind) for port in found)
 
 
 def _settings(graph: Graph) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.dynamics.spans import Span
+from snnstack.ir.inputs import split
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Pool, Projection, StepGraph, size
 from snnstack.trace import Spikes, Trace
@@ -42,7 +43,7 @@ class Calibration:
 
 def assumed(graph: StepGraph) -> Calibration:
     """Every source at `DEFAULT_RATE`, for quantisation without data."""
-    sizes = {port.name: size(port.shape) for port in graph.inputs}
+    sizes = {port.name: size(port.shape) for port in (*graph.inputs, graph.port)}
     sizes |= {p.name: p.n for p in graph.populations}
     rate = DEFAULT_RATE
     return Calibration(
@@ -56,7 +57,7 @@ def assumed(graph: StepGraph) -> Calibration:
 
 def measured(graph: StepGraph, spikes: Spikes, trace: Trace) -> Calibration:
     """Activity in a float run `trace` of `graph` on `spikes`."""
-    sources = {graph.inputs[0].name: spikes, **trace.spikes}
+    sources = {**split(spikes, graph.inputs), graph.port.name: spikes, **trace.spikes}
     return Calibration({k: _activity(s) for k, s in sources.items()}, spikes.batch)
 
 

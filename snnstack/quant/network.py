@@ -32,7 +32,7 @@ import numpy as np
 from snnstack.dynamics.model import Model, Neurons, Number
 from snnstack.ir.lif import LifNumbers, changed, family
 from snnstack.ir.nodes import Array, Compare, Metadata, ResetTime, Shape, node
-from snnstack.ir.step import Projection, StepInput, StepReset, size
+from snnstack.ir.step import Projection, StepInput, StepReset, door, size
 from snnstack.quant.numerics import Numerics
 
 
@@ -165,6 +165,11 @@ class QuantizedNetwork:
     numerics: Numerics
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     metadata: Metadata = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def port(self) -> StepInput:
+        """Where a run's events enter: the input, or the door of several."""
+        return door(self.inputs)
 
     def population(self, name: str) -> QuantizedPopulation:
         """The population called `name`."""

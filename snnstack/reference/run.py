@@ -58,7 +58,7 @@ def _run(
     synapses: Synapses = synaptic_input,
 ) -> Trace:
     batch, steps = _extent(spikes)
-    values = {network.inputs[0].name: _by_step(spikes, dtype)}
+    values = _by_input(network, _by_step(spikes, dtype))
     for p in network.populations:
         values[p.name] = np.zeros((steps, batch, p.n), dtype=dtype)
     layers = {p.name: Definition(neurons(p), batch) for p in network.populations}
@@ -84,6 +84,13 @@ def _run(
         if p.fires
     }
     return Trace(fired, recorded, _counts(network, spikes, fired))
+
+
+def _by_input(network: StepGraph | QuantizedNetwork, x: Array) -> dict[str, Array]:
+    """[step, sample, element] of every input."""
+    ends = np.cumsum([port.n for port in network.inputs])
+    parts = np.split(x, ends[:-1], axis=2)
+    return {port.name: part for port, part in zip(network.inputs, parts, strict=True)}
 
 
 def _sent(p: Population | QuantizedPopulation, dense: Array) -> Spikes:

@@ -113,7 +113,7 @@ class _Training:
     def _update(self, rows: NDArray[np.int64]) -> None:
         x = _dense(self.data.spikes, rows)
         x = varied(x, self.recipe.drop, self.recipe.shift, self.rng)
-        real = run_float(self.teacher, as_data({"x": x}, self.teacher.inputs[0]))
+        real = run_float(self.teacher, as_data({"x": x}, self.teacher.port))
         labels = None if self.data.labels is None else torch.as_tensor(self.data.labels[rows])
         loss = self.loss(self.module.run(torch.as_tensor(x)), real, labels)
         self.optimiser.zero_grad()

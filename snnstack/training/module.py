@@ -93,7 +93,7 @@ class StepModule(nn.Module):  # type: ignore[misc, unused-ignore]
 
         With a machine, DataError for what its emulator refuses: values that are no counts.
         """
-        port = self.graph.inputs[0]
+        port = self.graph.port
         if x.ndim < 3 or int(np.prod(x.shape[2:])) != size(port.shape):
             what = f"x has the shape {list(x.shape)}"
             raise fail(DataError, port.name, what, f"needs [batch, step, {list(port.shape)}]")

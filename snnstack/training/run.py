@@ -42,9 +42,9 @@ class Run:
         self.batch, self.steps = x.shape[0], x.shape[1]
         self.sent: dict[str, list[Tensor]] = {p.name: [] for p in graph.populations}
         self.sizes = {p.name: p.n for p in graph.populations}
-        port = graph.inputs[0].name
+        given = self._by_input(x)
         self.fixed = [
-            self._over_steps(q, w, x) if q.source == port else None
+            self._over_steps(q, w, given[q.source]) if q.source in given else None
             for q, w in zip(graph.projections, values.weights, strict=True)
         ]
         triples = zip(graph.populations, values.biases, values.thresholds, strict=True)
@@ -52,6 +52,11 @@ class Run:
             Neurons(p, bias, threshold, self.batch, observed, surrogate)
             for p, bias, threshold in triples
         ]
+
+    def _by_input(self, x: Tensor) -> dict[str, Tensor]:
+        """[sample, step, element] of every input."""
+        parts = x.reshape(*x.shape[:2], -1).split([port.n for port in self.graph.inputs], dim=2)
+        return {port.name: part for port, part in zip(self.graph.inputs, parts, strict=True)}
 
     def _over_steps(self, q: Projection, weight: Tensor, sent: Tensor) -> Tensor:
         """What a projection gives in every step, its delay left out."""
