@@ -183,7 +183,7 @@ def _part(part: PartPlan) -> dict[str, Any]:
     return {
         "id": part.id,
         "ID": part.id.upper(),
-        "title": f"{comment(part.name)} {comment(list(part.shape))}{order}",
+        "title": f"{part.name} {list(part.shape)}{order}",
         "first": part.first,
         "end": part.first + part.n,
         "n": part.n,

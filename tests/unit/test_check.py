@@ -69,12 +69,17 @@ CASES: list[tuple[Graph, str]] = [
     (plus(net(), Edge("lif", "in")), "lif -> in: 'in' is an input node (remove the edge)"),
     (plus(net(), Edge("out", "lif")), "out -> lif: 'out' is an output node (remove the edge)"),
     (
-        plus(net(in2=Input((3,))), Edge("in2", "fc")),
-        "graph: it has 2 input nodes: in, in2 (exactly one node of type Input is needed)",
+        plus(net(in2=Input((3,), "real")), Edge("in2", "fc")),
+        "graph: its inputs take different kinds of events: in count, in2 real (all of them real "
+        "numbers, or none)",
+    ),
+    (
+        plus(net(sub=plus(net(in2=Input((3,))), Edge("in2", "fc"))), Edge("in", "sub")),
+        "sub: graph: it has 2 input nodes (a graph inside another takes one)",
     ),
     (
         Graph({"out": Output((3,))}, ()),
-        "graph: it has 0 input nodes (exactly one node of type Input is needed)",
+        "graph: it has 0 input nodes (at least one node of type Input is needed)",
     ),
     (
         Graph({"in": Input((3,))}, ()),

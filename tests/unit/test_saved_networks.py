@@ -110,8 +110,10 @@ WRONG = {
             c, source="lif", synapses=replace(c.synapses, weight=np.ones((4, 4), np.int64))
         )
     ),
-    "network: has 2 inputs, not one": NETWORK.with_(inputs=NETWORK.inputs * 2),
-    "network: has 0 inputs, not one": NETWORK.with_(inputs=()),
+    "populations: there are none, or two have the same name": NETWORK.with_(
+        inputs=NETWORK.inputs * 2
+    ),
+    "network: has no input": NETWORK.with_(inputs=()),
     "network: has steps of nan s": NETWORK.with_(dt=float("nan")),
     "outputs: no populations of this program": NETWORK.with_(outputs=("gone",)),
     "numerics: is the arithmetic of no machine": NETWORK.with_(
