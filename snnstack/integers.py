@@ -53,7 +53,7 @@ def quantise_for(
         raise_if_any(ModelError, _late_resets(steps, board.target))
     raise_if_any(ModelError, _real_inputs(steps))
     own = offered(machine, "quantise")
-    if own is not None:
+    if own is not None and not getattr(machine, "ANY_MODEL", False):
         raise_if_any(ModelError, only_lif(steps, board.target))
     if granularity == "import" and not getattr(machine, "IMPORT_RULES", False):
         what = "has no importer of its own whose rules could be followed"

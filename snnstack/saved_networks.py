@@ -29,6 +29,8 @@ from snnstack.saved_tables import (
 from snnstack.serial import from_files
 
 FIELDS = ("bias", "leak", "threshold", "v_reset")
+LARGEST_PAYLOAD = 2**23 - 1
+"""Of an event on any target."""
 MOST_BITS = 62
 """Of a number in the reference, which computes in int64."""
 
@@ -178,7 +180,7 @@ def _population_problems(p: QuantizedPopulation, numerics: Numerics) -> Iterator
     if p.is_lif and not wrong:
         yield from neuron_problems(p, numerics.decay_bits, Range(-most - 1, most))
     elif not wrong:
-        yield from cell_problems(p)
+        yield from cell_problems(p, LARGEST_PAYLOAD)
     yield from array_problems(f"{p.name}, input gain", p.input_gain, (p.n,))
     yield from scale_problems({p.name: p.scale}, {p.name: p.n})
 

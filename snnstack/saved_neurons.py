@@ -16,8 +16,11 @@ from snnstack.saved_tables import AGAIN, INT32, Range, array_problems
 WORDS = (bool, int, str, type(None))
 
 
-def cell_problems(p: Any) -> Iterator[Problem]:
-    """Numbers of a model of any kind that are not integers of 32 bits, one or one a neuron."""
+def cell_problems(p: Any, largest: int = LARGEST_VALUE) -> Iterator[Problem]:
+    """Numbers of a model of any kind that are not integers of 32 bits, one or one a neuron.
+
+    `largest`: magnitude that an event can carry.
+    """
     for name, value in {**p.values, **p.initial}.items():
         where, array = f"{p.name}, {name}", np.asarray(value)
         if array.dtype.kind not in "iu":
@@ -27,7 +30,7 @@ def cell_problems(p: Any) -> Iterator[Problem]:
         elif not -INT32 - 1 <= int(array) <= INT32:
             yield Problem(where, f"is {int(array)}, beyond 32 bits", AGAIN)
     valued = p.model.sends == "value"
-    if not int(valued) <= p.payload <= (LARGEST_VALUE if valued else 0):
+    if not int(valued) <= p.payload <= (largest if valued else 0):
         yield Problem(p.name, f"{p.model.name} sends values up to {shown(p.payload)}", AGAIN)
 
 

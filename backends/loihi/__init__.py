@@ -15,10 +15,13 @@ from snnstack.backends.loihi.views import views
 from snnstack.backends.loihi.wiring import wiring
 from snnstack.backends.loihi.wraps import clipped
 
+ANY_MODEL = True
+"""The quantiser takes any neuron model, or says what keeps it from a board."""
 MODELS = (".net",)
 """Files with Loihi's integers: lava-dl's netx."""
 
 __all__ = [
+    "ANY_MODEL",
     "MODELS",
     "NUMERICS",
     "RULES",

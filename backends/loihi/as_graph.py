@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation, Connection, Cuba
+from snnstack.backends.loihi.network import (
+    ChipNetwork,
+    ChipPopulation,
+    Connection,
+    Cuba,
+    SigmaDelta,
+)
 from snnstack.backends.loihi.registers import DECAY_ONE, WEIGHT_SHIFT
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.ir.given import conv_size
@@ -73,7 +79,8 @@ def _problems(network: ChipNetwork) -> Iterator[Problem]:
         yield Problem(network.input.name, "its events carry values, which a graph has not", hint)
     for p in network.populations:
         if not isinstance(p, Cuba):
-            yield Problem(p.name, "sigma-delta neurons have no place in a graph", hint)
+            kind = "sigma-delta" if isinstance(p, SigmaDelta) else "programmed"
+            yield Problem(p.name, f"{kind} neurons have no place in a graph", hint)
         elif p.v_init is not None and np.any(p.v_init):
             yield Problem(p.name, "initial membranes have no place in a graph", hint)
         elif p.reset_interval:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from snnstack.backends.loihi.legal import STATE_MAX
 from snnstack.backends.loihi.limits import limits_of
-from snnstack.backends.loihi.network import ChipPopulation, Cuba
+from snnstack.backends.loihi.network import ChipPopulation, Cuba, Programmed
 from snnstack.backends.loihi.program import Placement, Program
 from snnstack.backends.loihi.rules import CHIP_RULES
+from snnstack.door import shown
 from snnstack.errors import Problem
 from snnstack.ir.step import size
 from snnstack.saved_networks import chip_problems
+from snnstack.saved_neurons import cell_problems, written_problems
 from snnstack.saved_settings import setting_problems
 from snnstack.saved_tables import AGAIN, INT32, Range, array_problems
 
@@ -34,11 +37,20 @@ def _shape_problems(program: Program) -> Iterator[Problem]:
         sizes = {network.input.name: size(network.input.shape)}
         yield from _place_problems(program, sizes | {p.name: p.n for p in network.populations})
         yield from setting_problems(program.settings)
+        ports = {p.name: p.ports for p in network.populations}
+        for c in network.connections:
+            if c.port not in ports[c.target]:
+                where = f"{c.source} -> {c.target}"
+                yield Problem(where, f"ends in no input {shown(c.port)}", AGAIN)
         if program.input_count is not None and program.input_count < 1:
             yield Problem("input_count", f"is {program.input_count}", AGAIN)
 
 
 def _neuron_problems(p: ChipPopulation) -> Iterator[Problem]:
+    if isinstance(p, Programmed):
+        wrong = list(written_problems(p))
+        yield from wrong or cell_problems(p, STATE_MAX)
+        return
     names = ["bias", "threshold"]
     names += ["i_decay", "v_decay", "v_init"] if isinstance(p, Cuba) else []
     for name in names:

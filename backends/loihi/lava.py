@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from snnstack.backends.loihi.lava_job import Arrays, Job, make_job
-from snnstack.backends.loihi.network import ChipNetwork, Cuba
+from snnstack.backends.loihi.lava_text import STATE
+from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation, Cuba, Programmed
 from snnstack.backends.loihi.proof import check_input
-from snnstack.backends.loihi.reference import reads_while_waiting
+from snnstack.backends.loihi.reference import events_of, reads_while_waiting
 from snnstack.errors import TargetError, ToolError, fail
 from snnstack.ir.nodes import Array
 from snnstack.process import started
@@ -139,11 +140,7 @@ def describe_on(program: Any, way: Way) -> str:
 
 def every_probe(network: ChipNetwork) -> list[tuple[str, str]]:
     """All (population, variable) pairs of `network`."""
-    return [
-        (p.name, variable)
-        for p in network.populations
-        for variable in (("v", "i") if isinstance(p, Cuba) else ("v", "s"))
-    ]
+    return [(p.name, variable) for p in network.populations for variable in p.variables]
 
 
 def _network(program: Any) -> tuple[ChipNetwork, int]:
@@ -165,20 +162,25 @@ def _trace(
 ) -> Trace:
     spikes = {}
     for p in network.populations:
-        if isinstance(p, Cuba) and p.threshold is not None:
-            sent = found[f"{p.name}/s"].astype(np.uint8)
-            spikes[p.name] = Spikes.from_dense(sent.reshape(*sent.shape[:2], *p.shape))
+        if p.fires:
+            spikes[p.name] = events_of(p, found[f"{p.name}/s"])
     states = {}
     for name, variable in probes:
-        p, key = network.population(name), "u" if variable == "i" else variable
-        if key == "v" and not isinstance(p, Cuba):
-            key = "act"
-        value = found[f"{name}/{key}"].astype(np.int64)
+        p = network.population(name)
+        value = found[f"{name}/{_key(p, variable)}"].astype(np.int64)
         if variable == "v" and isinstance(p, Cuba) and p.reset == "zero":
             wait = found.get(f"{name}/wait", found[f"{name}/s"])
             value = np.where(wait > 0, reads_while_waiting(p.refractory, wait), value)
         states[name, variable] = value
     return Trace(spikes, states, lag=network.lag)
+
+
+def _key(p: ChipPopulation, variable: str) -> str:
+    """What Lava's process calls a variable."""
+    if isinstance(p, Programmed):
+        return STATE.format(variable)
+    names = {"i": "u"} if isinstance(p, Cuba) else {"v": "act"}
+    return names.get(variable, variable)
 
 
 def installed() -> bool:

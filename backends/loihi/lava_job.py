@@ -7,11 +7,13 @@ from typing import Any, Literal
 import numpy as np
 from scipy import sparse
 
+from snnstack.backends.loihi.lava_text import PORT, process_arrays, process_text
 from snnstack.backends.loihi.network import (
     ChipNetwork,
     ChipPopulation,
     Connection,
     Cuba,
+    Programmed,
     SigmaDelta,
 )
 from snnstack.errors import Problem, ToolError, raise_if_any
@@ -37,7 +39,8 @@ def make_job(network: ChipNetwork, data: Array, way: Way) -> tuple[Job, Arrays]:
     arrays: Arrays = {"input": np.asarray(data, dtype=np.int32)}
     problems: list[Problem] = []
     populations = [_population(p, arrays, problems) for p in network.populations]
-    graded = {p.name for p in network.populations if isinstance(p, SigmaDelta)}
+    graded = {p.name for p in network.populations if not isinstance(p, Cuba)}
+    graded -= {p.name for p in network.populations if isinstance(p, Programmed) and not p.payload}
     if network.input.graded or (data.size and data.max() > 1):
         graded.add(network.input.name)
     connections = [
@@ -63,9 +66,11 @@ def make_job(network: ChipNetwork, data: Array, way: Way) -> tuple[Job, Arrays]:
 def _not_its_own(populations: list[Job], connections: list[Job]) -> list[Problem]:
     """What Lava's own processes do not have."""
     hint = "Lava's own LIF has neither; `run` without a board computes it"
+    own = {p["name"] for p in populations if p["kind"] == "programmed"}
+    found = [Problem(name, "has a program of its own", "`run` without a board") for name in own]
     named = [p["name"] for p in populations if p["kind"] == "chip_lif"]
     what = "has registers per neuron, a refractory period or a reset by subtraction"
-    found = [Problem(name, what, hint) for name in named]
+    found += [Problem(name, what, hint) for name in named]
     late = {f"{c['source']} -> {c['target']}": c["delay"] for c in connections if c["delay"]}
     hint = "Lava's own Dense and Sparse have no delay"
     return found + [Problem(name, f"has a delay of {d} steps", hint) for name, d in late.items()]
@@ -74,6 +79,8 @@ def _not_its_own(populations: list[Job], connections: list[Job]) -> list[Problem
 def _population(p: ChipPopulation, arrays: Arrays, problems: list[Problem]) -> Job:
     if isinstance(p, SigmaDelta):
         return _sigma_delta(p, arrays, problems)
+    if isinstance(p, Programmed):
+        return _programmed(p, arrays)
     mantissa, exponent = _bias(p, problems)
     never = np.full(p.n, NEVER)
     values = {
@@ -101,6 +108,20 @@ def _population(p: ChipPopulation, arrays: Arrays, problems: list[Problem]) -> J
         kept += values
     kind = ("lif_reset" if p.reset_interval else "lif") if plain else "chip_lif"
     return {"name": p.name, "kind": kind, "n": p.n, "arrays": kept, "options": options}
+
+
+def _programmed(p: Programmed, arrays: Arrays) -> Job:
+    """The text of its process is made here, from its data."""
+    given = process_arrays(p)
+    arrays |= {f"{p.name}/{key}": value for key, value in given.items()}
+    options = {"text": process_text(p), "states": [*p.variables]}
+    return {
+        "name": p.name,
+        "kind": "programmed",
+        "n": p.n,
+        "arrays": [*given],
+        "options": options,
+    }
 
 
 def _sigma_delta(p: SigmaDelta, arrays: Arrays, problems: list[Problem]) -> Job:
@@ -146,7 +167,9 @@ def _connection(
         if c.source == network.input.name
         else network.population(c.source).shape
     )
-    weights = matrix(c.synapses, network.population(c.target).n, size(sources), c.pool)
+    target = network.population(c.target)
+    port = PORT.format(c.port) if isinstance(target, Programmed) else "a_in"
+    weights = matrix(c.synapses, target.n, size(sources), c.pool)
     parts: list[Job] = []
     for part, exponent in _in_eight_bits(weights):
         name = f"{key}.{len(parts)}"
@@ -162,6 +185,7 @@ def _connection(
                 "key": name,
                 "source": c.source,
                 "target": c.target,
+                "port": port,
                 "delay": c.delay,
                 "shape": list(part.shape),
                 "exponent": exponent,

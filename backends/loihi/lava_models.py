@@ -27,6 +27,7 @@ def define() -> SimpleNamespace:
     return SimpleNamespace(
         ChipLIF=chip_lif,
         SpikeDelay=delay,
+        programmed=programmed,
         lif=_recorded(PyLifModelBitAcc, states, states),
         lif_reset=_recorded(_firing(PyLifResetModelBitAcc), states, states),
         chip_lif=_recorded(chip_model, (*states, "wait"), (*states, "wait")),
@@ -35,6 +36,16 @@ def define() -> SimpleNamespace:
         sparse=_recorded(PySparseModelBitAcc, ("a_buff",), None),
         delay=_recorded(delay_model, ("buffer",), None),
     )
+
+
+def programmed(options: dict[str, Any]) -> tuple[Any, Any]:
+    """(process, recording model) of the text in a job, which the caller made from a model."""
+    from snnstack.backends.loihi.lava_text import MODEL, PROCESS, STATE
+
+    made: dict[str, Any] = {"__name__": "snnstack_lava_population"}
+    exec(compile(options.pop("text"), "<population>", "exec"), made)
+    states = tuple(STATE.format(name) for name in options.pop("states"))
+    return made[PROCESS](**options), _recorded(made[MODEL], states, states)
 
 
 def _recorded(base: Any, reset: tuple[str, ...], kept: tuple[str, ...] | None) -> Any:

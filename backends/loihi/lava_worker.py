@@ -130,7 +130,7 @@ class _Network:
                 port = late.s_out
             synapses = self._synapses(c)
             port.connect(synapses.s_in)
-            synapses.a_out.connect(self.neurons[c["target"]].a_in)
+            synapses.a_out.connect(getattr(self.neurons[c["target"]], c["port"]))
 
     def _neurons(self, p: Job) -> Any:
         process, model = make_neurons(self.kinds, p, self.arrays)
@@ -156,6 +156,9 @@ def make_neurons(kinds: Any, p: Job, arrays: dict[str, Any]) -> tuple[Any, Any]:
     if p["kind"] == "sigma_delta":
         mode = ActivationMode[options.pop("activation")]
         return SigmaDelta(act_mode=mode, **options), kinds.sigma_delta
+    if p["kind"] == "programmed":
+        made: tuple[Any, Any] = kinds.programmed(options)
+        return made
     if p["kind"] == "lif":
         return LIF(**options), kinds.lif
     if p["kind"] == "lif_reset":
@@ -202,8 +205,10 @@ def run_models(job: Job, arrays: dict[str, Any], folder: Path) -> dict[str, Any]
                 m.a_buff[...] = 0
                 late[c["key"]][...] = 0
         for name, model in neurons.items():
-            arriving = [m.a_buff for c, m in synapses if c["target"] == name]
-            model.a_in.value = sum(arriving, np.zeros(model.n, dtype=np.int64))
+            for port in model.arriving:
+                ends = (name, port)
+                into = [m.a_buff for c, m in synapses if (c["target"], c["port"]) == ends]
+                getattr(model, port).value = sum(into, np.zeros(model.n, dtype=np.int64))
             model.time_step = t
             model.run_spk()
         for c, m in synapses:
@@ -225,6 +230,11 @@ class _Port:
 
     value: Any = None
 
+    @property
+    def shape(self) -> Any:
+        """Of what was put there."""
+        return np.shape(self.value)
+
     def recv(self) -> Any:
         return self.value
 
@@ -244,11 +254,11 @@ def instance(process: Any, kind: Any, run: Job) -> Any:
         else:
             value = np.broadcast_to(np.asarray(var.init), var.shape).astype(declared.d_type)
             model.__dict__[name] = value.copy()
-    for name in ("a_in", "s_in", "a_out", "s_out"):
-        if hasattr(process, name):
-            model.__dict__[name] = _Port()
-    if hasattr(process, "a_in"):
-        model.__dict__["n"] = process.a_in.shape[0]
+    arriving = list(process.in_ports.member_names)
+    for name in (*arriving, *process.out_ports.member_names):
+        model.__dict__[name] = _Port()
+    model.__dict__["arriving"] = arriving
+    model.__dict__["n"] = getattr(process, arriving[0]).shape[0]
     return model
 
 

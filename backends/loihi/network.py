@@ -12,6 +12,8 @@ from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
+from snnstack.dynamics.model import Model, Neurons
+from snnstack.dynamics.trace import traced
 from snnstack.ir.nodes import Array, Shape, node
 from snnstack.ir.step import CONNECTION_KINDS, Conv, Dense, Pool, Synapses, size
 
@@ -52,6 +54,21 @@ class Cuba:
         """Number of compartments."""
         return size(self.shape)
 
+    @property
+    def fires(self) -> bool:
+        """Whether it sends spikes."""
+        return self.threshold is not None
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What can be probed."""
+        return "v", "i"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Names of the sums of weights that arrive."""
+        return ("x",)
+
 
 @node
 class SigmaDelta:
@@ -76,6 +93,70 @@ class SigmaDelta:
         """Number of neurons."""
         return size(self.shape)
 
+    @property
+    def fires(self) -> bool:
+        """Whether it sends spikes: it sends values."""
+        return False
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What can be probed."""
+        return "v", "s"
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Names of the sums of weights that arrive."""
+        return ("x",)
+
+
+@node
+class Programmed:
+    """Neurons of generation 2 with a program of their own: one step of `model` in integers.
+
+    The step is made of the operations in `snnstack.backends.loihi.legal`; states have 24 bits.
+    Each of the model's inputs is a sum of applied weights, without the fixed compartment's shift.
+    `values`: its parameters, an integer or int64 [n]; `initial`: of states that do not begin at 0.
+    `payload`: the largest magnitude of what an event carries, 0: events are spikes.
+    """
+
+    name: str
+    shape: Shape
+    model: Model
+    values: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    initial: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    payload: int = 0
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return size(self.shape)
+
+    @property
+    def is_lif(self) -> bool:
+        """Whether it is a fixed compartment: never, whatever its model."""
+        return False
+
+    @property
+    def neurons(self) -> Neurons:
+        """The model with these numbers."""
+        return Neurons(self.model, self.n, "int32", self.values, self.options, self.initial)
+
+    @property
+    def fires(self) -> bool:
+        """Whether it sends events: spikes, or with a `payload` values."""
+        return self.neurons.fires
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What can be probed."""
+        return traced(self.neurons).states
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Names of the sums of weights that arrive."""
+        return self.model.inputs
+
 
 @node
 class ChipInput:
@@ -93,6 +174,7 @@ class Connection:
     `synapses.weight` holds the effective mantissas `w_act / 2**6` after the exponent and the
     format's rounding (see `snnstack.backends.loihi.weights.effective`). A spike of step t
     arrives in step t + 1 + `delay` (0..62). `bits`, `exponent`, `signs`: the stored format.
+    `port`: in which of the target's sums they end.
     """
 
     source: str
@@ -103,9 +185,10 @@ class Connection:
     bits: int = 8
     exponent: int = 0
     signs: Literal["mixed", "excitatory", "inhibitory"] = "mixed"
+    port: str = "x"
 
 
-ChipPopulation = Cuba | SigmaDelta
+ChipPopulation = Cuba | SigmaDelta | Programmed
 
 
 @node
@@ -137,7 +220,8 @@ def same_place(a: Connection, b: Connection) -> bool:
     """Whether the two differ in weights only, so that those can be added entry by entry."""
     if a is b:
         return True
-    if (a.source, a.target, a.delay, a.pool) != (b.source, b.target, b.delay, b.pool):
+    ends = [(c.source, c.target, c.port, c.delay, c.pool) for c in (a, b)]
+    if ends[0] != ends[1]:
         return False
     match a.synapses, b.synapses:
         case Dense(), Dense():
@@ -163,5 +247,13 @@ def depths(network: ChipNetwork) -> dict[str, int]:
     return {p.name: found.get(p.name, 0) for p in network.populations}
 
 
-NETWORK_KINDS = (ChipNetwork, ChipInput, Connection, Cuba, SigmaDelta, *CONNECTION_KINDS)
+NETWORK_KINDS = (
+    ChipNetwork,
+    ChipInput,
+    Connection,
+    Cuba,
+    SigmaDelta,
+    Programmed,
+    *CONNECTION_KINDS,
+)
 """Every dataclass that a `ChipNetwork` consists of."""

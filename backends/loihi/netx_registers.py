@@ -12,6 +12,7 @@ from snnstack.backends.loihi.network import (
     ChipPopulation,
     Connection,
     Cuba,
+    Programmed,
     SigmaDelta,
 )
 from snnstack.backends.loihi.netx_clearing import FIRST_STEP, INTERVAL, OFFSET
@@ -38,6 +39,9 @@ def neuron_data(p: ChipPopulation, spike_exp: int, problems: list[Problem]) -> D
         vth = _compact(p.threshold >> shift)
         found = {"neuron/type": "SDNN", "neuron/activation": activation, "neuron/vThMant": vth}
         return {**found, **extra, **_bias(p.bias >> shift)}
+    if isinstance(p, Programmed):
+        problems.append(Problem(p.name, f"netx has no neurons of the model {p.model.name}"))
+        return {}
     return _cuba(p, problems)
 
 

@@ -2,6 +2,9 @@
 
 E = synops + updates (active, inactive) + messages + hops + input + P_idle T + P_running T_active
 T_active = steps (barrier + host) + time of the busiest core
+
+An update of a neuron with a program of its own counts as many as it has instructions, in those of
+the fixed compartment (`snnstack.backends.loihi.legal`, assumed).
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import numpy as np
 
 from snnstack.backends.loihi.network import Connection
 from snnstack.backends.loihi.program import Program
+from snnstack.backends.loihi.programmed import update_weights
 from snnstack.energy.model import Band, Component, Energy, Factor, Term
 from snnstack.energy.performance import Performance
 from snnstack.energy.price import factor, microjoules
@@ -73,11 +77,12 @@ def _per_inference(program: Program, trace: Trace) -> dict[str, float]:
         raise fail(TargetError, program.name, what, "price the trace of an emulation")
     found = dict.fromkeys([f"synops_{kind}" for kind in KINDS], 0.0)
     found |= dict.fromkeys(("active", "inactive", "messages", "hops_x", "hops_y"), 0.0)
+    weight = update_weights(program.network)
     for name in names:
         counts = trace.counts[name]
         found[f"synops_{_kind(program.network.into(name))}"] += float(counts.synops.mean())
         active = _other(counts, "active")
-        found["active"] += active
+        found["active"] += active * weight[name]
         found["inactive"] += float(counts.updates.mean()) - active
     for name in (program.network.input.name, *names):
         for key in ("messages", "hops_x", "hops_y"):
@@ -122,12 +127,12 @@ def _busiest(program: Program, trace: Trace, total: dict[str, float]) -> dict[st
     """Events of the core that needs most time; of an average core, where none was counted."""
     typical = {k: factor(program.board, k).typical for k in ("synop_ns", "update_ns", "message_ns")}
     best: dict[str, float] = {}
-    most = -1.0
+    most, more = -1.0, _longer(program, total["steps"])
     for name, counts in trace.counts.items():
         if name.startswith(CORE):
             events = {
                 "synop_ns": float(counts.synops.mean()),
-                "update_ns": float(counts.updates.mean()),
+                "update_ns": float(counts.updates.mean()) + more.get(name, 0.0),
                 "message_ns": _other(counts, "messages") or float(counts.spikes.mean()),
             }
             time = sum(typical[k] * n for k, n in events.items())
@@ -142,6 +147,18 @@ def _busiest(program: Program, trace: Trace, total: dict[str, float]) -> dict[st
             "message_ns": total["messages"] / cores,
         }
     return {f"busiest_core_{key.removesuffix('_ns')}s": value for key, value in best.items()}
+
+
+def _longer(program: Program, steps: float) -> dict[str, float]:
+    """By core, what longer programs take on it: in updates of the fixed compartment."""
+    found: dict[str, float] = {}
+    for name, weight in update_weights(program.network).items():
+        if weight != 1.0:
+            cores, n = np.unique(program.placement[name].core, return_counts=True)
+            for core, neurons in zip(cores.tolist(), n.tolist(), strict=True):
+                key = f"{CORE}{core}"
+                found[key] = found.get(key, 0.0) + steps * neurons * (weight - 1.0)
+    return found
 
 
 def _active_terms(program: Program, counts: dict[str, float]) -> tuple[tuple[float, Factor], ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
 
-from snnstack.backends.loihi.network import NETWORK_KINDS, ChipNetwork, Cuba
+from snnstack.backends.loihi.network import NETWORK_KINDS, ChipNetwork
 from snnstack.board import Board
 from snnstack.ir.nodes import Array, EventKind, Metadata, node
 from snnstack.ir.step import StepInput
@@ -86,22 +86,18 @@ class Program:
 
     @property
     def graded(self) -> bool:
-        """Whether the input's events carry signed integers."""
-        return self.network.input.graded
+        """Whether the input is an array of signed integers, as in chip units."""
+        return self.network.input.graded and self.events != "value"
 
     @property
     def fires(self) -> dict[str, bool]:
         """{population: whether it sends spikes}; sigma-delta neurons send values instead."""
-        populations = self.network.populations
-        return {p.name: isinstance(p, Cuba) and p.threshold is not None for p in populations}
+        return {p.name: p.fires for p in self.network.populations}
 
     @property
     def variables(self) -> tuple[tuple[str, str], ...]:
         """Every (population, variable) that can be probed."""
-        cuba = [p.name for p in self.network.populations if isinstance(p, Cuba)]
-        other = [p.name for p in self.network.populations if not isinstance(p, Cuba)]
-        names = [*((n, v) for v in "vi" for n in cuba), *((n, v) for v in "vs" for n in other)]
-        return tuple(names)
+        return tuple((p.name, v) for p in self.network.populations for v in p.variables)
 
 
 KINDS = (Program, Placement, CoreImage, *NETWORK_KINDS)

@@ -18,7 +18,7 @@ from snnstack.backends.loihi.program import Program
 from snnstack.backends.loihi.registers import STATE_MAX, WEIGHT_SHIFT
 from snnstack.engine.check import port_problems
 from snnstack.errors import DataError, Problem, raise_if_any
-from snnstack.ir.step import Projection
+from snnstack.ir.step import Projection, StepInput
 from snnstack.quant.bounds import input_bounds
 from snnstack.trace import Spikes
 
@@ -55,6 +55,9 @@ def _problems(program: Program, spikes: Spikes | Any) -> Iterator[Problem]:
     if program.input_count is None:
         return
     port = program.port
+    if program.events == "value":
+        yield from _value_problems(port, spikes)
+        return
     if not isinstance(spikes, Spikes):
         what = "takes spikes, not an array of values"
         yield Problem(port.name, what, 'give {"x": ...} or Spikes')
@@ -63,6 +66,13 @@ def _problems(program: Program, spikes: Spikes | Any) -> Iterator[Problem]:
     count = 0 if spikes.counts is None else int(spikes.counts.max(initial=0))
     if program.input_count < count <= port.max_count:
         yield from _unproven(program, count)
+
+
+def _value_problems(port: StepInput, spikes: Any) -> Iterator[Problem]:
+    if not isinstance(spikes, Spikes):
+        yield Problem(port.name, "takes events that carry values, not an array", "give Spikes")
+        return
+    yield from port_problems(port.name, port.shape, port.max_count, spikes, values=True)
 
 
 def _unproven(program: Program, count: int) -> Iterator[Problem]:

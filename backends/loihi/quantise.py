@@ -19,7 +19,9 @@ from snnstack.backends.loihi.layer import (
     room_for_split,
     spikes_per_step,
 )
+from snnstack.backends.loihi.legal import step_problems
 from snnstack.backends.loihi.numerics import LARGEST_WEIGHT, NUMERICS
+from snnstack.backends.loihi.programmed import in_programs, program_registers
 from snnstack.backends.loihi.registers import (
     DECAY_ONE,
     LARGEST_VOLTAGE_DECAY,
@@ -33,10 +35,12 @@ from snnstack.backends.loihi.rules import GRAPH_RULES
 from snnstack.backends.loihi.scale import LEAST_UNITS, UNIT, Scale, choose, step_of, suffers
 from snnstack.backends.loihi.weights import Signs
 from snnstack.board import Board
+from snnstack.dynamics.trace import traced
 from snnstack.errors import ModelError, Problem, TargetError, fail, raise_if_any
 from snnstack.fixedpoint import round_half_up
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Projection, Sparse, StepGraph
+from snnstack.quant.any_model import CELLS
 from snnstack.quant.bounds import input_bounds
 from snnstack.quant.calibration import Calibration, assumed
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quantized_lif
@@ -81,7 +85,17 @@ def quantise(
     problems: list[Problem] = []
     registers: dict[str, Any] = {}
     apart: dict[str, int] = {}
+    cells: dict[str, list[str]] = {}
+    programs = in_programs(graph, known, granularity, bits)
     for given in graph.populations:
+        if given.name in programs:
+            own, weights, notes = programs[given.name]
+            problems += step_problems(given.name, traced(own.neurons))
+            populations.append(own)
+            projections += weights
+            cells[given.name] = list(notes)
+            registers[given.name] = program_registers(own)
+            continue
         held = held_decays(given)
         population, into, gain = settled(given, graph.into(given.name), *held, tolerance=0.0)
         layer = replace(layer_of(population, into, known), gain=gain)
@@ -116,6 +130,7 @@ def quantise(
         "input_counts": counts,
         "registers": registers,
         "stored_apart": apart,
+        **({CELLS: cells} if cells else {}),
     }
     return QuantizedNetwork(
         inputs=graph.inputs,

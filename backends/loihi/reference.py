@@ -19,7 +19,8 @@ from snnstack.backends.loihi.network import (
     ChipNetwork,
     ChipPopulation,
     Connection,
-    Cuba,
+    Programmed,
+    SigmaDelta,
 )
 from snnstack.dynamics.model import Neurons
 from snnstack.dynamics.neurons.loihi_cuba import LOIHI_CUBA
@@ -46,7 +47,8 @@ def run_chip(
     """`network` on `spikes`, for as many steps as they have (no draining).
 
     `spikes`: a `Spikes`, or int64 [batch, step, n] for graded input. `probes` are (population,
-    variable): "v" and "i" of `Cuba`, "v" (act) and "s" (sent values) of `SigmaDelta`.
+    variable): "v" and "i" of `Cuba`, "v" (act) and "s" (sent values) of `SigmaDelta`, the states
+    of `Programmed`.
     """
     values: dict[str, Any] = {network.input.name: _by_step(spikes)}
     steps, batch, _ = values[network.input.name].shape
@@ -59,19 +61,29 @@ def run_chip(
     }
     for t in range(steps):
         for p in network.populations:
-            acc = _arriving(network.into(p.name), values, t, batch, p.n)
-            sent = layers[p.name](acc)
+            into = network.into(p.name)
+            acc = [
+                _arriving([c for c in into if c.port == port], values, t, batch, p.n)
+                for port in p.ports
+            ]
+            sent = layers[p.name](*acc)
             values[p.name][t] = 0 if sent is None else sent
         for name, variable in probes:
             recorded[name, variable][:, t] = layers[name].reads[variable]
     fired = {
-        p.name: Spikes.from_dense(
-            values[p.name].transpose(1, 0, 2).reshape(batch, steps, *p.shape).astype(np.uint8)
-        )
+        p.name: events_of(p, values[p.name].transpose(1, 0, 2))
         for p in network.populations
-        if isinstance(p, Cuba) and p.threshold is not None
+        if p.fires
     }
     return Trace(fired, recorded)
+
+
+def events_of(p: ChipPopulation, sent: Array) -> Spikes:
+    """What a population sends, integers [batch, step, n], as events: spikes or values."""
+    shaped = sent.reshape(*sent.shape[:2], *p.shape)
+    if isinstance(p, Programmed) and p.payload:
+        return Spikes.carrying(shaped)
+    return Spikes.from_dense(shaped.astype(np.uint8))
 
 
 def _by_step(spikes: Spikes | Array) -> Array:
@@ -81,7 +93,7 @@ def _by_step(spikes: Spikes | Array) -> Array:
 
 
 def _arriving(
-    connections: tuple[Connection, ...], values: dict[str, Array], t: int, batch: int, n: int
+    connections: Sequence[Connection], values: dict[str, Array], t: int, batch: int, n: int
 ) -> Array:
     """Sum of the effective weights of all events that arrive in step `t`: [batch, n]."""
     total = np.zeros((batch, n), dtype=np.int64)
@@ -95,7 +107,9 @@ def _arriving(
 
 def chip_neurons(p: ChipPopulation) -> Neurons:
     """The model that a population of the chip follows, with its numbers."""
-    if not isinstance(p, Cuba):
+    if isinstance(p, Programmed):
+        return p.neurons
+    if isinstance(p, SigmaDelta):
         delta: dict[str, Any] = {
             "payload_shift": p.exponent,
             "bias": p.bias,

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from snnstack.backends.loihi.layer import Layer
-from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation, Connection, Cuba
+from snnstack.backends.loihi.network import (
+    ChipNetwork,
+    ChipPopulation,
+    Connection,
+    Programmed,
+    SigmaDelta,
+)
+from snnstack.backends.loihi.programmed import program_registers
 from snnstack.backends.loihi.registers import DECAY_ONE, THRESHOLD_SHIFT, nearest_bias
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Projection
@@ -18,7 +25,9 @@ from snnstack.quant.network import QuantizedPopulation
 def chip_registers(network: ChipNetwork, p: ChipPopulation) -> dict[str, Any]:
     """Registers and weight formats of one population of a network in chip units."""
     into = {f"{c.source} -> {c.target}": _format(c) for c in network.into(p.name)}
-    if not isinstance(p, Cuba):
+    if isinstance(p, Programmed):
+        return {**program_registers(p), "weights": into}
+    if isinstance(p, SigmaDelta):
         vth = span(p.threshold)
         return {"vth": vth, "bias": span(p.bias), "state_exp": p.exponent, "weights": into}
     bias = nearest_bias(p.bias.astype(np.float64))

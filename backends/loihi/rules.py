@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from snnstack.backends.loihi.formats import parts
+from snnstack.backends.loihi.legal import fixed_compartment_only, step_problems
 from snnstack.backends.loihi.limits import limits_of
-from snnstack.backends.loihi.network import ChipNetwork, Cuba, SigmaDelta
+from snnstack.backends.loihi.network import ChipNetwork, Cuba, Programmed, SigmaDelta
 from snnstack.backends.loihi.numerics import LARGEST_WEIGHT
+from snnstack.backends.loihi.programmed import models_have_a_program
 from snnstack.backends.loihi.ranges import REGISTERS, outside
 from snnstack.backends.loihi.registers import LONGEST_REFRACTORY, WEIGHT_SHIFT, register_problems
 from snnstack.backends.loihi.weights import WEIGHT_LIMIT
 from snnstack.board import Board
+from snnstack.dynamics.trace import traced
 from snnstack.errors import Problem
 from snnstack.ir.step import Conv, StepGraph
 from snnstack.quant.common_rules import one_input, silent_sources
 from snnstack.quant.network import QuantizedNetwork
 
 UNIT = 1 << WEIGHT_SHIFT
+
+
+def lif(network: StepGraph | QuantizedNetwork) -> tuple[Any, ...]:
+    """The populations that are fixed compartments."""
+    return tuple(p for p in network.populations if p.is_lif)
 
 
 def the_network_has_one_input(
@@ -41,7 +50,7 @@ def reset_is_to_zero_or_by_subtraction(
 ) -> Iterator[Problem]:
     """A spike resets the membrane to zero; generation 2 may subtract the threshold instead."""
     generation = limits_of(board).generation
-    for p in network.populations:
+    for p in lif(network):
         if p.threshold is None:
             continue
         if p.reset == "set" and np.any(p.v_reset):
@@ -61,7 +70,7 @@ def refractory_periods_fit(
 ) -> Iterator[Problem]:
     """A refractory period lasts at most 63 steps (the register counts the spike's step as well)."""
     most = LONGEST_REFRACTORY
-    for p in network.populations:
+    for p in lif(network):
         if p.refractory > most:
             what = f"refractory period of {p.refractory} steps, at most {most}"
             yield Problem(p.name, what, "use a larger time step")
@@ -69,7 +78,7 @@ def refractory_periods_fit(
 
 def thresholds_are_positive(network: StepGraph, board: Board) -> Iterator[Problem]:
     """Thresholds are greater than 0."""
-    for p in network.populations:
+    for p in lif(network):
         if p.threshold is not None and (p.threshold <= 0).any():
             what = f"threshold {float(p.threshold.min()):g}, the chip needs one above 0"
             yield Problem(p.name, what, "shift the membrane and the threshold by a constant")
@@ -78,7 +87,7 @@ def thresholds_are_positive(network: StepGraph, board: Board) -> Iterator[Proble
 def thresholds_are_equal_within_a_channel(network: StepGraph, board: Board) -> Iterator[Problem]:
     """Where a convolution shares weights, the neurons of a channel have the same threshold."""
     shared = {p.target for p in network.projections if isinstance(p.synapses, Conv)}
-    for p in network.populations:
+    for p in lif(network):
         if p.name in shared and p.threshold is not None:
             rows = p.threshold.reshape(p.shape[0], -1)
             if np.any(rows != rows[:, :1]):
@@ -98,7 +107,7 @@ def constant_currents_are_whole_weights(
     network: QuantizedNetwork, board: Board
 ) -> Iterator[Problem]:
     """Constant input into a synaptic current is a whole number of weight units, up to 32,640."""
-    for p in network.populations:
+    for p in lif(network):
         if p.beta is not None:
             wrong = p.bias[(p.bias % UNIT != 0) | (np.abs(p.bias) > LARGEST_WEIGHT * UNIT)]
             if len(wrong):
@@ -117,10 +126,15 @@ def delays_fit(network: ChipNetwork) -> Iterator[Problem]:
 
 
 def registers_hold_every_value(network: ChipNetwork) -> Iterator[Problem]:
-    """Decays, thresholds, biases and refractory periods are inside their registers."""
+    """Decays, thresholds, biases and refractory periods are inside their registers.
+
+    A program has no more instructions, states and tables than a neuron of generation 2 holds.
+    """
     for p in network.populations:
         if isinstance(p, Cuba):
             yield from register_problems(p)
+        elif isinstance(p, Programmed):
+            yield from step_problems(p.name, traced(p.neurons))
         else:
             yield from outside(p.name, "vth", p.threshold)
             yield from outside(p.name, "bias", p.bias)
@@ -138,7 +152,7 @@ def weights_are_in_range(network: ChipNetwork) -> Iterator[Problem]:
 
 
 def generation_2_features_are_on_generation_2(network: ChipNetwork) -> Iterator[Problem]:
-    """Sigma-delta neurons, graded spikes and reset by subtraction need generation 2."""
+    """Sigma-delta and programmed neurons, graded spikes, reset by subtraction: generation 2."""
     if network.generation == 2:
         return
     if network.input.graded:
@@ -146,12 +160,15 @@ def generation_2_features_are_on_generation_2(network: ChipNetwork) -> Iterator[
     for p in network.populations:
         if isinstance(p, SigmaDelta):
             yield Problem(p.name, "sigma-delta neurons need generation 2")
+        elif isinstance(p, Programmed):
+            yield fixed_compartment_only(p.name, p.model)
         elif p.reset == "subtract":
             yield Problem(p.name, "reset by subtraction needs generation 2")
 
 
 GRAPH_RULES: tuple[Callable[[StepGraph, Board], Iterator[Problem]], ...] = (
     the_network_has_one_input,
+    models_have_a_program,
     sources_fire,
     reset_is_to_zero_or_by_subtraction,
     refractory_periods_fit,
@@ -160,6 +177,7 @@ GRAPH_RULES: tuple[Callable[[StepGraph, Board], Iterator[Problem]], ...] = (
 )
 NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
     the_network_has_one_input,
+    models_have_a_program,
     sources_fire,
     reset_is_to_zero_or_by_subtraction,
     refractory_periods_fit,

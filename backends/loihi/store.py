@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from snnstack.backends.loihi.check import program_problems
+from snnstack.backends.loihi.lava_text import TEXTS, process_files
 from snnstack.backends.loihi.limits import limits_of
 from snnstack.backends.loihi.program import KINDS, Program
+from snnstack.errors import Problem, TargetError, raise_if_any
 from snnstack.program import with_manifest
 from snnstack.saved_networks import opened
 from snnstack.serial import to_files
@@ -17,15 +19,24 @@ STEM = "program"
 
 
 def emit(program: Program) -> dict[str, bytes]:
-    """The program's data and the manifest: {relative path: content}."""
-    files = to_files(program, STEM)
+    """The program's data, its neurons as Lava processes, the manifest: {path: content}."""
+    files = to_files(program, STEM) | process_files(program.network)
     return with_manifest(program, files, FORMAT, **_about(program))
 
 
 def load(files: Mapping[str, bytes]) -> Program:
-    """The program in the files that `emit` made."""
+    """The program in the files that `emit` made. TargetError for data or text that was changed."""
     program: Program = opened(files, STEM, KINDS, program_problems)
+    raise_if_any(TargetError, _text_problems(program, files))
     return program
+
+
+def _text_problems(program: Program, files: Mapping[str, bytes]) -> Iterator[Problem]:
+    """Text of a process that is not what the program's data gives. None of it is ever run."""
+    made = process_files(program.network)
+    for name, text in files.items():
+        if name.startswith(TEXTS) and made.get(name) != text:
+            yield Problem(name, "is not the text of this program's neurons", "compile it again")
 
 
 def utilization(program: Program) -> dict[str, tuple[int, int]]:

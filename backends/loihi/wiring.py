@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation, Cuba
+from snnstack.backends.loihi.network import ChipNetwork, ChipPopulation, Cuba, Programmed
 from snnstack.backends.loihi.program import Program
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Projection
@@ -31,6 +31,8 @@ def _projections(network: ChipNetwork) -> Iterator[Projection]:
 
 
 def _parameters(population: ChipPopulation) -> tuple[Array | None, ...]:
+    if isinstance(population, Programmed):
+        return tuple(np.asarray(value) for value in population.values.values())
     bias = population.bias if np.any(population.bias) else None
     if isinstance(population, Cuba):
         return population.i_decay, population.v_decay, population.threshold, bias

@@ -10,7 +10,14 @@ import numpy as np
 
 from snnstack.backends.loihi.as_graph import DT
 from snnstack.backends.loihi.limits import Limits, limits_of
-from snnstack.backends.loihi.network import ChipNetwork, Connection, Cuba, depths, same_place
+from snnstack.backends.loihi.network import (
+    ChipNetwork,
+    Connection,
+    Cuba,
+    Programmed,
+    depths,
+    same_place,
+)
 from snnstack.backends.loihi.program import Program
 from snnstack.backends.loihi.proof import may_wrap
 from snnstack.backends.loihi.report import chip_registers
@@ -19,6 +26,7 @@ from snnstack.board import Board
 from snnstack.compilers.loihi.layout import cut_shapes, layout
 from snnstack.compilers.loihi.memory import wire
 from snnstack.compilers.loihi.network import chip_network
+from snnstack.compilers.loihi.programmed import neuron_memory
 from snnstack.compilers.loihi.relays import with_relays
 from snnstack.errors import ModelError, raise_if_any
 from snnstack.ir.matrix import from_matrix, matrix
@@ -77,7 +85,9 @@ def compile_chip(
         board,
         name=name,
         dt=dt,
-        scales={p.name: np.ones(p.n) for p in network.populations if isinstance(p, Cuba)},
+        scales={
+            p.name: np.ones(p.n) for p in network.populations if isinstance(p, Cuba | Programmed)
+        },
         events="count",
         settings=dict(network.settings),
     )
@@ -144,6 +154,8 @@ def _wires(
         group = [c for c in rest if same_place(c, rest[0])]
         rest = [c for c in rest if not any(c is g for g in group)]
         found.append(wire(_in_plane(_together(group), planes), group, limits))
+    own = [p for p in chip.populations if isinstance(p, Programmed)]
+    found += [neuron_memory(p, chip.input.name, chip.input.shape) for p in own]
     return tuple(found)
 
 
@@ -157,8 +169,8 @@ def _in_plane(projection: Projection, planes: Mapping[str, Shape]) -> Projection
 
 
 def _holds(c: Connection, p: Projection) -> bool:
-    same = (c.source, c.target, type(c.synapses)) == (p.source, p.target, type(p.synapses))
-    return same and c.pool is p.pool
+    ends = (c.source, c.target, c.port) == (p.source, p.target, p.port)
+    return ends and type(c.synapses) is type(p.synapses) and c.pool is p.pool
 
 
 def _together(group: Sequence[Connection]) -> Projection:
@@ -168,4 +180,5 @@ def _together(group: Sequence[Connection]) -> Projection:
     if len(group) > 1:
         used = np.any([c.synapses.weight != 0 for c in group], axis=0)
         synapses = replace(synapses, weight=used.astype(np.int64))
-    return Projection(first.source, first.target, synapses, first.delay, first.pool)
+    ends = first.source, first.target
+    return Projection(*ends, synapses, first.delay, first.pool, first.port)

@@ -35,7 +35,7 @@ class Sources:
 
 def needs_current(p: QuantizedPopulation) -> bool:
     """Whether constant input reaches the synaptic current of `p`."""
-    return p.beta is not None and bool(np.any(p.bias))
+    return p.is_lif and p.beta is not None and bool(np.any(p.bias))
 
 
 def sources(
@@ -46,8 +46,9 @@ def sources(
     A population that they reach has a `lag` of at least 1.
     """
     taken = {p.name for p in network.populations} | {network.inputs[0].name}
-    every = {p.name: membranes[p.name].every + _current(p) for p in network.populations}
-    first = {p.name: membranes[p.name].first for p in network.populations}
+    fixed = [p for p in network.populations if p.is_lif]
+    every = {p.name: membranes[p.name].every + _current(p) for p in fixed}
+    first = {p.name: membranes[p.name].first for p in fixed}
     found = []
     for name, weights, bias in ((NAME, every, 2), (ONCE, first, 0)):
         free = free_name(name, taken)

@@ -14,6 +14,7 @@ from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Connection, 
 from snnstack.backends.loihi.registers import DECAY_ONE
 from snnstack.compilers.loihi.constants import NAME, free_name, needs_current, sources
 from snnstack.compilers.loihi.lead import Constant, begin_late
+from snnstack.compilers.loihi.programmed import programmed
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Dense, Projection, Sparse, Synapses
 from snnstack.mapping.retime import Timing, retime
@@ -29,13 +30,18 @@ def chip_network(network: QuantizedNetwork, limits: Limits) -> ChipNetwork:
         for p, delay in zip(network.projections, timing.delay, strict=False)
         for c in _connections(p, delay)
     ]
-    plain = [_cuba(p) for p in network.populations]
-    begun = {p.name: _begun(p, timing.lag[p.name]) for p in plain}
-    populations = tuple(_with_constant(p, begun[p.name]) for p in plain)
+    plain = {p.name: _cuba(p) for p in network.populations if p.is_lif}
+    begun = {name: _begun(p, timing.lag[name]) for name, p in plain.items()}
+    populations = tuple(
+        _with_constant(plain[p.name], begun[p.name])
+        if p.is_lif
+        else programmed(p, timing.lag[p.name])
+        for p in network.populations
+    )
     extra = sources(network, begun, timing.lag)
     return ChipNetwork(
         generation=limits.generation,
-        input=ChipInput(port.name, port.shape),
+        input=ChipInput(port.name, port.shape, port.events == "value"),
         populations=(*extra.populations, *populations),
         connections=(*connections, *extra.connections),
         outputs=network.outputs,
@@ -111,6 +117,7 @@ def _connection(projection: Projection, delay: int, weight: Array, format: Forma
         pool=projection.pool,
         exponent=format.exponent,
         signs=format.signs,
+        port=projection.port,
     )
 
 

@@ -33,7 +33,8 @@ def counted(
     """Counts of the input, of every population and of every core ("core 3").
 
     `sent[name]` int64 [batch, n]: events of every input element and neuron. `active[name]`
-    int64 [batch, core]: updates with a state that is not 0. `core[name]` int64 [n]: where a
+    int64 [batch, core]: updates with a state that is not 0; of a population that is not there
+    every update is active, as a program runs to its end. `core[name]` int64 [n]: where a
     neuron is, 0 upwards. Without a `placement` only populations are counted.
     """
     cores = 1 + max((int(c.max(initial=0)) for c in core.values()), default=0)
@@ -46,7 +47,10 @@ def counted(
         found[port] = _input(sent[port], placement[port])
     for p in network.populations:
         rows = _by_core(p.name, sent, core, steps, placement, cores)
-        rows[0], rows[2, :, : active[p.name].shape[1]] = synops[p.name], active[p.name]
+        rows[0], rows[2] = synops[p.name], rows[1]
+        if p.name in active:
+            rows[2] = 0
+            rows[2, :, : active[p.name].shape[1]] = active[p.name]
         found[p.name] = _counts(rows.sum(axis=2), bool(placement))
         total += rows
     if placement:

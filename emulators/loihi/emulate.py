@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.backends.loihi.network import ChipInput, ChipNetwork, Cuba
+from snnstack.backends.loihi.network import ChipInput, ChipNetwork
 from snnstack.backends.loihi.program import Placement, Program
 from snnstack.backends.loihi.proof import check_input
 from snnstack.backends.loihi.rules import CHIP_RULES
@@ -37,8 +37,9 @@ def emulate(
     """What `program` computes on `spikes` and `program.drain` empty steps after them.
 
     `spikes`: a `Spikes`, or integers [batch, step, n] where the input is graded. `probes`:
-    (population, "v" or "i"; of sigma-delta neurons "v", act, or "s", what they send). A population
-    runs `trace.lag` steps behind the input. Nothing is random: `seed` changes nothing.
+    (population, "v" or "i"; of sigma-delta neurons "v", act, or "s", what they send; of programmed
+    ones any state). A population runs `trace.lag` steps behind the input. Nothing is random: `seed`
+    changes nothing.
 
     DataError for input that the program was not compiled for: a current would wrap.
 
@@ -101,16 +102,16 @@ def _run(
     port = network.input
     found = planned(network, events.values is not None, cores if placement else {})
     given = renumbered(events, found.memory[port.name], (events.n,))
-    cuba = {p.name for p in network.populations if isinstance(p, Cuba)}
+    firing = {p.name for p in network.populations if p.fires}
     ran = run(found.plan, [given], probes=probes, threads=threads)
-    active = {name: counts.other["active"] for name, counts in ran.counts.items()}
+    busy = {k: c.other["active"] for k, c in ran.counts.items() if "active" in c.other}
     trace = in_c_order(ran, found.shapes, found.memory)
     sent = {name: fired.per_neuron() for name, fired in trace.spikes.items()}
     sent[port.name] = events.per_neuron()
     for p in network.populations:
         sent.setdefault(p.name, np.zeros((events.batch, p.n), dtype=np.int64))
-    counts = counted(network, sent, active, events.steps, cores, placement)
-    spikes = {name: fired for name, fired in trace.spikes.items() if name in cuba}
+    counts = counted(network, sent, busy, events.steps, cores, placement)
+    spikes = {name: fired for name, fired in trace.spikes.items() if name in firing}
     return Trace(spikes, trace.states, counts)
 
 

@@ -41,7 +41,10 @@ def planned(network: ChipNetwork, graded: bool, parts: Mapping[str, Array]) -> P
             p.name,
             p.n,
             tuple(
-                edge(projection, numbers[projection.source], memory, _narrowest(projection))
+                replace(
+                    edge(projection, numbers[projection.source], memory, _narrowest(projection)),
+                    port=p.ports.index(projection.port),
+                )
                 for projection in joined
                 if projection.target == p.name
             ),
@@ -63,7 +66,8 @@ def projections(connections: Sequence[Connection]) -> Iterator[Projection]:
         rest = [c for c in rest if not any(c is s for s in same)]
         weight = np.sum([c.synapses.weight for c in (first, *same)], axis=0)
         synapses: Synapses = replace(first.synapses, weight=weight)
-        yield Projection(first.source, first.target, synapses, first.delay + 1, first.pool)
+        ends = first.source, first.target
+        yield Projection(*ends, synapses, first.delay + 1, first.pool, first.port)
 
 
 def _narrowest(projection: Projection) -> Any:

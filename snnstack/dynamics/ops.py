@@ -56,7 +56,8 @@ class Op:
 # are names for steps in between; the last of the instructions, which "; " divides, is the result;
 # "=0" is the first argument. "c" is C99 in a type that holds every number, "c_real" for real
 # numbers, "c_inside" for a look-up whose index is within the table: {power} is 2 to the last
-# argument, {unused} the bits of 64 that a wrapped number leaves. "shown" is for people.
+# argument, {unused} the bits of 64 that a wrapped number leaves. "python" is for arrays of NumPy,
+# where it is not "shown", which is for people.
 
 
 def _infix(sign: str, name: str) -> dict[str, str]:
@@ -84,6 +85,7 @@ def _extreme(name: str, real: str) -> dict[str, str]:
         "llvm_real": f"{{a}} = fcmp {real} {{T}} {{0}}, {{1}}; "
         "select i1 {a}, {T} {0}, {T} {1}",
         "c": f"({{0}} {sign} {{1}} ? {{0}} : {{1}})",
+        "python": f"np.{name[1:]}imum({{0}}, {{1}})",
     }
 
 
@@ -102,7 +104,8 @@ def _compared(name: str, f: Callable[[Any, Any], Any], text: Mapping[str, str]) 
 def _logical(name: str, sign: str, **more: Any) -> Op:
     """On truth values; `name` is numpy's after "logical_" and LLVM's."""
     shown = f"({{0}} {sign} {{1}})"
-    text = {"llvm_truth": f"{name} i1 {{0}}, {{1}}", "c": shown, "shown": shown}
+    python = f"np.logical_{name}({{0}}, {{1}})"
+    text = {"llvm_truth": f"{name} i1 {{0}}, {{1}}", "c": shown, "shown": shown, "python": python}
     exact, real = (
         getattr(np, f"logical_{name}"),
         lambda xp, a, b: getattr(xp, f"logical_{name}")(a, b),
@@ -139,7 +142,7 @@ def _real_only(name: str, arity: int, real: Callable[..., Any], text: Mapping[st
     return Op(name, arity, exact, real, lambda *spans: (-np.inf, np.inf), text, {"mul": 10})
 
 
-UP = {"llvm": "shl {T} {0}, {1}", "c": "({0} * {power})"}
+UP = {"llvm": "shl {T} {0}, {1}", "c": "({0} * {power})", "python": "({0} << {1})"}
 SHIFTED_UP = {**UP, "llvm_real": "=0", "c_real": "=0"}
 # bits `k`.. of a product of 32 x 32 bits: below bit 32 + k a logical shift gives the same
 PRODUCT_DOWN = (
@@ -179,7 +182,13 @@ _ROWS = (
         lambda a, b, k: (a * b) >> k,
         lambda xp, a, b, k: a * b,
         spans.scaled_down,
-        {"llvm": PRODUCT_DOWN, "llvm_int64": PRODUCT_DOWN_64, "c": DOWN, **PRODUCT},
+        {
+            "llvm": PRODUCT_DOWN,
+            "llvm_int64": PRODUCT_DOWN_64,
+            "c": DOWN,
+            "python": "(np.int64(1) * {0} * {1} >> {2})",
+            **PRODUCT,
+        },
         {"mul": 2, "alu": 2},
     ),
     Op(
@@ -201,6 +210,7 @@ _ROWS = (
             "llvm": "ashr {T} {0}, {1}",
             "c": "({0} >> {1})",
             "c_real": "({0} / {power})",
+            "python": "({0} >> {1})",
         },
         simpler=simpler.zero_right,
     ),
@@ -331,6 +341,7 @@ _ROWS = (
         {
             "llvm_truth": "xor i1 {0}, true",
             "c": "(!{0})",
+            "python": "np.logical_not({0})",
             "shown": "(not {0})",
         },
         truth=True,
@@ -344,6 +355,7 @@ _ROWS = (
         {
             "llvm_truth": "select i1 {0}, {T} {1}, {T} {2}",
             "c": "({0} ? {1} : {2})",
+            "python": "np.where({0}, {1}, {2})",
         },
         {"alu": 2},
         simpler=simpler.chosen,
@@ -361,6 +373,7 @@ _ROWS = (
             "load i32, ptr {c}",
             "c": "{table}[{0} < 0 ? 0 : {0} > {last} ? {last} : {0}]",
             "c_inside": "{table}[{0}]",
+            "python": "{table}[np.clip({0}, 0, {last})]",
         },
         {"load": 1, "alu": 4},
     ),

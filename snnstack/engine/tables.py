@@ -7,6 +7,7 @@ one in C order.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def unrolled(projection: Projection, shapes: Shapes) -> Projection:
     weights = matrix(synapses, size(target))
     if pool is not None:
         weights = weights @ pool_matrix(pool)
-    return Projection(projection.source, projection.target, from_matrix(weights), projection.delay)
+    return replace(projection, synapses=from_matrix(weights), pool=None)
 
 
 def memory_order(projections: Iterable[Projection], shapes: Shapes) -> Memory:

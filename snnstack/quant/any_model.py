@@ -15,7 +15,7 @@ from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection
 from snnstack.quant.bounds import input_bounds
 from snnstack.quant.calibration import Calibration
-from snnstack.quant.fixed import WORD32, Fixed, fixed_point
+from snnstack.quant.fixed import WORD32, Fixed, Machine, fixed_point
 from snnstack.quant.network import QuantizedPopulation
 from snnstack.quant.numerics import Numerics
 from snnstack.quant.outliers import Scales
@@ -63,6 +63,7 @@ def in_integers(
     scales: Mapping[str, Scales],
     calibration: Calibration,
     payloads: Payloads,
+    machine: Machine = WORD32,
 ) -> tuple[QuantizedPopulation, tuple[str, ...]]:
     """The population behind weights that are `integer`, and lines for the conversion's report.
 
@@ -89,7 +90,7 @@ def in_integers(
     )
     sends = population.model.sends == "value"
     sent_bits = payloads.bits[population.name] if sends else None
-    machine = replace(WORD32, payload_bits=payloads.width(population.name) + 1)
+    machine = replace(machine, payload_bits=payloads.width(population.name) + 1)
     fixed = fixed_point(
         population.neurons, ranges, ports, machine, sums, sent_bits, whole
     )  # fmt: skip

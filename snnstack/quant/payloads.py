@@ -19,11 +19,8 @@ from snnstack.quant.bounds import input_bounds, max_counts
 from snnstack.quant.fixed.formats import fraction_bits, whole_states
 from snnstack.quant.fixed.intervals import wider
 from snnstack.quant.fixed.plain import number, plain, truth
+from snnstack.quant.fixed.record import WORD32, Machine
 
-MOST_BITS = 15
-"""Of a payload, without its sign."""
-SUM_BITS = 30
-"""Of a sum of weights times payloads."""
 MARGIN = 0.5
 """How much further than calibrated a value may go, as a share of its range on either side."""
 Group = frozenset[str]
@@ -34,12 +31,14 @@ class Payloads:
     """`bits`: fraction bits by source; `spans`: the integers an element can send in a step.
 
     `ports`: by (population, input), the sources that end there; `whole`: sources of whole numbers.
+    `most_bits`: of a payload, without its sign.
     """
 
     bits: Mapping[str, int]
     spans: Mapping[str, tuple[int, int]]
     ports: Mapping[tuple[str, str], Group]
     whole: Group
+    most_bits: int
 
     def port_bits(self, population: str, port: str) -> int:
         """Fraction bits of what arrives at an input."""
@@ -55,13 +54,14 @@ class Payloads:
 
     def width(self, source: str) -> int:
         """Bits of what a source sends, without the sign."""
-        return max(self.spans[source]).bit_length() if source in self.spans else MOST_BITS
+        return max(self.spans[source]).bit_length() if source in self.spans else self.most_bits
 
 
 def payloads_of(
     graph: StepGraph,
     weights: Mapping[str, tuple[Projection, ...]],
     ranges: Mapping[str, Mapping[str, Span]],
+    machine: Machine = WORD32,
 ) -> Payloads:
     """Formats for every source of `graph`; `weights`: by target, its integer projections.
 
@@ -77,13 +77,14 @@ def payloads_of(
     bits: dict[str, int] = {}
     spans = max_counts(graph.inputs)
     for group in _groups(valued, ports.values()):
-        width = min(MOST_BITS, *_widths(group, graph, weights))
+        width = min(machine.payload_bits - 1, *_widths(group, graph, weights, machine))
         least = min(_fraction(valued[s], ranges, width, whole) for s in group)
         bits |= dict.fromkeys(group, least)
         spans |= {s: _most(valued[s], ranges, least, width, whole) for s in group}
     spiking = {p.name for p in graph.populations} - set(valued)
     inputs = {port.name for port in graph.inputs}
-    return Payloads(bits, spans, ports, frozenset(whole | spiking | inputs))
+    known = frozenset(whole | spiking | inputs)
+    return Payloads(bits, spans, ports, known, machine.payload_bits - 1)
 
 
 def _groups(valued: Iterable[str], ports: Iterable[Group]) -> list[Group]:
@@ -97,17 +98,20 @@ def _groups(valued: Iterable[str], ports: Iterable[Group]) -> list[Group]:
 
 
 def _widths(
-    group: Group, graph: StepGraph, weights: Mapping[str, tuple[Projection, ...]]
+    group: Group,
+    graph: StepGraph,
+    weights: Mapping[str, tuple[Projection, ...]],
+    machine: Machine,
 ) -> Iterator[int]:
     """For every input that the group ends in, payload bits that cannot make a sum too large."""
-    yield MOST_BITS
+    yield machine.payload_bits - 1
     for p in graph.populations:
         for port in p.model.inputs:
             part = tuple(x for x in weights.get(p.name, ()) if x.port == port)
             if any(x.source in group for x in part):
                 ones = dict.fromkeys((x.source for x in part), (-1, 1))
                 most = input_bounds(part, p.n, ones).magnitude
-                yield max(1, SUM_BITS - int(most).bit_length())
+                yield max(1, machine.word - 2 - int(most).bit_length())
 
 
 def _fraction(

@@ -13,6 +13,7 @@ from snnstack.ir.step import Population, Projection, Sparse, StepGraph
 from snnstack.quant.any_model import CELLS, in_integers, port_scales
 from snnstack.quant.bounds import Sent, input_bounds, low_pass_bound, max_counts
 from snnstack.quant.calibration import Calibration, assumed
+from snnstack.quant.fixed import WORD32, Machine
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quantized_lif
 from snnstack.quant.numerics import Numerics
 from snnstack.quant.outliers import Scales, is_wide, scales_of, with_wide
@@ -49,7 +50,7 @@ def quantise(
     projections: list[Projection] = []
     problems: list[Problem] = []
     cells: dict[str, list[str]] = {}
-    others = _any_models(graph, numerics, calibration, granularity)
+    others = any_models(graph, numerics, calibration, granularity)
     for given in graph.populations:
         if given.name in others:
             made, integer, notes = others[given.name]
@@ -99,8 +100,12 @@ def quantise(
     )
 
 
-def _any_models(
-    graph: StepGraph, numerics: Numerics, calibration: Calibration, granularity: Granularity
+def any_models(
+    graph: StepGraph,
+    numerics: Numerics,
+    calibration: Calibration,
+    granularity: Granularity,
+    machine: Machine = WORD32,
 ) -> dict[str, tuple[QuantizedPopulation, tuple[Projection, ...], tuple[str, ...]]]:
     """Populations that are not of the LIF family: in integers, with their weights and notes."""
     given = [p for p in graph.populations if not p.is_lif]
@@ -114,11 +119,11 @@ def _any_models(
         )
         for name, ports in scales.items()
     }
-    payloads = payloads_of(graph, weights, calibration.ranges)
+    payloads = payloads_of(graph, weights, calibration.ranges, machine)
     found = {}
     for p in given:
         integer = weights[p.name]
-        made, notes = in_integers(p, integer, scales[p.name], calibration, payloads)
+        made, notes = in_integers(p, integer, scales[p.name], calibration, payloads, machine)
         found[p.name] = made, integer, notes
         if made.payload:  # now it is proven, for those that come behind
             payloads = payloads.narrowed(p.name, made.payload)

@@ -84,7 +84,7 @@ def test_integers_spike_as_the_float_network_does() -> None:
     assert abs(hidden.spikes - hidden.spikes_float) < 0.02 * hidden.spikes_float
 
 
-@pytest.mark.parametrize("board", ["oheo-gulch", "spinnaker2-chip", "neurram"])
+@pytest.mark.parametrize("board", ["spinnaker2-chip", "neurram"])
 def test_targets_that_compute_no_other_model_say_so(board: str) -> None:
     with pytest.raises(ModelError) as told:
         snnstack.build(network(), board)

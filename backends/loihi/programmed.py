@@ -1,0 +1,93 @@
+"""Populations of any model on generation 2: their integers, and what their programs cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from snnstack.backends.loihi.legal import (
+    MACHINE,
+    PAYLOADS,
+    Cost,
+    cost,
+    fixed_compartment_only,
+    legalised,
+    step_problems,
+)
+from snnstack.backends.loihi.limits import limits_of
+from snnstack.backends.loihi.network import ChipNetwork, Cuba, Programmed
+from snnstack.backends.loihi.numerics import NUMERICS
+from snnstack.backends.loihi.reference import chip_neurons
+from snnstack.board import Board
+from snnstack.dynamics.trace import traced
+from snnstack.errors import Problem
+from snnstack.ir.step import Projection, StepGraph
+from snnstack.quant.calibration import Calibration
+from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
+from snnstack.quant.quantise import any_models
+from snnstack.quant.scales import Granularity
+
+Made = tuple[QuantizedPopulation, tuple[Projection, ...], tuple[str, ...]]
+
+
+def models_have_a_program(network: StepGraph | QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """Neurons of generation 1 are the fixed compartment; generation 2 runs any model that fits."""
+    generation = limits_of(board).generation
+    for p in network.populations:
+        if not p.is_lif and generation == 1:
+            yield fixed_compartment_only(p.name, p.model)
+        elif not p.is_lif and isinstance(p, QuantizedPopulation):
+            yield from step_problems(p.name, traced(p.neurons))
+
+
+def in_programs(
+    graph: StepGraph, calibration: Calibration, granularity: Granularity, bits: int
+) -> dict[str, Made]:
+    """Populations that are no fixed compartments, in integers and operations of the machine.
+
+    With each its weights, of `bits` of magnitude with excitatory and inhibitory ones apart, and
+    lines for the conversion's report.
+    """
+    most = (1 << bits) - 1
+    numerics = replace(NUMERICS, weight_bits=bits, weight_min=-most, weight_max=most)
+    found = {}
+    made = any_models(graph, numerics, calibration, granularity, MACHINE)
+    for name, (p, weights, notes) in made.items():
+        legal = replace(p, model=legalised(p.model))
+        found[name] = legal, weights, (*notes, said(cost(traced(legal.neurons))))
+    return found
+
+
+def said(of: Cost) -> str:
+    """A cost as a line of a report."""
+    tables = f", tables of {of.table_bytes} bytes a core" if of.table_bytes else ""
+    return f"program of {of.instructions} instructions (assumed), {of.bytes} bytes a neuron{tables}"
+
+
+def program_registers(p: QuantizedPopulation | Programmed) -> dict[str, Any]:
+    """What stands in place of registers."""
+    of = cost(traced(p.neurons))
+    found = {"model": p.model.name, "instructions": of.instructions, "bytes": of.bytes}
+    found |= {"table_bytes": of.table_bytes} if of.table_bytes else {}
+    return found | ({"payload_bits": payload_bits(p.payload)} if p.payload else {})
+
+
+def payload_bits(largest: int) -> int:
+    """Bits of the narrowest graded spike that carries values up to `largest` in magnitude."""
+    return next(bits for bits in PAYLOADS if largest < 1 << (bits - 1))
+
+
+def update_weights(network: ChipNetwork) -> dict[str, float]:
+    """By population: instructions of an update, in updates of the fixed compartment; at least 1."""
+    one = np.ones(1, dtype=np.int64)
+    plain = chip_neurons(Cuba("", (1,), one, one, one, one << 6))
+    fixed = cost(traced(replace(plain, model=legalised(plain.model, plain.options), options={})))
+    return {
+        p.name: max(1.0, cost(traced(p.neurons)).instructions / fixed.instructions)
+        if isinstance(p, Programmed)
+        else 1.0
+        for p in network.populations
+    }

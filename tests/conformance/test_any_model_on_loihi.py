@@ -1,0 +1,166 @@
+"""Any neuron model on Loihi 2: definition, emulator and a generated Lava process are equal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import snnstack
+from snnstack.backends.loihi import lava
+from snnstack.backends.loihi.network import Programmed
+from snnstack.backends.loihi.program import Program
+from snnstack.backends.loihi.quantise import quantise
+from snnstack.backends.loihi.reference import run_chip
+from snnstack.backends.loihi.run_reference import reference
+from snnstack.board import load_board
+from snnstack.cell_ranges import cell_ranges
+from snnstack.compilers.loihi import compile
+from snnstack.emulators.loihi import emulate
+from snnstack.engine.steps import run_step_graph
+from snnstack.errors import ModelError, TargetError
+from snnstack.quant.calibration import measured
+from snnstack.reference.run import run_quantized
+from snnstack.report.equality import compare
+from snnstack.report.readout import aligned
+from snnstack.trace import Spikes, Trace
+from tests.conformance.test_any_model import network as own_network
+from tests.conformance.test_any_model import samples
+from tests.conformance.test_library_on_mcu import network as library_network
+from tests.dynamics.test_library import CASES
+from tests.values.test_integers import given as given_values
+from tests.values.test_integers import valued_network
+
+BOARD = load_board("oheo-gulch")
+UNBOUNDED = ("resonate", {"balanced": False, "resets": False})
+
+
+def programmed(program: Program) -> list[Programmed]:
+    return [p for p in program.network.populations if isinstance(p, Programmed)]
+
+
+def definition(network: Any, program: Program, x: Spikes) -> Trace:
+    """The integer network, whose states the chip has some steps later."""
+    probes = [
+        (p.name, s) for p in programmed(program) for s in network.population(p.name).model.states
+    ]
+    known = {(name, s) for name, s in probes} & {*program.variables}
+    return run_quantized(network, x, probes=sorted(known))
+
+
+def check_definition(network: Any, program: Program, x: Spikes) -> None:
+    """Every event and state of the integer network stands in the emulation."""
+    expected = definition(network, program, x)
+    found = aligned(emulate(program, x, probes=[*expected.states]), x.steps)
+    assert set(found.spikes) >= set(expected.spikes)
+    kept = {name: found.spikes[name] for name in expected.spikes}
+    result = compare(replace(found, spikes=kept), expected, "definition")
+    assert not result.differences
+
+
+def test_every_model_of_the_library_is_the_integer_network() -> None:
+    for name, options in CASES:
+        if (name, options) == UNBOUNDED or name in ("cuba_lif", "loihi_cuba", "spinnaker2_lif"):
+            continue
+        graph, data = library_network(name, options)
+        built = snnstack.build(graph, BOARD, data)
+        assert [p.name for p in programmed(built.program)] == ["h"]
+        check_definition(built.network, built.program, Spikes.from_dense(data["x"]))
+
+
+@pytest.mark.needs_lava
+@pytest.mark.slow
+def test_every_model_of_the_library_is_its_generated_lava_process() -> None:
+    chips, given_to = [], []
+    for name, options in CASES:
+        if (name, options) != UNBOUNDED:
+            graph, data = library_network(name, options)
+            program = snnstack.build(graph, BOARD, data).program
+            chips.append(program.network)
+            given_to.append(data["x"].reshape(*data["x"].shape[:2], -1).astype(np.int64))
+    theirs = lava.run_models(chips, given_to)
+    wrong, states = [], 0
+    for network, x, other in zip(chips, given_to, theirs, strict=True):
+        ours = run_chip(network, x, lava.every_probe(network))
+        result = compare(ours, other, "Lava")
+        wrong += [str(d) for d in result.differences]
+        states += result.states_compared
+    assert not wrong and states > 100_000
+
+
+@pytest.mark.needs_lava
+def test_recurrent_network_of_ones_own_model_in_lavas_runtime(tmp_path: Path) -> None:
+    built = snnstack.build(own_network(), BOARD, samples(7))
+    x = {key: value[:2, :60] if key == "x" else value[:2] for key, value in samples().items()}
+    result = snnstack.verify(built.program, x)
+    assert not result.differences and result.states_compared > 5000
+    assert "Lava" in result.against
+    snnstack.save(built, tmp_path / "p")
+    texts = sorted((tmp_path / "p" / "lava").iterdir())
+    assert [t.name for t in texts] == ["population0.py", "population1.py"]
+    again, _ = snnstack.open_program(tmp_path / "p")
+    check_definition(built.network, again, Spikes.from_dense(samples()["x"]))
+
+
+def test_integers_spike_as_the_float_network_does() -> None:
+    built = snnstack.build(own_network(), BOARD, samples())
+    assert built.conversion is not None
+    hidden = built.conversion.layers[0]
+    assert hidden.spikes_float > 2000
+    assert abs(hidden.spikes - hidden.spikes_float) < 0.02 * hidden.spikes_float
+
+
+def test_a_changed_text_is_refused_and_never_run(tmp_path: Path) -> None:
+    built = snnstack.build(own_network(), BOARD, samples(7))
+    snnstack.save(built, tmp_path / "p")
+    text = tmp_path / "p" / "lava" / "population0.py"
+    text.write_text(f"open({str(tmp_path / 'made')!r}, 'w')\n")
+    with pytest.raises(TargetError):
+        snnstack.open_program(tmp_path / "p")
+    assert not (tmp_path / "made").exists()
+
+
+def test_generation_1_says_what_its_neurons_cannot_do() -> None:
+    with pytest.raises(ModelError) as told:
+        snnstack.build(own_network(), "loihi1", samples(7))
+    message = str(told.value)
+    assert (
+        "h: is of the model adaptive_with_bias, which computes add, gt, mul, sub, where" in message
+    )
+    assert "use LIF or CubaLIF with a reset to zero, or a Loihi 2 board" in message
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6))
+def test_random_networks_with_values_are_the_integer_network(seed: int) -> None:
+    network, program, x = random_program(seed)
+    check_definition(network, program, x)
+    probes = program.variables
+    ours = reference(program, network, x, probes)
+    assert not compare(emulate(program, x, probes=probes), ours, "definition").differences
+
+
+@pytest.mark.needs_lava
+@pytest.mark.slow
+def test_random_networks_with_values_in_lava() -> None:
+    found = [random_program(seed) for seed in range(8)]
+    chips = [program.network for _, program, _ in found]
+    dense = [x.dense().reshape(x.batch, x.steps, -1).astype(np.int64) for _, _, x in found]
+    for network, x, other in zip(chips, dense, lava.run_models(chips, dense), strict=True):
+        result = compare(run_chip(network, x, lava.every_probe(network)), other, "Lava")
+        assert not result.differences and result.states_compared
+
+
+def random_program(seed: int) -> tuple[Any, Program, Spikes]:
+    """A network whose populations send values or spikes, and samples it was not fitted to."""
+    valued = seed % 2 == 0
+    graph, fitted = valued_network(seed, valued), given_values(seed, valued)
+    trace = run_step_graph(graph, fitted)
+    known = replace(measured(graph, fitted, trace), ranges=cell_ranges(graph, fitted, trace))
+    network = quantise(graph, BOARD, known, "neuron")
+    return network, compile(network, BOARD), given_values(seed + 1, valued)
