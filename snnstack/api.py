@@ -72,6 +72,7 @@ __all__ = [
     "emulate_batches",
     "load",
     "open_program",
+    "port_of",
     "save",
     "save_all",
     "verify",

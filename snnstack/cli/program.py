@@ -41,7 +41,6 @@ from snnstack.cli.show import (
     table,
 )
 from snnstack.cli.verb import OutputFile, Verb
-from snnstack.program import port_of
 from snnstack.report.numbers import percent
 
 if TYPE_CHECKING:
@@ -239,7 +238,7 @@ def emulate(
         samples, steps = values.shape[:2]
         runs = [(test, api.emulate(program, values, seed=seed, probes=list(needed)))]
     else:
-        stream = open_data(data, port_of(program))
+        stream = open_data(data, api.port_of(program))
         samples, steps = stream.samples, stream.steps
         runs = api.emulate_batches(program, stream, seed=seed, probes=list(needed), readout=judge)
     judge = judge if network is None else in_units_of(judge, network)
@@ -329,7 +328,7 @@ def verify(
         values, _ = read_values(Path(data), program.port)
         found = api.verify(program, values, samples)
         return _verdict([found], as_json)
-    test = open_data(data, port_of(program)).first(samples)
+    test = open_data(data, api.port_of(program)).first(samples)
     with progress("building") as update:
         found = api.verify(
             program, test, progress=partial(update, "running"), readout=_readout(readout, program)
