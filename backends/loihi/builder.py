@@ -11,7 +11,7 @@ net = (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -27,8 +27,11 @@ from snnstack.backends.loihi.network import (
     Cuba,
     SigmaDelta,
 )
+from snnstack.backends.loihi.programmed import as_program, from_integers
 from snnstack.backends.loihi.ranges import outside, register, weight_outside
 from snnstack.backends.loihi.weights import Signs, effective
+from snnstack.dynamics.model import Model
+from snnstack.errors import Problem
 from snnstack.ir.draft import Draft, Geometry
 from snnstack.ir.given import integers, split_by_delay
 from snnstack.ir.nodes import Array, Shape
@@ -45,6 +48,7 @@ class _Format:
     bits: int
     exponent: int
     signs: Signs | None
+    port: str = "x"
 
 
 class ChipBuilder:
@@ -167,12 +171,35 @@ class ChipBuilder:
         )
         return self
 
+    def programmed(
+        self,
+        name: str,
+        shape: int | Shape,
+        model: Model,
+        values: Mapping[str, Any] | None = None,
+        *,
+        options: Mapping[str, Any] | None = None,
+        initial: Mapping[str, Any] | None = None,
+        payload: int = 0,
+    ) -> Self:
+        """Neurons whose program is a step of `model` in integers (generation 2).
+
+        `values`: its parameters, whole numbers as for registers; `initial`: of states that do not
+        begin at 0. `payload`: the largest magnitude that an event carries, of a model that sends
+        values. A run in which a state leaves 24 bits is refused.
+        """
+        shape = self._draft.population(name, shape)
+        given = as_program(model, options or {}), values or {}, initial or {}, payload
+        self._populations.append(from_integers(name, shape, *given, self._draft.problems))
+        return self
+
     def connect(
         self,
         source: str,
         target: str,
         weight: Any,
         *,
+        port: str = "x",
         bits: int = 8,
         exponent: int = 0,
         signs: Signs | None = None,
@@ -185,12 +212,13 @@ class ChipBuilder:
         inhibitory -255..0); `bits`, `exponent` and `signs` make of them what the chip applies.
         `signs` None: excitatory or inhibitory if no weight is of the other sign, else mixed,
         as in Lava. `delay` 0..62: one, or one per synapse as [target, source]. `pool`: sum
-        over windows of this size before the weights.
+        over windows of this size before the weights. `port`: the input of a program.
         """
         found = self._draft.matrix(source, target, weight, pool)
         if found is not None:
             synapses, pooled = found
-            self._add(source, target, synapses, _Format(bits, exponent, signs), delay, pooled)
+            form = _Format(bits, exponent, signs, port)
+            self._add(source, target, synapses, form, delay, pooled)
         return self
 
     def conv(
@@ -227,6 +255,7 @@ class ChipBuilder:
 
     def build(self) -> ChipNetwork:
         """The network. ModelError with every value that does not fit, never only the first."""
+        self._draft.problems += self._lost_ports()
         self._draft.check(self._outputs)
         return ChipNetwork(
             self._generation,
@@ -260,8 +289,17 @@ class ChipBuilder:
             weight = effective(part.weight, given.bits, given.exponent, signs)
             part = replace(part, weight=weight)
             self._connections.append(
-                Connection(source, target, part, wait, pool, given.bits, given.exponent, signs)
+                Connection(
+                    source, target, part, wait, pool, given.bits, given.exponent, signs, given.port
+                )
             )
+
+    def _lost_ports(self) -> Iterator[Problem]:
+        known = {p.name: p.ports for p in self._populations}
+        for c in self._connections:
+            if c.port not in known[c.target]:
+                what = f"there is no input {c.port!r}, there are {', '.join(known[c.target])}"
+                yield Problem(f"{c.source} -> {c.target}", what)
 
     def _second(self, where: str, what: str) -> None:
         if self._generation == 1:

@@ -16,6 +16,7 @@ from snnstack.dynamics.c_words import tables
 from snnstack.dynamics.expr import LEAVES, E, Table, lift, ordered
 from snnstack.dynamics.functions import FUNCTIONS
 from snnstack.dynamics.model import Model
+from snnstack.dynamics.ops import OPS
 from snnstack.dynamics.terms import least, most, scaled_product, where
 from snnstack.dynamics.trace import Step, roots_of
 from snnstack.dynamics.written import listed
@@ -104,6 +105,9 @@ REWRITES: Mapping[str, Rewrite] = MappingProxyType(
 )
 """Operations that the machine has not, by others that give the same integers."""
 
+ON_TRUTHS = ("and", "or", "not", "eq", "where")
+"""Operations that take truth values as they are; others take them as 0 or 1."""
+
 BY_TABLE = (*FUNCTIONS, "div")
 """Operations on real numbers: quantisation makes a table of them, of `div` by a parameter a
 product."""
@@ -126,10 +130,16 @@ def legalised(model: Model, options: Mapping[str, Any] | None = None) -> Model:
     kept = {k: e for k, e in roots.items() if k.startswith("state ") or k in ("sent", "fits")}
     for e in ordered(kept.values()):
         args = tuple(done[id(a)] for a in e.args)
+        args = args if e.op in ON_TRUTHS else tuple(map(_number, args))
         rewrite = REWRITES.get(e.op)
         done[id(e)] = E(e.op, args, e.value) if rewrite is None else rewrite.made(*args)
     made = {name: done[id(e)] for name, e in kept.items()}
     return replace(model, step=listed(made, model.inputs), options={}, choices={})
+
+
+def _number(e: E) -> E:
+    """A truth value as 0 or 1."""
+    return where(e, 1, 0) if e.op in OPS and OPS[e.op].truth else e
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from snnstack.backends.loihi.legal import (
     MACHINE,
     PAYLOADS,
+    STATE_MAX,
     Cost,
     cost,
     fixed_compartment_only,
@@ -20,10 +21,16 @@ from snnstack.backends.loihi.legal import (
 from snnstack.backends.loihi.limits import limits_of
 from snnstack.backends.loihi.network import ChipNetwork, Cuba, Programmed
 from snnstack.backends.loihi.numerics import NUMERICS
+from snnstack.backends.loihi.ranges import spread
 from snnstack.backends.loihi.reference import chip_neurons
 from snnstack.board import Board
-from snnstack.dynamics.trace import traced
+from snnstack.dynamics.expr import lift
+from snnstack.dynamics.model import Model
+from snnstack.dynamics.trace import roots_of, traced
+from snnstack.dynamics.written import listed
 from snnstack.errors import Problem
+from snnstack.ir.given import integers
+from snnstack.ir.nodes import Shape
 from snnstack.ir.step import Projection, StepGraph
 from snnstack.quant.calibration import Calibration
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
@@ -59,6 +66,48 @@ def in_programs(
         legal = replace(p, model=legalised(p.model))
         found[name] = legal, weights, (*notes, said(cost(traced(legal.neurons))))
     return found
+
+
+def as_program(model: Model, options: Mapping[str, Any]) -> Model:
+    """A step of integers in operations of the machine; it says when a state leaves its bits."""
+    legal = legalised(model, options)
+    roots = roots_of(legal, {})
+    fits = roots.get("fits", lift(True))
+    for name, e in roots.items():
+        if name.startswith("state "):
+            fits = fits & (e <= STATE_MAX) & (e >= -STATE_MAX - 1)
+    return replace(legal, step=listed(roots | {"fits": fits}, legal.inputs))
+
+
+def from_integers(
+    name: str,
+    shape: Shape,
+    model: Model,
+    values: Mapping[str, Any],
+    initial: Mapping[str, Any],
+    payload: int,
+    problems: list[Problem],
+) -> Programmed:
+    """Neurons of `model` with these integers; what is wrong with them is noted."""
+
+    def whole(given: Mapping[str, Any], known: Iterable[str], kind: str) -> dict[str, Any]:
+        for lost in sorted({*given} - {*known}):
+            problems.append(Problem(name, f"its model {model.name} has no {kind} {lost!r}"))
+        found = {k: integers(name, k, v, problems) for k, v in given.items()}
+        return {k: spread(name, k, v, shape, problems) if v.ndim else v for k, v in found.items()}
+
+    fields = [f.name for f in model.parameters]
+    numbers = whole(values, fields, "parameter")
+    for f in model.parameters:
+        if f.name not in numbers and f.default is None:
+            problems.append(Problem(name, f"its model {model.name} has no value for {f.name!r}"))
+            numbers[f.name] = np.int64(1)
+    valued = model.sends == "value"
+    if not int(valued) <= payload <= (STATE_MAX if valued else 0):
+        what = f"payload is {payload}, of a model that sends {model.sends}s"
+        problems.append(Problem(name, what, f"values are 1..{STATE_MAX}, spikes 0"))
+    first = whole(initial, model.states, "state")
+    return Programmed(name, shape, model, numbers, first, payload=payload)
 
 
 def said(of: Cost) -> str:
