@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
+from snnstack.backends.loihi import legal as loihi
 from snnstack.dynamics.library import MODELS
 from snnstack.dynamics.model import Model
 
@@ -14,10 +16,32 @@ HEAD = (
 )
 
 
+TARGETS: Mapping[str, Callable[[Model], str]] = {
+    "`mcu`": lambda model: "yes",
+    "Loihi 1": partial(loihi.standing, generation=1),
+    "Loihi 2": partial(loihi.standing, generation=2),
+}
+"""What each target says of a model."""
+
+
 def page() -> str:
     """The page as it is today."""
-    table = HEAD + "\n".join(map(_row, MODELS.values()))
-    return (ROOT / "scripts" / "neuron_models.md.in").read_text().replace("@MODELS@", table)
+    found = (ROOT / "scripts" / "neuron_models.md.in").read_text()
+    tables = {
+        "@MODELS@": HEAD + "\n".join(map(_row, MODELS.values())),
+        "@TARGETS@": _targets(),
+        "@LOIHI2_OPERATIONS@": loihi.operations_table(),
+        "@LOIHI2_LIMITS@": loihi.limits_table(),
+    }
+    for name, table in tables.items():
+        found = found.replace(name, table)
+    return found
+
+
+def _targets() -> str:
+    rows = [["model", *TARGETS], ["---"] * (1 + len(TARGETS))]
+    rows += [[f"`{m.name}`", *(says(m) for says in TARGETS.values())] for m in MODELS.values()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _row(model: Model) -> str:

@@ -16,6 +16,7 @@ from snnstack.dynamics.c_words import tables
 from snnstack.dynamics.expr import LEAVES, E, Table, lift, ordered
 from snnstack.dynamics.functions import FUNCTIONS
 from snnstack.dynamics.model import Model
+from snnstack.dynamics.neurons.cuba_lif import CUBA_LIF
 from snnstack.dynamics.ops import OPS
 from snnstack.dynamics.terms import least, most, scaled_product, where
 from snnstack.dynamics.trace import Step, roots_of
@@ -109,14 +110,39 @@ ON_TRUTHS = ("and", "or", "not", "eq", "where")
 """Operations that take truth values as they are; others take them as 0 or 1."""
 
 BY_TABLE = (*FUNCTIONS, "div")
-"""Operations on real numbers: quantisation makes a table of them, of `div` by a parameter a
-product."""
+"""Operations on real numbers, which quantisation makes something else of."""
+MADE = {"div": "a product with the reciprocal, which is a parameter or a table"}
+"""What that is, where it is not a table."""
 
 
 def lacking(model: Model) -> tuple[str, ...]:
     """Operations of a step, options as they are by default, for which generation 2 has nothing."""
     used = {e.op for e in ordered(roots_of(model, {}).values())}
     return tuple(sorted(used - {*LEAVES, *OPERATIONS, *REWRITES, *BY_TABLE}))
+
+
+def standing(model: Model, generation: int) -> str:
+    """How a generation runs `model`, in a word or two: for tables of models and targets."""
+    if model is CUBA_LIF:
+        return "fixed compartment"
+    if generation == 1:
+        return "no"
+    lost = lacking(model)
+    return f"no: {', '.join(lost)}" if lost else "program"
+
+
+def operations_table() -> str:
+    """The operations of a program as a table in Markdown."""
+    rows = [f"| `{name}` | {count} | |" for name, count in OPERATIONS.items()]
+    rows += [f"| `{name}` | | `{rewrite.said}` |" for name, rewrite in REWRITES.items()]
+    rows += [f"| `{name}` | | {MADE.get(name, 'a table')} |" for name in BY_TABLE]
+    return "\n".join(("| operation | instructions | becomes |", "| --- | --- | --- |", *rows))
+
+
+def limits_table() -> str:
+    """The limits of a program as a table in Markdown."""
+    rows = [f"| {x.what} | {x.value:,} | {x.source} |" for x in LIMITS]
+    return "\n".join(("| limit | value | source |", "| --- | --- | --- |", *rows))
 
 
 def legalised(model: Model, options: Mapping[str, Any] | None = None) -> Model:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import snnstack
 from snnstack.backends.loihi import lava
+from snnstack.backends.loihi.lava_job import matrix
 from snnstack.backends.loihi.network import Programmed
 from snnstack.backends.loihi.program import Program
 from snnstack.backends.loihi.quantise import quantise
@@ -21,6 +22,10 @@ from snnstack.backends.loihi.run_reference import reference
 from snnstack.board import load_board
 from snnstack.cell_ranges import cell_ranges
 from snnstack.compilers.loihi import compile
+from snnstack.dynamics.expr import E, ordered
+from snnstack.dynamics.ops import OPS
+from snnstack.dynamics.run_numpy import evaluated
+from snnstack.dynamics.trace import traced
 from snnstack.emulators.loihi import emulate
 from snnstack.engine.steps import run_step_graph
 from snnstack.errors import ModelError, TargetError
@@ -71,6 +76,31 @@ def test_every_model_of_the_library_is_the_integer_network() -> None:
         built = snnstack.build(graph, BOARD, data)
         assert [p.name for p in programmed(built.program)] == ["h"]
         check_definition(built.network, built.program, Spikes.from_dense(data["x"]))
+        check_widths(built.program, data["x"].astype(np.int64))
+
+
+def check_widths(program: Program, x: Any) -> None:
+    """States within 24 bits, numbers within 32, products within 48, on this data."""
+    (p,) = programmed(program)
+    step = traced(p.neurons)
+    products = [e for e in ordered(step.roots.values()) if e.op == "mulshift"]
+    numbers = [e for e in ordered(step.roots.values()) if e.op in OPS and not OPS[e.op].truth]
+    watched = {f"product {k}": E("mul", e.args[:2]) for k, e in enumerate(products)}
+    watched |= {f"number {k}": e for k, e in enumerate(numbers)}
+    step = replace(step, roots={**step.roots, **watched})
+    state = {name: np.broadcast_to(p.neurons.start(name), (len(x), p.n)) for name in p.model.states}
+    limit = {"product": 2**47, "number": 2**31, "state": 2**23}
+    for t in range(x.shape[1]):
+        sums = {port: np.zeros((len(x), p.n), dtype=np.int64) for port in p.ports}
+        for c in program.network.into(p.name):
+            weight = matrix(c.synapses, p.n, x.shape[2], c.pool)
+            sums[c.port] = sums[c.port] + x[:, t] @ weight.T
+        found = evaluated(step, state, sums, np.dtype(np.int64))
+        for name, value in found.items():
+            most = limit.get(name.split()[0], 2**31)
+            assert np.abs(np.asarray(value, dtype=np.int64)).max() <= most, (p.model.name, name)
+        state |= {name: np.broadcast_to(found[f"state {name}"], (len(x), p.n))
+                  for name in step.of("state")}  # fmt: skip
 
 
 @pytest.mark.needs_lava

@@ -22,7 +22,9 @@ def test_the_page_runs(
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec("\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)), names)
-    assert "differences=()" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("differences=()") == 2
+    notes = names["chip"].network.settings["cells"]["hidden"]
+    assert any("instructions (assumed)" in line for line in notes)
     again = snnstack.build("net.nir", "nucleo-l4r5zi", names["data"])
     first = snnstack.emulate(names["built"].program, names["data"])
     second = snnstack.emulate(again.program, names["data"])

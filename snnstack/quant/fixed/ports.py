@@ -62,7 +62,8 @@ def entered(
         return replace(x, bits=s.bits[name])
     unit = 1 / scale
     shift = MOST_DOWN
-    while shift + bits > 0 and float(unit.max()) * 2.0 ** (shift + bits) > 2.0**UNIT_BITS:
+    room = min(UNIT_BITS, do.product_bits - 2 - x.most.bit_length())
+    while shift + bits > 0 and float(unit.max()) * 2.0 ** (shift + bits) > 2.0**room:
         shift -= 1
     factors = round_half_up(unit * 2.0 ** (shift + bits))
     each = limits if held else [np.asarray(x.low), np.asarray(x.high)]
