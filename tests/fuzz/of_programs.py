@@ -58,6 +58,12 @@ KINDS: Mapping[str, Kind] = {
         for what, (pattern, damage) in DAMAGE.items()
         for target, board in TARGETS.items()
     },
+    **{
+        f"{what} of own neurons": Kind(
+            (sources.program("oheo-gulch", sources.own_neurons()),), pattern, damage, _program
+        )
+        for what, (pattern, damage) in DAMAGE.items()
+    },
     "program simple": Kind((sources.simple,), "program.json", (BYTES, JSON), _simple),
     "arrays simple": Kind((sources.simple,), "program.npz", (BYTES, NPZ, NPZ), _simple),
 }

@@ -16,7 +16,7 @@ import numpy as np
 import snnstack
 from snnstack.frontends.nir import write
 from snnstack.ir.graph import Edge, Graph
-from snnstack.ir.nodes import IF, Conv2d, CubaLIF, Flatten, Input, Linear, Output
+from snnstack.ir.nodes import IF, Cells, Conv2d, CubaLIF, Flatten, Input, Linear, Output
 from tests.cli.calls import small
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -231,6 +231,27 @@ def opponent_net() -> Any:
 
     steps = discretised(snnstack.load(small()))
     return opponent_of(steps)
+
+
+def own_neurons() -> Graph:
+    """Neurons of other models than LIF: one sends spikes, one values."""
+    from snnstack.dynamics.library import MODELS
+
+    rng = np.random.default_rng(5)
+    numbers = {"alpha": 0.9, "threshold": 1.0, "rho": 0.8, "jump": np.array([0.1, 0.2, 0.3, 0.4])}
+    nodes: dict[str, Any] = {
+        "in": Input((3,)),
+        "w": Linear(rng.normal(0.5, 0.5, (4, 3))),
+        "h": Cells((4,), MODELS["adaptive_lif"], numbers),
+        "u": Linear(rng.normal(0.3, 0.5, (3, 4))),
+        "tanh": Cells(
+            (3,), MODELS["leaky_unit"], {"keep": 0.5, "gain": 1.0, "slope": 1.0, "bias": 0.1},
+            {"activation": "tanh"},
+        ),
+        "out": Output((3,)),
+    }  # fmt: skip
+    edges = tuple(Edge(*pair) for pair in pairwise(nodes))
+    return Graph(nodes, edges, dt=1e-3, integrator="euler")
 
 
 def program(board_name: str, graph: Graph | None = None) -> Callable[[Path], None]:
