@@ -181,6 +181,12 @@ def _node_problems(data: dict[str, Any], where: str) -> Iterator[Problem]:
         if not _is_node(node, k, known):
             yield Problem(where, f"operation {k} is {shown(node)}", AGAIN)
             return
+    known_tables: dict[str, list[int]] = {}
+    for _, _, value in nodes:
+        if isinstance(value, dict):
+            name, entries = value["table"], value["entries"]
+            if known_tables.setdefault(name, entries) != entries:
+                yield Problem(where, f"has two tables {shown(name)}", AGAIN)
     for name, at in data["roots"].items():
         kind, _, state = name.partition(" ")
         right = name in ROOTS or (kind in KINDS and state in data["states"])

@@ -105,6 +105,13 @@ WRONG = {
     "a constant in words": changed("nodes", CONSTANT, 2, value="0"),
     "a table of nothing": changed("nodes", LOOKED_UP, 2, "entries", value=[]),
     "a table beyond 32 bits": changed("nodes", LOOKED_UP, 2, "entries", value=[2**31]),
+    "two tables of one name": changed(
+        "nodes",
+        value=[
+            *model_data(OWN)["nodes"],
+            ["lut", [0], {**model_data(OWN)["nodes"][LOOKED_UP][2], "entries": [7]}],
+        ],
+    ),
     "no table": changed("nodes", LOOKED_UP, 2, value=None),
     "a result": changed("roots", "state w", value=0),
     "a result nowhere": changed("roots", "sent", value=999),

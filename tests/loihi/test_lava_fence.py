@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from snnstack.backends.loihi import lava
+from snnstack.backends.loihi.lava_text import process_text
 from snnstack.backends.loihi.lava_worker import states_file
+from snnstack.backends.loihi.network import Programmed
+from snnstack.dynamics.expr import E, Table
+from snnstack.dynamics.model import Model, Names, Next
+from snnstack.dynamics.terms import lut
+from snnstack.errors import ModelError
 from tests.loihi.chipnets import random_network
 from tests.loihi.test_lava import flat
 
@@ -33,6 +39,29 @@ def test_modules_in_the_users_folder_are_not_imported(
     network, data = random_network(np.random.default_rng(0))
     assert lava.run_models([network], [flat(data)])
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("place", ["model", "state", "input", "table"])
+@pytest.mark.parametrize("name", ["x\nimport os", "a'b", "__class__", "1x", "é", "a.b", ""])
+def test_names_of_a_model_are_identifiers_or_no_text_is_made(name: str, place: str) -> None:
+    known = {"model": "own", "state": "v", "input": "x", "table": "t", place: name}
+
+    def step(n: Names, x: E) -> Next:
+        return Next({known["state"]: lut(Table(known["table"], (1, 2)), x)})
+
+    model = Model(known["model"], (known["state"],), (), step, inputs=(known["input"],))
+    with pytest.raises(ModelError, match="is no name"):
+        process_text(Programmed("n", (2,), model))
+
+
+def test_words_of_python_and_lava_are_names_of_states() -> None:
+    def step(n: Names, x: E) -> Next:
+        return Next({name: getattr(n, name) + x for name in names}, n.run > 3)
+
+    names = ("lambda", "run", "shape", "np", "t0", "self")
+    text = process_text(Programmed("n; import os", (2,), Model("class", names, (), step)))
+    compile(text, "text", "exec")
+    assert "import os" not in text
 
 
 @pytest.mark.needs_lava
