@@ -78,7 +78,7 @@ class Model:
 class Names:
     """What a step sees: states, parameters and options as attributes."""
 
-    def __init__(self, **known: Any) -> None:
+    def __init__(self, /, **known: Any) -> None:
         self.__dict__.update(known)
 
     def __getattr__(self, name: str) -> Any:
