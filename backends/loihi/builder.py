@@ -189,7 +189,7 @@ class ChipBuilder:
         values. A run in which a state leaves 24 bits is refused.
         """
         shape = self._draft.population(name, shape)
-        given = as_program(model, options or {}), values or {}, initial or {}, payload
+        given = as_program(model, options or {}, payload), values or {}, initial or {}, payload
         self._populations.append(from_integers(name, shape, *given, self._draft.problems))
         return self
 

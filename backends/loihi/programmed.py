@@ -68,14 +68,19 @@ def in_programs(
     return found
 
 
-def as_program(model: Model, options: Mapping[str, Any]) -> Model:
-    """A step of integers in operations of the machine; it says when a state leaves its bits."""
+def as_program(model: Model, options: Mapping[str, Any], payload: int) -> Model:
+    """A step of integers in operations of the machine.
+
+    It says when a state leaves its bits, or a value that is sent `payload`.
+    """
     legal = legalised(model, options)
     roots = roots_of(legal, {})
     fits = roots.get("fits", lift(True))
     for name, e in roots.items():
         if name.startswith("state "):
             fits = fits & (e <= STATE_MAX) & (e >= -STATE_MAX - 1)
+        elif name == "sent" and model.sends == "value":
+            fits = fits & (e <= payload) & (e >= -payload)
     return replace(legal, step=listed(roots | {"fits": fits}, legal.inputs))
 
 

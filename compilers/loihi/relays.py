@@ -2,7 +2,8 @@
 
 A synapse delays a spike by at most 62 steps beyond the one that every hop takes, so a relay fires
 63 steps after its source. Relay m of a chain fires 63 m steps later, and the last connection has
-what is left: t + 1 + delay is met exactly. An input element that may send several spikes in a
+what is left: t + 1 + delay is met exactly. Relays of a source that sends values are programs that
+send what arrives. An input element that may send several spikes in a
 step has as many relays, the k-th of which fires if k spikes or more came.
 """
 
@@ -13,16 +14,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snnstack.backends.loihi.network import ChipNetwork, Connection, Cuba
+from snnstack.backends.loihi.network import ChipNetwork, Connection, Cuba, Programmed
 from snnstack.backends.loihi.ranges import REGISTERS
 from snnstack.backends.loihi.registers import DECAY_ONE, THRESHOLD_SHIFT
+from snnstack.dynamics.model import Model, Next
 from snnstack.ir.nodes import Array, Shape
-from snnstack.ir.step import Conv, Sparse, Synapses, size
+from snnstack.ir.step import LARGEST_VALUE, Conv, Sparse, Synapses, size
 
 LONGEST = REGISTERS["delay"].high
 STAGE = LONGEST + 1
 WEIGHT = 2
 """Of a relay's one synapse; thresholds lie halfway between numbers of spikes."""
+RELAY = Model("relay", (), (), lambda n, x: Next({}, x), sends="value")
+"""Sends what arrives."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,7 @@ class _Chain:
     shape: Shape
     stages: int
     copies: int
+    payload: int = 0
 
     def name(self, stage: int, copy: int) -> str:
         plain = f"{self.source}.late{stage * STAGE}"
@@ -76,7 +81,17 @@ def _chain(network: ChipNetwork, name: str, long: list[Connection], count: int) 
         used = np.flatnonzero(np.any(sends, axis=0))
     stages = max(c.delay // STAGE for c in own)
     kept = shape if len(used) == size(shape) else (len(used),)
-    return _Chain(name, size(shape), used, kept, stages, max(count, 1) if name == port.name else 1)
+    payload = _payload(network, name)
+    copies = max(count, 1) if name == port.name and not payload else 1
+    return _Chain(name, size(shape), used, kept, stages, copies, payload)
+
+
+def _payload(network: ChipNetwork, name: str) -> int:
+    """The largest magnitude of a value that a source sends; 0: it sends spikes."""
+    if name == network.input.name:
+        return LARGEST_VALUE if network.input.graded else 0
+    p = network.population(name)
+    return p.payload if isinstance(p, Programmed) else 0
 
 
 def _sends(c: Connection) -> Array:
@@ -86,11 +101,14 @@ def _sends(c: Connection) -> Array:
     return np.asarray((c.synapses.weight != 0).any(axis=0))
 
 
-def _populations(chain: _Chain) -> Iterator[Cuba]:
+def _populations(chain: _Chain) -> Iterator[Cuba | Programmed]:
     """They forget everything within a step: a spike or none, in every step anew."""
     one = np.ones(size(chain.shape), dtype=np.int64)
     for stage in range(1, chain.stages + 1):
         for copy in range(1, chain.copies + 1):
+            if chain.payload:
+                yield Programmed(chain.name(stage, copy), chain.shape, RELAY, payload=chain.payload)
+                continue
             half = WEIGHT * (copy if stage == 1 else 1) - 1
             yield Cuba(
                 name=chain.name(stage, copy),
@@ -106,7 +124,7 @@ def _links(chain: _Chain) -> Iterator[Connection]:
     """Into every relay: from the source, then from the relay before it."""
     n = len(chain.used)
     each = np.arange(n, dtype=np.int32)
-    weight = np.full(n, WEIGHT, dtype=np.int64)
+    weight = np.full(n, 1 if chain.payload else WEIGHT, dtype=np.int64)
     for copy in range(1, chain.copies + 1):
         source = chain.source
         indptr = np.searchsorted(chain.used, np.arange(chain.n + 1)).astype(np.int64)

@@ -29,6 +29,7 @@ from snnstack.dynamics.trace import traced
 from snnstack.emulators.loihi import emulate
 from snnstack.engine.steps import run_step_graph
 from snnstack.errors import ModelError, TargetError
+from snnstack.ir.step import StepGraph
 from snnstack.quant.calibration import measured
 from snnstack.reference.run import run_quantized
 from snnstack.report.equality import compare
@@ -51,11 +52,9 @@ def programmed(program: Program) -> list[Programmed]:
 
 def definition(network: Any, program: Program, x: Spikes) -> Trace:
     """The integer network, whose states the chip has some steps later."""
-    probes = [
-        (p.name, s) for p in programmed(program) for s in network.population(p.name).model.states
-    ]
-    known = {(name, s) for name, s in probes} & {*program.variables}
-    return run_quantized(network, x, probes=sorted(known))
+    probes = [(p.name, s) for p in network.populations if not p.is_lif for s in p.model.states]
+    kept = [probe for probe in probes if probe in program.variables]
+    return run_quantized(network, x, probes=kept)
 
 
 def check_definition(network: Any, program: Program, x: Spikes) -> None:
@@ -175,6 +174,18 @@ def test_random_networks_with_values_are_the_integer_network(seed: int) -> None:
     assert not compare(emulate(program, x, probes=probes), ours, "definition").differences
 
 
+@pytest.mark.parametrize("seed", [0, 2])
+def test_values_that_wait_longer_than_a_synapse_can_are_relayed_whole(seed: int) -> None:
+    graph, x = valued_network(seed, valued=True), given_values(seed, valued=True)
+    late = tuple(replace(p, delay=p.delay + 70 + 9 * k) for k, p in enumerate(graph.projections))
+    x = x.window(0, x.steps + 250)
+    network, program = of_graph(graph.with_(projections=late), x)
+    relays = [p for p in programmed(program) if p.model.name == "relay"]
+    trace = emulate(program, x)
+    assert relays and all(trace.spikes[p.name].total for p in relays)
+    check_definition(network, program, x)
+
+
 @pytest.mark.needs_lava
 @pytest.mark.slow
 def test_random_networks_with_values_in_lava() -> None:
@@ -189,8 +200,13 @@ def test_random_networks_with_values_in_lava() -> None:
 def random_program(seed: int) -> tuple[Any, Program, Spikes]:
     """A network whose populations send values or spikes, and samples it was not fitted to."""
     valued = seed % 2 == 0
-    graph, fitted = valued_network(seed, valued), given_values(seed, valued)
+    network, program = of_graph(valued_network(seed, valued), given_values(seed, valued))
+    return network, program, given_values(seed + 1, valued)
+
+
+def of_graph(graph: StepGraph, fitted: Spikes) -> tuple[Any, Program]:
+    """Integers and program of a network, fitted to these samples."""
     trace = run_step_graph(graph, fitted)
     known = replace(measured(graph, fitted, trace), ranges=cell_ranges(graph, fitted, trace))
     network = quantise(graph, BOARD, known, "neuron")
-    return network, compile(network, BOARD), given_values(seed + 1, valued)
+    return network, compile(network, BOARD)
