@@ -239,7 +239,7 @@ def _corrected(task: _Task, best: _Trial) -> _Trial:
             n = len(lost[old.target])
             lost[old.target] += synaptic_input(difference, means[old.source][None], n)[0]
     populations = tuple(
-        p.with_lif(bias=p.bias - _per_group(task.steps, p, lost[p.name]))
+        p.with_lif(bias=p.bias - _per_group(task.steps, p, lost[p.name])) if p.is_lif else p
         for p in best.graph.populations
     )
     return task.better(best, best.graph.with_(populations=populations), best.like)
@@ -265,7 +265,7 @@ def _moved_thresholds(task: _Task, best: _Trial) -> _Trial:
 
 
 def _threshold_moved(task: _Task, p: Population, trace: Trace) -> Population:
-    if p.threshold is None or p.name not in trace.spikes:
+    if not p.is_lif or p.threshold is None or p.name not in trace.spikes:
         return p
     found, wanted = (
         _per_group(task.steps, p, run.spikes[p.name].per_neuron().sum(axis=0).astype(np.float64))

@@ -101,3 +101,11 @@ def test_a_state_without_bound_is_refused() -> None:
     nodes = {**graph.nodes, "h": Cells((20,), model, {})}
     with pytest.raises(ModelError, match="endless"):
         snnstack.build(graph.with_(nodes=nodes), "nucleo-l4r5zi", samples())
+
+
+@pytest.mark.parametrize("board", ["nucleo-l4r5zi", "oheo-gulch"])
+def test_the_stronger_mode_takes_neurons_of_any_model(board: str) -> None:
+    built = snnstack.build(network(), board, samples(), quality="best")
+    assert built.conversion is not None
+    hidden = built.conversion.layers[0]
+    assert abs(hidden.spikes - hidden.spikes_float) < 0.02 * hidden.spikes_float
