@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from snnstack.board import all_boards, load_board
     from snnstack.dynamics.model import Next
     from snnstack.dynamics.own import neuron
+    from snnstack.dynamics.rule import Memory, Plastic, Rule
     from snnstack.dynamics.terms import where
     from snnstack.errors import Problem, SnnstackError
     from snnstack.exports import to_onnx
@@ -46,6 +47,9 @@ _WHERE = {
     "Ann": "snnstack.api",
     "Build": "snnstack.api",
     "Cells": "snnstack.ir.nodes",
+    "Memory": "snnstack.dynamics.rule",
+    "Plastic": "snnstack.dynamics.rule",
+    "Rule": "snnstack.dynamics.rule",
     "Edge": "snnstack.ir.graph",
     "Graph": "snnstack.ir.graph",
     "Next": "snnstack.dynamics.model",
@@ -86,10 +90,13 @@ __all__ = [
     "Cells",
     "Edge",
     "Graph",
+    "Memory",
     "Next",
     "Options",
+    "Plastic",
     "Problem",
     "Recipe",
+    "Rule",
     "SnnstackError",
     "Spikes",
     "Trace",

@@ -9,6 +9,7 @@ from snnstack.files import write_file
 from snnstack.foreign import vouching
 from snnstack.frontends import onnx_export
 from snnstack.ir.graph import Graph
+from snnstack.ir.learning import refuse_learning
 from snnstack.ir.step import StepGraph
 from snnstack.loading import discretised, load
 from snnstack.passes.options import Options
@@ -29,6 +30,7 @@ def to_onnx(
     """
     if not isinstance(model, StepGraph):
         model = discretised(load(model, options, calibrate=calibrate))
+    refuse_learning(model, "a step in ONNX")
     return onnx_export.to_model(model)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from snnstack.board import Board
 from snnstack.errors import ModelError, Problem, SnnstackError, TargetError, fail, raise_if_any
+from snnstack.ir.learning import refuse_learning
 from snnstack.ir.step import StepGraph
 from snnstack.passes.one_input import on_one_input
 from snnstack.quant.calibration import Calibration
@@ -30,6 +31,7 @@ def for_target(steps: StepGraph, target: str) -> StepGraph:
     """The same spikes by what the target can do: late subtractions at once where that is exact,
     several inputs as one.
     """
+    refuse_learning(steps, target)
     machine = backend(target)
     if not getattr(machine, "SEVERAL_INPUTS", False):
         steps = on_one_input(steps)
@@ -48,6 +50,7 @@ def quantise_for(
 
     `like`: with the scales of this network, where the quantiser can (for training).
     """
+    refuse_learning(steps, board.target)
     machine, steps = backend(board.target), reset_now(steps)
     if not getattr(machine, "LATE_RESETS", False):
         raise_if_any(ModelError, _late_resets(steps, board.target))

@@ -16,6 +16,7 @@ from snnstack.frontends.levels import KEY
 from snnstack.frontends.torch_door import is_module
 from snnstack.ir.finite import check_steps
 from snnstack.ir.graph import Graph
+from snnstack.ir.learning import check_learning
 from snnstack.ir.step import StepGraph
 from snnstack.native import native_graph, native_target
 from snnstack.passes.options import READOUT, Options, apply_options, said
@@ -224,6 +225,7 @@ def discretised(graph: Graph, unit_gains: bool = True) -> StepGraph:
     with np.errstate(over="ignore", invalid="ignore"):  # what is infinite is refused by name
         steps = discretise(split_avgpool(graph))
         check_steps(steps)
+        check_learning(steps)
         steps = fold_gains(steps) if unit_gains else steps
         steps = with_values(steps)
     check_steps(steps)

@@ -193,6 +193,7 @@ class Trace:
     the value after the step (after a reset); variables are "v" and, where it exists, "i".
     `counts` by population or core; empty where the runner does not count. `lag`: steps by
     which a population runs behind the input on a chip that delays every hop (others: 0).
+    `weights` by plastic projection ("a -> b"): [batch, target, source] after the last step.
     """
 
     spikes: Mapping[str, Spikes]
@@ -201,6 +202,7 @@ class Trace:
     )
     counts: Mapping[str, Counts] = field(default_factory=lambda: MappingProxyType({}))
     lag: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    weights: Mapping[str, NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def joined(parts: Sequence[Trace]) -> Trace:
@@ -220,4 +222,5 @@ def joined(parts: Sequence[Trace]) -> Trace:
         {key: np.concatenate([part.states[key] for part in parts]) for key in first.states},
         counts,
         first.lag,
+        {key: np.concatenate([part.weights[key] for part in parts]) for key in first.weights},
     )

@@ -137,7 +137,7 @@ def _head_problems(data: Any, where: str) -> Iterator[Problem]:
         if not isinstance(data[key], kind):
             yield Problem(where, f"{key} is {shown(data[key])}", AGAIN)
             return
-    fields = [row for row in data["parameters"] if _is_field(row)]
+    fields = [row for row in data["parameters"] if is_field(row)]
     if len(fields) != len(data["parameters"]):
         yield Problem(where, "a parameter is no [name, unit, default, one]", AGAIN)
     names = [data["name"], *data["states"], *data["inputs"], *(row[0] for row in fields)]
@@ -154,15 +154,17 @@ def _head_problems(data: Any, where: str) -> Iterator[Problem]:
 LARGEST_TEXT = 2000
 
 
-def _is_field(row: Any) -> bool:
+def is_field(row: Any) -> bool:
+    """Whether `row` is a parameter: [name, unit, default, one]."""
     if not isinstance(row, list) or len(row) != 4:
         return False
     name, unit, default, one = row
-    plain = default is None or _is_number(default)
-    return isinstance(name, str) and unit in get_args(Unit) and plain and _is_number(one)
+    plain = default is None or is_number(default)
+    return isinstance(name, str) and unit in get_args(Unit) and plain and is_number(one)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether `value` is a finite number that a constant can be."""
     kind = type(value) in (int, float)
     return kind and isfinite(value) and abs(value) <= LARGEST
 
@@ -200,7 +202,7 @@ def _is_node(node: Any, k: int, known: Mapping[str, list[str]]) -> bool:
         return False
     op, args, value = node
     if op == "const":
-        return not args and _is_number(value)
+        return not args and is_number(value)
     if op in LEAVES:
         return not args and isinstance(value, str) and value in known[op]
     if not isinstance(op, str) or op not in OPS or len(args) != OPS[op].arity:

@@ -14,6 +14,7 @@ from snnstack.engine.plan import LayerPlan, NetworkPlan
 from snnstack.engine.tables import Memory, edge, memory_order, unrolled
 from snnstack.errors import DataError, ModelError, Problem, raise_if_any
 from snnstack.ir.inputs import split
+from snnstack.ir.learning import refuse_learning
 from snnstack.ir.nodes import Shape
 from snnstack.ir.step import StepGraph, size
 from snnstack.trace import Spikes, Trace
@@ -37,6 +38,7 @@ def run_step_graph(
     spikes of another shape.
     """
     raise_if_any(ModelError, _problems(step_graph))
+    refuse_learning(step_graph, "the event engine")
     port = step_graph.port
     raise_if_any(DataError, spikes_problems(port.name, spikes, port.shape))
     shapes = _shapes(step_graph)

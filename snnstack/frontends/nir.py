@@ -18,6 +18,8 @@ from snnstack.frontends.nir_cells import said as said_of
 from snnstack.frontends.nir_cells import stand_in
 from snnstack.frontends.nir_file import read_tree, write_nir
 from snnstack.frontends.nir_parse import EXTRAS, PARAMETERS, VERSION, Parser
+from snnstack.frontends.nir_rules import KEY as RULE
+from snnstack.frontends.nir_rules import rule_text
 from snnstack.frontends.nir_spread import spread
 from snnstack.frontends.nir_values import metadata as canonical
 from snnstack.ir.check import (
@@ -163,6 +165,8 @@ def _leaf_to_nir(name: str, node: Leaf, said: frozenset[str]) -> Any:
         return made
     kind = type(node).__name__
     known = {key: getattr(node, key) for key in EXTRAS.get(kind, ()) if _says(node, key, said)}
+    if getattr(node, "rule", None) is not None:
+        known[RULE] = rule_text(node.rule)  # type: ignore[union-attr]
     values = {key: _nir_value(node, key) for key in PARAMETERS[kind]}
     if kind in ("Input", "Output"):
         values = {"input_type" if kind == "Input" else "output_type": values["shape"]}

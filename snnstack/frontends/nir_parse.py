@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.dynamics.rule import Plastic
 from snnstack.errors import ModelError, Problem
 from snnstack.frontends import nir_values as values
 from snnstack.frontends.nir_cells import cells, is_cells
+from snnstack.frontends.nir_rules import KEY as RULE
+from snnstack.frontends.nir_rules import read_rule_text
 from snnstack.ir.check import near
 from snnstack.ir.graph import Edge, Graph
 from snnstack.ir.nodes import KINDS, Array, Leaf
@@ -166,11 +169,20 @@ class Parser:
                 fields[key] = self._extra(extra, key, name)
         if len(self.problems) == before and is_cells(extra):
             return self._cells(extra, name, metadata)
+        if RULE in extra and kind in ("Linear", "Affine"):
+            fields[RULE] = self._rule(extra.pop(RULE), name)
         rest = {**metadata, "snnstack": extra} if extra else metadata
         made: Leaf | None = None
         if len(self.problems) == before:
             made = KINDS[kind](**_complete(kind, fields), metadata=rest)
         return made
+
+    def _rule(self, text: Any, name: str) -> Plastic | None:
+        try:
+            return read_rule_text(text, name)
+        except ModelError as error:
+            self.problems.extend(error.problems)
+            return None
 
     def _cells(self, extra: Content, name: str, metadata: Content) -> Leaf | None:
         try:

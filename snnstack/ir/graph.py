@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from snnstack.dynamics.model import Model
+from snnstack.dynamics.rule import Rule
+from snnstack.dynamics.rule_written import same_rule
 from snnstack.dynamics.written import same_model
 from snnstack.ir.nodes import Input, Leaf, Metadata, Output, node
 
@@ -80,6 +82,8 @@ def same(left: Any, right: Any) -> bool:
         return left.dtype == right.dtype and np.array_equal(left, right, equal_nan=equal_nan)
     if isinstance(left, Model):
         return same_model(left, right)
+    if isinstance(left, Rule):
+        return same_rule(left, right)
     if isinstance(left, Mapping):
         return set(left) == set(right) and all(same(left[key], right[key]) for key in left)
     if isinstance(left, Graph):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snnstack.dynamics.model import Model
+from snnstack.dynamics.rule import Plastic
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -102,21 +103,26 @@ class Output:
 
 @node
 class Linear:
-    """`y = W x`; `weight` [..., out, in]; `delay` per synapse, in steps, of the weight's shape."""
+    """`y = W x`; `weight` [..., out, in]; `delay` per synapse, in steps, of the weight's shape.
+
+    `rule`: how the synapses learn; they start from `weight`, zeros are synapses too.
+    """
 
     weight: Array
     delay: Array | None = None
     metadata: Metadata = metadata_field()
+    rule: Plastic | None = None
 
 
 @node
 class Affine:
-    """`y = W x + b`; `weight` [..., out, in], `bias` [..., out]; `delay` as in `Linear`."""
+    """`y = W x + b`; `weight` [..., out, in], `bias` [..., out]; the rest as in `Linear`."""
 
     weight: Array
     bias: Array
     delay: Array | None = None
     metadata: Metadata = metadata_field()
+    rule: Plastic | None = None
 
 
 @node

@@ -26,6 +26,7 @@ from typing import Any, Literal
 import numpy as np
 
 from snnstack.dynamics.model import Model, Neurons
+from snnstack.dynamics.rule import Plastic
 from snnstack.ir.lif import NUMBERS, LifNumbers, changed, family
 from snnstack.ir.nodes import Array, Compare, EventKind, Metadata, ResetTime, Shape, node
 
@@ -100,7 +101,8 @@ class Projection:
     """Synapses from `source` (population or input) to `target`, `delay` steps later.
 
     `delay` 0 acts in the step of the spike. With a `pool`, the synapses' source side is the
-    pooled map. `port`: the input of the target's model in which they end.
+    pooled map. `port`: the input of the target's model in which they end. `rule`: how they
+    learn (`snnstack.ir.learning`); None: they never change.
     """
 
     source: str
@@ -109,6 +111,7 @@ class Projection:
     delay: int = 0
     pool: Pool | None = None
     port: str = "x"
+    rule: Plastic | None = None
 
     def __str__(self) -> str:
         return f"{self.source} -> {self.target}"

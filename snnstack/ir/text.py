@@ -43,7 +43,7 @@ def describe_steps(graph: StepGraph) -> str:
     rows: list[Row] = [(i.name, "input", show(i.shape), i.events) for i in graph.inputs]
     rows += [(p.name, "population", show(p.shape), _population(p)) for p in graph.populations]
     joins = [
-        (f"{p}{_port(p)}", f"delay {p.delay}", _synapses(p), _pool(p.pool))
+        (f"{p}{_port(p)}", f"delay {p.delay}", _synapses(p), _pool(p.pool), _rule(p))
         for p in graph.projections
     ]
     origin = graph.settings.get("origin", {})
@@ -220,6 +220,13 @@ def _of_any_model(p: Population) -> str:
 
 def _port(p: Projection) -> str:
     return "" if p.port == "x" else f" ({p.port})"
+
+
+def _rule(p: Projection) -> str:
+    if p.rule is None:
+        return ""
+    third = f", third factor {p.rule.modulator}" if p.rule.modulator else ""
+    return f"learns by {p.rule.rule.name}{third}"
 
 
 def _synapses(projection: Projection) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from snnstack.dynamics.biased import PREFIX, with_bias
+from snnstack.dynamics.rule import Plastic
 from snnstack.errors import ModelError, fail
 from snnstack.ir.graph import Graph, Integrator
 from snnstack.ir.matrix import matrix, pool_matrix
@@ -24,6 +25,7 @@ from snnstack.ir.nodes import (
     Cells,
     CubaLI,
     CubaLIF,
+    Flatten,
     I,
     Input,
     Output,
@@ -32,6 +34,7 @@ from snnstack.ir.nodes import (
 )
 from snnstack.ir.shapes import output_shapes
 from snnstack.ir.step import (
+    Dense,
     Population,
     Projection,
     StepGraph,
@@ -111,7 +114,8 @@ def _projections(
     graph: Graph, path: Path, shapes: dict[str, Shape]
 ) -> list[tuple[Projection, bool]]:
     """The projections of one path; True where their delay is still to be decided."""
-    maps = _maps(graph, path, shapes[path.source])
+    plastic = _plastic(graph, path, shapes)
+    maps = _maps(graph, path, shapes[path.source]) if plastic is None else [plastic]
     explicit = path.explicit_delay
     found = []
     for linear in maps:
@@ -119,8 +123,40 @@ def _projections(
         delay = linear.delay + (explicit or 0)
         open_ = explicit is None and linear.delay == 0
         port = _port(graph, path)
-        found.append((Projection(path.source, path.target, synapses, delay, pool, port), open_))
+        rule = None if plastic is None else _rule(graph, path)
+        wire = Projection(path.source, path.target, synapses, delay, pool, port, rule)
+        found.append((wire, open_))
     return found
+
+
+def _rule(graph: Graph, path: Path) -> Plastic | None:
+    rules = (getattr(graph.nodes[name], "rule", None) for name in path.via)
+    return next((rule for rule in rules if rule is not None), None)
+
+
+def _plastic(graph: Graph, path: Path, shapes: dict[str, Shape]) -> LinearMap | None:
+    """The synapses of a path that learns: all to all, whatever they start from; None: it does not.
+
+    ModelError for weights that cannot be those of one projection.
+    """
+    if _rule(graph, path) is None:
+        return None
+    ends = f"{path.source} -> {path.target}"
+    nodes = {name: graph.nodes[name] for name in path.via}
+    others = [k for k, n in nodes.items() if getattr(n, "rule", None) is None]
+    bad = [name for name in others if not isinstance(nodes[name], Flatten)]
+    learning = [name for name in nodes if name not in others]
+    if bad or len(learning) > 1:
+        what = f"'{learning[0]}' learns, and '{(bad or learning[1:])[0]}' lies on the same path"
+        hint = "a plastic Linear or Affine stands alone between two populations"
+        raise fail(ModelError, ends, what, hint)
+    node: Any = nodes[learning[0]]
+    shape, target = shapes[path.source], shapes[path.target]
+    if node.weight.ndim != 2 or node.delay is not None:
+        what = f"'{learning[0]}' learns and has {'delays' if node.delay is not None else 'axes'}"
+        hint = "weight [target, source], one delay for all: Edge(..., delay=n)"
+        raise fail(ModelError, ends, f"{what} of its own", hint)
+    return LinearMap(shape, target, synapses=Dense(node.weight.astype(np.float64)))
 
 
 def _port(graph: Graph, path: Path) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from snnstack.errors import ModelError, fail
 from snnstack.ir.matrix import scale_targets
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, StepGraph
@@ -38,6 +39,10 @@ def _unit_gain(population: Population, factor: Array) -> Population:
 def _scaled(projection: Projection, factor: Array) -> Projection:
     if np.all(factor == 1.0):
         return projection
+    if projection.rule is not None:
+        what = f"learns, and {projection.target} has a gain of {float(np.ravel(factor)[0]):g}"
+        hint = "rules change weights in volts: give the neurons a gain of 1"
+        raise fail(ModelError, str(projection), what, hint)
     synapses = scale_targets(projection.synapses, factor)
     assert synapses is not None
     return replace(projection, synapses=synapses)

@@ -57,7 +57,7 @@ def as_lists(steps: StepGraph) -> StepGraph:
 
 def _as_list(projection: Projection) -> Projection:
     synapses = projection.synapses
-    if not isinstance(synapses, Dense) or not synapses.weight.size:
+    if projection.rule is not None or not isinstance(synapses, Dense) or not synapses.weight.size:
         return projection
     if np.count_nonzero(synapses.weight) > DENSE_ABOVE * synapses.weight.size:
         return projection

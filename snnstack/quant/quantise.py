@@ -8,6 +8,7 @@ import numpy as np
 
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.fixedpoint import round_half_up
+from snnstack.ir.learning import refuse_learning
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, Sparse, StepGraph
 from snnstack.quant.any_model import CELLS, in_integers, port_scales
@@ -44,6 +45,7 @@ def quantise(
     for training, where weights move and scales stay. Raises ModelError naming every population
     whose values cannot be represented.
     """
+    refuse_learning(graph, "a network of integers")
     graph, calibration = reset_now(graph), calibration or assumed(graph)
     counts = max_counts(graph.inputs)
     populations: list[QuantizedPopulation] = []

@@ -9,10 +9,12 @@ import numpy as np
 
 from snnstack.dynamics.model import Neurons
 from snnstack.dynamics.run_numpy import Definition
+from snnstack.ir.learning import check_learning, plastic, refuse_learning
 from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, StepGraph
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.neurons import integer_neurons
+from snnstack.reference.learning import Learner
 from snnstack.reference.synapses import synaptic_input
 from snnstack.trace import Counts, Spikes, Trace
 
@@ -26,7 +28,10 @@ def run_steps(
 
     Input can also be an array of real numbers [batch, step, *shape]. `probes` are
     (population, "v" or "i"). A population that does not fire passes its membrane on as a value.
+    Plastic projections learn (`snnstack.reference.learning`); every sample starts from the given
+    weights, those after it are the trace's.
     """
+    check_learning(graph)
     return _run(graph, spikes, probes, lambda p: p.neurons, np.float64)
 
 
@@ -42,6 +47,7 @@ def run_quantized(
     `synapses(projection, seen, n)` brings what a projection makes of the spikes `seen`
     [batch, sources] to its n targets; a machine's own may stand in for the weights'.
     """
+    refuse_learning(network, "the integer definition")
 
     def neurons(population: QuantizedPopulation) -> Neurons:
         return integer_neurons(population, network.numerics)
@@ -61,6 +67,11 @@ def _run(
     values = _by_input(network, _by_step(spikes, dtype))
     for p in network.populations:
         values[p.name] = np.zeros((steps, batch, p.n), dtype=dtype)
+    learners = {
+        id(p): Learner(p.rule, p.synapses.weight, batch)
+        for p in plastic(network)
+        if p.rule is not None
+    }
     layers = {p.name: Definition(neurons(p), batch) for p in network.populations}
     recorded: dict[tuple[str, str], Array] = {
         probe: np.zeros((batch, steps, network.population(probe[0]).n), dtype=dtype)
@@ -73,9 +84,15 @@ def _run(
                 if t >= projection.delay:
                     seen = values[projection.source][t - projection.delay]
                     port = p.model.inputs.index(projection.port)
-                    acc[port] += synapses(projection, seen, p.n)
+                    learner = learners.get(id(projection))
+                    if learner is None:
+                        acc[port] += synapses(projection, seen, p.n)
+                    else:
+                        acc[port] += learner.deliver(seen)
             sent = layers[p.name](*acc)
             values[p.name][t] = layers[p.name].state["v"] if sent is None else sent
+        for projection in plastic(network):
+            _learn(learners[id(projection)], projection, t, values, layers)
         for name, variable in probes:
             recorded[name, variable][:, t] = layers[name].reads[variable]
     fired = {
@@ -83,7 +100,26 @@ def _run(
         for p in network.populations
         if p.fires
     }
-    return Trace(fired, recorded, _counts(network, spikes, fired))
+    weights = {str(p): learners[id(p)].weights for p in plastic(network)}
+    return Trace(fired, recorded, _counts(network, spikes, fired), weights=weights)
+
+
+def _learn(
+    learner: Learner,
+    projection: Projection,
+    t: int,
+    values: dict[str, Array],
+    layers: dict[str, Definition],
+) -> None:
+    """What the step `t` teaches, after all neurons have made it."""
+    assert projection.rule is not None
+    sent, ago = values[projection.source], t - projection.delay
+    pre = sent[ago] if ago >= 0 else np.zeros_like(sent[0])
+    name = projection.rule.modulator
+    layer = layers[projection.target]
+    given = {state: layer.state[state] for state in projection.rule.rule.reads}
+    third = None if name is None else values[name][t]
+    learner(pre, values[projection.target][t], given, third)
 
 
 def _by_input(network: StepGraph | QuantizedNetwork, x: Array) -> dict[str, Array]:
