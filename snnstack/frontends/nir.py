@@ -12,6 +12,7 @@ import numpy as np
 
 from snnstack import door
 from snnstack.door import instance, shown
+from snnstack.dynamics.rule import Plastic
 from snnstack.errors import ModelError, Problem, fail, raise_if_any
 from snnstack.frontends import nir_objects
 from snnstack.frontends.nir_cells import said as said_of
@@ -165,8 +166,9 @@ def _leaf_to_nir(name: str, node: Leaf, said: frozenset[str]) -> Any:
         return made
     kind = type(node).__name__
     known = {key: getattr(node, key) for key in EXTRAS.get(kind, ()) if _says(node, key, said)}
-    if getattr(node, "rule", None) is not None:
-        known[RULE] = rule_text(node.rule)  # type: ignore[union-attr]
+    rule: Plastic | None = getattr(node, "rule", None)
+    if rule is not None:
+        known[RULE] = rule_text(rule)
     values = {key: _nir_value(node, key) for key in PARAMETERS[kind]}
     if kind in ("Input", "Output"):
         values = {"input_type" if kind == "Input" else "output_type": values["shape"]}

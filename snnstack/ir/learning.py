@@ -75,7 +75,7 @@ def _modulator_problems(graph: StepGraph, p: Projection, rule: Plastic) -> Itera
         if name is not None:
             yield Problem(str(p), f"{known} has no third factor, '{name}' is given", "leave it out")
         return
-    sizes = {x.name: x.n for x in (*graph.inputs, *graph.populations)}
+    sizes = {x.name: x.n for x in graph.inputs} | {x.name: x.n for x in graph.populations}
     if name is None:
         yield Problem(str(p), f"{known} has no modulator", "name an input or a population")
     elif name not in sizes:
