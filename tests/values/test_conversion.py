@@ -80,23 +80,6 @@ def test_firmware_is_equal(network: Path, board: str, tmp_path: Path) -> None:
     assert not verify_reference(program, integers, {"x": x}).differences
 
 
-@pytest.mark.needs_lava
-def test_generated_lava_processes_are_equal(network: Path) -> None:
-    x = frames(3, 8)
-    program = snnstack.compile(converted(network, 2), "oheo-gulch", {"x": x})
-    found = snnstack.verify(program, {"x": x})
-    assert not found.differences and found.states_compared and "Lava" in found.against
-
-
-def test_a_sequence_gives_what_every_frame_gives_alone_on_a_chip_that_lags(network: Path) -> None:
-    x = frames()
-    program = snnstack.compile(converted(network), "oheo-gulch", {"x": frames(16)})
-    lag = program.lag[program.outputs[0]]
-    alone = results(program, x.reshape(-1, 1, 12))[:, lag]
-    together = results(program, x)[:, lag : lag + x.shape[1]]
-    np.testing.assert_array_equal(together.reshape(alone.shape), alone)
-
-
 def test_the_command_shows_accuracy_and_events(
     network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,3 +108,20 @@ def test_numbers_that_no_layer_can_have(network: Path, kind: SigmaDelta, message
     with pytest.raises(ModelError) as told:
         snnstack.convert(network, {"x": RNG.random((4, 12))}, sigma_delta=kind)
     assert str(told.value) == message
+
+
+@pytest.mark.needs_lava
+def test_generated_lava_processes_are_equal(network: Path) -> None:
+    x = frames(3, 8)
+    program = snnstack.compile(converted(network, 2), "oheo-gulch", {"x": x})
+    found = snnstack.verify(program, {"x": x})
+    assert not found.differences and found.states_compared and "Lava" in found.against
+
+
+def test_a_sequence_gives_what_every_frame_gives_alone_on_a_chip_that_lags(network: Path) -> None:
+    x = frames()
+    program = snnstack.compile(converted(network), "oheo-gulch", {"x": frames(16)})
+    lag = program.lag[program.outputs[0]]
+    alone = results(program, x.reshape(-1, 1, 12))[:, lag]
+    together = results(program, x)[:, lag : lag + x.shape[1]]
+    np.testing.assert_array_equal(together.reshape(alone.shape), alone)
