@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from snnstack.dynamics.expr import E, lift
 from snnstack.dynamics.model import Field, Names
@@ -16,6 +16,8 @@ Part = Callable[[Names], Changes]
 GIVEN = ("pre", "post", "modulator", "back")
 """What a rule may read besides its own states and parameters."""
 PARTS = ("on_pre", "on_post", "each_step")
+Order = Literal["at once", "deferred"]
+ORDERS: tuple[str, ...] = get_args(Order)
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,15 @@ class Plastic:
     """A rule on the synapses of one projection.
 
     `values`: by parameter one number. `modulator`: the population or input whose events are the
-    third factor, one element for all synapses or one for each target.
+    third factor, one element for all synapses or one for each target. `order`: when what
+    happens (`docs/numerics.md`): "at once", or "deferred" to the next spike of the source, as
+    SpiNNaker does it.
     """
 
     rule: Rule
     values: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     modulator: str | None = None
+    order: Order = "at once"
 
     def __post_init__(self) -> None:
         if isinstance(self.values, dict):

@@ -1,7 +1,8 @@
 """Synapses that learn in a NIR file, which knows none.
 
 Another tool finds the weights they start from. The rule stands as text under `snnstack` in the
-node's metadata: {"rule": its name or its parts, "values": numbers, "modulator": a name or null}.
+node's metadata: {"rule": its name or its parts, "values": numbers, "modulator": a name or null,
+"order"}.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import json
 from typing import Any
 
 from snnstack.door import shown
-from snnstack.dynamics.rule import Plastic
+from snnstack.dynamics.rule import ORDERS, Plastic
 from snnstack.dynamics.rule_library import RULES
 from snnstack.dynamics.rule_written import read_rule, rule_data
 from snnstack.errors import ModelError, fail
 
 KEY = "rule"
+KEYS = {"rule", "values", "modulator", "order"}
 LONGEST = 2**22
 """Characters of a rule's text."""
 AGAIN = "write the model again"
@@ -26,7 +28,8 @@ def rule_text(plastic: Plastic) -> str:
     rule = plastic.rule
     form: Any = rule.name if RULES.get(rule.name) is rule else rule_data(rule)
     values = {name: float(value) for name, value in plastic.values.items()}
-    return json.dumps({"rule": form, "values": values, "modulator": plastic.modulator})
+    said = {"rule": form, "values": values, "modulator": plastic.modulator}
+    return json.dumps({**said, "order": plastic.order})
 
 
 def read_rule_text(text: Any, name: str) -> Plastic:
@@ -37,7 +40,7 @@ def read_rule_text(text: Any, name: str) -> Plastic:
         said = json.loads(text)
     except (ValueError, RecursionError):
         said = None
-    if not isinstance(said, dict) or set(said) != {"rule", "values", "modulator"}:
+    if not isinstance(said, dict) or set(said) != KEYS:
         what = f"metadata 'snnstack' says a rule that is none: {shown(text)}"
         raise fail(ModelError, name, what, AGAIN)
     form, values, modulator = said["rule"], said["values"], said["modulator"]
@@ -48,5 +51,9 @@ def read_rule_text(text: Any, name: str) -> Plastic:
     if isinstance(form, str) and form not in RULES:
         what = f"metadata 'snnstack' says the rule {shown(form)}"
         raise fail(ModelError, name, what, f"known: {', '.join(RULES)}")
+    order = said["order"]
+    if order not in ORDERS:
+        what = f"metadata 'snnstack' says the order {shown(order)}"
+        raise fail(ModelError, name, what, f"known: {', '.join(ORDERS)}")
     rule = RULES[form] if isinstance(form, str) else read_rule(form, name)
-    return Plastic(rule, {key: float(value) for key, value in values.items()}, modulator)
+    return Plastic(rule, {key: float(value) for key, value in values.items()}, modulator, order)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from snnstack.dynamics.rule import Plastic
+from snnstack.dynamics.rule import ORDERS, Plastic
 from snnstack.errors import ModelError, Problem, raise_if_any
 from snnstack.ir.step import Dense, Projection, StepGraph
 
@@ -32,6 +32,7 @@ def learning_problems(graph: StepGraph) -> Iterator[Problem]:
             yield Problem(str(p), "two plastic projections join these", "leave one")
         yield from _synapse_problems(p)
         yield from _value_problems(str(p), p.rule)
+        yield from _order_problems(p, p.rule)
         yield from _modulator_problems(graph, p, p.rule)
         model = graph.population(p.target).model
         for state in p.rule.rule.reads:
@@ -47,6 +48,28 @@ def _synapse_problems(p: Projection) -> Iterator[Problem]:
         yield Problem(str(p), f"{kind} synapses: {what}", "use Dense [target, source]")
     if p.pool is not None:
         yield Problem(str(p), "learns behind a pool", "pool in a population of its own")
+
+
+def _order_problems(p: Projection, plastic: Plastic) -> Iterator[Problem]:
+    """What a machine that looks at synapses only when their source fires cannot do."""
+    rule = plastic.rule
+    if plastic.order not in ORDERS:
+        yield Problem(str(p), f"its order is {plastic.order!r}", f"one of {', '.join(ORDERS)}")
+    if plastic.order != "deferred":
+        return
+    if p.delay < 1:
+        what = "learns at the next spike of its source, and has a delay of 0"
+        yield Problem(str(p), what, "at least 1 step: Edge(..., delay=1)")
+    unseen = {
+        "changes in every step": rule.each_step is not None,
+        "reads what targets send back": rule.back is not None,
+        "reads a third factor": rule.modulated,
+        f"reads {', '.join(rule.reads)} of its targets": bool(rule.reads),
+    }
+    for what, is_so in unseen.items():
+        if is_so:
+            hint = "only spikes of source and target are seen then: take the order 'at once'"
+            yield Problem(str(p), f"{rule.name} {what}, and its order is deferred", hint)
 
 
 def _value_problems(where: str, rule: Plastic) -> Iterator[Problem]:

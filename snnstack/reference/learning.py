@@ -1,6 +1,7 @@
-"""What a plastic projection does in one step: the definition of the immediate order.
+"""What a plastic projection does in one step: the definition of both orders.
 
-`docs/numerics.md`, "Learning at once". Dense, in plain numpy; every sample has weights of its own.
+`docs/numerics.md`, "Learning at once" and "Learning at the next spike of the source". Dense, in
+plain numpy; every sample has weights of its own.
 """
 
 from __future__ import annotations
@@ -66,6 +67,16 @@ class Learner:
         _jump(self._rule.post, self.post, inputs["post"])
         self._change("each_step", inputs, np.True_)
 
+    def first_post(self, pre: Array, post: Array) -> None:
+        """The same with the target's event before the source's, and nothing but these two."""
+        inputs = {"pre": pre[:, None, :], "post": post[:, :, None]}
+        self._decay(self._rule.pre, self.pre)
+        self._decay(self._rule.post, self.post)
+        self._change("on_post", inputs, inputs["post"] != 0)
+        _jump(self._rule.post, self.post, inputs["post"])
+        self._change("on_pre", inputs, inputs["pre"] != 0)
+        _jump(self._rule.pre, self.pre, inputs["pre"])
+
     def _decay(self, memories: tuple[Memory, ...], traces: dict[str, Array]) -> None:
         for memory in memories:
             if memory.decay is not None:
@@ -94,6 +105,27 @@ class Learner:
             case "input":
                 return inputs[e.value]
         return np.float64(e.value)
+
+
+class Deferred:
+    """The same where a machine looks at a row of synapses only when its source fires.
+
+    `weights` are those that the row in memory holds; what targets have written since the source's
+    last spike is not in it. A spike brings the weight that it has just made, `delay` steps later.
+    """
+
+    def __init__(self, plastic: Plastic, weight: Array, batch: int) -> None:
+        self._learner = Learner(plastic, weight, batch)
+        self.weights = self._learner.weights.copy()
+
+    def __call__(self, pre: Array, post: Array) -> Array:
+        """What the events `pre` [batch, source] of a step bring to the targets, when they arrive.
+
+        `post` [batch, target]: the events that the targets sent `delay` steps ago.
+        """
+        self._learner.first_post(pre, post)
+        self.weights = np.where(pre[:, None, :] != 0, self._learner.weights, self.weights)
+        return np.asarray(np.einsum("bts,bs->bt", self.weights, pre))
 
 
 def _jump(memories: tuple[Memory, ...], traces: dict[str, Array], sent: Array) -> None:

@@ -14,7 +14,7 @@ from snnstack.ir.nodes import Array
 from snnstack.ir.step import Population, Projection, StepGraph
 from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation
 from snnstack.quant.neurons import integer_neurons
-from snnstack.reference.learning import Learner
+from snnstack.reference.learning import Deferred, Learner
 from snnstack.reference.synapses import synaptic_input
 from snnstack.trace import Counts, Spikes, Trace
 
@@ -67,11 +67,8 @@ def _run(
     values = _by_input(network, _by_step(spikes, dtype))
     for p in network.populations:
         values[p.name] = np.zeros((steps, batch, p.n), dtype=dtype)
-    learners = {
-        id(p): Learner(p.rule, p.synapses.weight, batch)
-        for p in plastic(network)
-        if p.rule is not None
-    }
+    learners = {id(p): _learner(p, batch) for p in plastic(network)}
+    rings: dict[int, list[Array]] = {key: [] for key in learners}
     layers = {p.name: Definition(neurons(p), batch) for p in network.populations}
     recorded: dict[tuple[str, str], Array] = {
         probe: np.zeros((batch, steps, network.population(probe[0]).n), dtype=dtype)
@@ -87,12 +84,19 @@ def _run(
                     learner = learners.get(id(projection))
                     if learner is None:
                         acc[port] += synapses(projection, seen, p.n)
+                    elif isinstance(learner, Deferred):
+                        acc[port] += rings[id(projection)][t - projection.delay]
                     else:
                         acc[port] += learner.deliver(seen)
             sent = layers[p.name](*acc)
             values[p.name][t] = layers[p.name].state["v"] if sent is None else sent
         for projection in plastic(network):
-            _learn(learners[id(projection)], projection, t, values, layers)
+            learner = learners[id(projection)]
+            if isinstance(learner, Deferred):
+                post = _ago(values[projection.target], t - projection.delay)
+                rings[id(projection)].append(learner(values[projection.source][t], post))
+            else:
+                _learn(learner, projection, t, values, layers)
         for name, variable in probes:
             recorded[name, variable][:, t] = layers[name].reads[variable]
     fired = {
@@ -104,6 +108,17 @@ def _run(
     return Trace(fired, recorded, _counts(network, spikes, fired), weights=weights)
 
 
+def _learner(projection: Projection, batch: int) -> Learner | Deferred:
+    assert projection.rule is not None
+    kind = Deferred if projection.rule.order == "deferred" else Learner
+    return kind(projection.rule, projection.synapses.weight, batch)
+
+
+def _ago(sent: Array, step: int) -> Array:
+    """What was sent in a step; nothing before the first."""
+    return np.asarray(sent[step] if step >= 0 else np.zeros_like(sent[0]))
+
+
 def _learn(
     learner: Learner,
     projection: Projection,
@@ -113,8 +128,7 @@ def _learn(
 ) -> None:
     """What the step `t` teaches, after all neurons have made it."""
     assert projection.rule is not None
-    sent, ago = values[projection.source], t - projection.delay
-    pre = sent[ago] if ago >= 0 else np.zeros_like(sent[0])
+    pre = _ago(values[projection.source], t - projection.delay)
     name = projection.rule.modulator
     layer = layers[projection.target]
     given = {state: layer.state[state] for state in projection.rule.rule.reads}

@@ -217,10 +217,12 @@ def test_a_rule_travels_in_a_nir_file() -> None:
     ("text", "what"),
     [
         ("{", "w: metadata 'snnstack' says a rule that is none: '{' (write the model again)"),
-        ('{"rule": "no", "values": {}, "modulator": null}',
+        ('{"rule": "no", "values": {}, "modulator": null, "order": "at once"}',
          f"w: metadata 'snnstack' says the rule 'no' (known: {', '.join(RULES)})"),
-        ('{"rule": "oja", "values": {"rate": "x"}, "modulator": null}',
+        ('{"rule": "oja", "values": {"rate": "x"}, "modulator": null, "order": "at once"}',
          "w: metadata 'snnstack' says a rule without its numbers (write the model again)"),
+        ('{"rule": "oja", "values": {}, "modulator": null, "order": "late"}',
+         "w: metadata 'snnstack' says the order 'late' (known: at once, deferred)"),
     ],
 )  # fmt: skip
 def test_a_damaged_rule_in_a_file_is_refused(text: str, what: str) -> None:
