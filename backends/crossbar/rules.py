@@ -14,7 +14,7 @@ from snnstack.backends.crossbar.numerics import MOST
 from snnstack.backends.crossbar.program import Program
 from snnstack.board import Board
 from snnstack.errors import Problem
-from snnstack.quant.common_rules import one_input, silent_sources
+from snnstack.quant.common_rules import learning, one_input, silent_sources
 from snnstack.quant.network import QuantizedNetwork
 
 HINT = "choose a larger board"
@@ -23,6 +23,11 @@ HINT = "choose a larger board"
 def the_network_has_one_input(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
     """The network has exactly one input."""
     yield from one_input(network, "the chip takes 1")
+
+
+def weights_stay(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """No synapse learns."""
+    yield from learning(network, "crossbar")
 
 
 def sources_fire(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
@@ -110,6 +115,7 @@ def cells_are_linear(network: QuantizedNetwork, board: Board) -> Iterator[Proble
 
 NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
     the_network_has_one_input,
+    weights_stay,
     sources_fire,
     weights_fit_their_cells,
     cells_can_be_programmed,

@@ -20,7 +20,7 @@ from snnstack.board import Board
 from snnstack.dynamics.trace import traced
 from snnstack.errors import Problem
 from snnstack.ir.step import Conv, StepGraph
-from snnstack.quant.common_rules import one_input, silent_sources
+from snnstack.quant.common_rules import learning, one_input, silent_sources
 from snnstack.quant.network import QuantizedNetwork
 
 UNIT = 1 << WEIGHT_SHIFT
@@ -36,6 +36,11 @@ def the_network_has_one_input(
 ) -> Iterator[Problem]:
     """The network has exactly one input."""
     yield from one_input(network, "programs for Loihi have 1")
+
+
+def weights_stay(network: StepGraph | QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """No synapse learns."""
+    yield from learning(network, "loihi")
 
 
 def sources_fire(network: StepGraph | QuantizedNetwork, board: Board) -> Iterator[Problem]:
@@ -169,6 +174,7 @@ def generation_2_features_are_on_generation_2(network: ChipNetwork) -> Iterator[
 GRAPH_RULES: tuple[Callable[[StepGraph, Board], Iterator[Problem]], ...] = (
     the_network_has_one_input,
     models_have_a_program,
+    weights_stay,
     sources_fire,
     reset_is_to_zero_or_by_subtraction,
     refractory_periods_fit,
@@ -178,6 +184,7 @@ GRAPH_RULES: tuple[Callable[[StepGraph, Board], Iterator[Problem]], ...] = (
 NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
     the_network_has_one_input,
     models_have_a_program,
+    weights_stay,
     sources_fire,
     reset_is_to_zero_or_by_subtraction,
     refractory_periods_fit,

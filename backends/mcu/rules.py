@@ -8,12 +8,17 @@ from snnstack.backends.mcu.hardware import data_region, memory_bytes
 from snnstack.backends.mcu.program import Program
 from snnstack.board import Board
 from snnstack.errors import Problem
-from snnstack.quant.common_rules import silent_sources
+from snnstack.quant.common_rules import learning, silent_sources
 from snnstack.quant.network import QuantizedNetwork
 
 MOST_NEURONS = 1 << 22
 """Beyond this no supported board has the RAM."""
 MOST_VALUED = 1 << 16
+
+
+def weights_stay(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """No synapse learns."""
+    yield from learning(network, "mcu")
 
 
 def sources_fire(network: QuantizedNetwork, board: Board) -> Iterator[Problem]:
@@ -62,6 +67,7 @@ def ram_holds_state_and_stack(program: Program) -> Iterator[Problem]:
 
 
 NETWORK_RULES: tuple[Callable[[QuantizedNetwork, Board], Iterator[Problem]], ...] = (
+    weights_stay,
     sources_fire,
     valued_inputs_are_small_enough,
     populations_are_small_enough,

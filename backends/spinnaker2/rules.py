@@ -16,7 +16,7 @@ from snnstack.backends.spinnaker2.words import has_delays, weight_limit
 from snnstack.board import Board
 from snnstack.errors import Problem
 from snnstack.ir.step import Conv, StepGraph
-from snnstack.quant.common_rules import one_input, silent_sources
+from snnstack.quant.common_rules import learning, one_input, silent_sources
 from snnstack.quant.network import QuantizedNetwork
 
 
@@ -25,6 +25,11 @@ def the_network_has_one_input(
 ) -> Iterator[Problem]:
     """The network has exactly one input."""
     yield from one_input(network, "programs for SpiNNaker 2 have 1")
+
+
+def weights_stay(network: StepGraph | QuantizedNetwork, board: Board) -> Iterator[Problem]:
+    """No synapse learns."""
+    yield from learning(network, "spinnaker2")
 
 
 def sources_fire(network: StepGraph | QuantizedNetwork, board: Board) -> Iterator[Problem]:
@@ -94,6 +99,7 @@ def names_are_known_and_sources_fire(network: ChipNetwork) -> Iterator[Problem]:
 
 GRAPH_RULES: tuple[Callable[[StepGraph | QuantizedNetwork, Board], Iterator[Problem]], ...] = (
     the_network_has_one_input,
+    weights_stay,
     sources_fire,
     neurons_have_no_refractory_period,
 )

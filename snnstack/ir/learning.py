@@ -117,7 +117,7 @@ def refuse_learning(graph: Any, who: str) -> None:
             Problem(
                 str(p),
                 f"learns by {p.rule.rule.name}, {who} cannot",
-                "reference.run_steps can; without a rule the weights stay as they are",
+                "learn first in reference.run_steps, then passes.learned holds the weights",
             )
             for p in plastic(graph)
             if p.rule is not None

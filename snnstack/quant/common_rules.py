@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnstack.errors import Problem
+from snnstack.ir.learning import plastic
 from snnstack.ir.step import StepGraph
 from snnstack.quant.network import QuantizedNetwork
 
@@ -23,6 +24,14 @@ def only_lif(network: StepGraph | QuantizedNetwork, target: str) -> Iterator[Pro
         if not p.is_lif:
             what = f"is of the model {p.model.name}, {target} computes IF, LIF, LI and CubaLIF"
             yield Problem(p.name, what, "mcu boards compute any model")
+
+
+def learning(network: StepGraph | QuantizedNetwork, target: str) -> Iterator[Problem]:
+    """Projections that learn, for a target whose weights stay as they are."""
+    for p in plastic(network):
+        assert p.rule is not None
+        what = f"learns by {p.rule.rule.name}, {target} cannot"
+        yield Problem(str(p), what, "learn first: snnstack.passes.learned")
 
 
 def value_sources(network: StepGraph | QuantizedNetwork) -> Iterator[Problem]:

@@ -17,6 +17,16 @@ def sigma(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
+def homeostatic_lif(p: Any, s: State, x: Any, reset: str = "subtract") -> Any:
+    """A threshold that moves by its own error, between two bounds."""
+    s["v"] = p["alpha"] * s["v"] + x
+    high = p["threshold"] + s["b"]
+    z = (s["v"] > high) * 1.0
+    s["v"] = np.where(z == 1, s["v"] - high if reset == "subtract" else p["v_reset"], s["v"])
+    s["b"] = np.clip(s["b"] + p["rise"] * z - p["sink"], p["low"], p["high"])
+    return z
+
+
 def adaptive_lif(p: Any, s: State, x: Any, reset: str = "subtract") -> Any:
     """Bellec 2018: B_j = b_0 + beta b_j, of the step before."""
     s["v"] = p["alpha"] * s["v"] + x

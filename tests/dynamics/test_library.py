@@ -33,6 +33,10 @@ NUMBERS: dict[str, dict[str, Range]] = {
         **{"alpha": (0.5, 1), "threshold": (0.3, 1), "rho": (0.8, 1)},
         **{"jump": (0, 0.5), "v_reset": (-0.3, 0.2)},
     },
+    "homeostatic_lif": {
+        **{"alpha": (0.5, 1), "threshold": (0.3, 1), "rise": (0, 0.3), "sink": (0, 0.1)},
+        **{"low": (-0.2, 0), "high": (0.2, 1), "v_reset": (-0.3, 0.2)},
+    },
     "adex": {
         **{"tau": (5, 20), "rest": (-0.5, 0), "slope": (0.2, 1), "rheobase": (0.5, 1)},
         **{"threshold": (1.2, 2), "v_reset": (-1, 0), "tau_w": (10, 60), "a": (0, 1)},

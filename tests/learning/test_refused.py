@@ -74,3 +74,22 @@ def test_what_is_shown_says_it_learns() -> None:
     from snnstack.ir.text import describe_steps
 
     assert "learns by oja" in describe_steps(discretise(graph()))
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_rules_of_every_target_name_it(board: str) -> None:
+    """Whoever hands a network of integers to a compiler himself meets the same refusal."""
+    from dataclasses import replace
+
+    from snnstack.board import load_board
+    from snnstack.integers import quantise_for
+    from snnstack.target import backend
+
+    steps = discretise(graph())
+    still = steps.with_(projections=tuple(replace(p, rule=None) for p in steps.projections))
+    target = load_board(board)
+    made = quantise_for(still, target, None)
+    network = made.with_(projections=steps.projections)
+    stays = next(rule for rule in backend(target.target).RULES if rule.__name__ == "weights_stay")
+    (problem,) = stays(network, target)
+    assert str(problem).startswith(LEARNS + target.target)
