@@ -29,14 +29,16 @@ from snnstack.dynamics.trace import traced
 from snnstack.emulators.loihi import emulate
 from snnstack.engine.steps import run_step_graph
 from snnstack.errors import ModelError, TargetError
+from snnstack.ir.graph import Edge, Graph
+from snnstack.ir.nodes import LIF, Affine, Cells, CubaLIF, Input, Linear, Output
 from snnstack.ir.step import StepGraph
 from snnstack.quant.calibration import measured
 from snnstack.reference.run import run_quantized
 from snnstack.report.equality import compare
 from snnstack.report.readout import aligned
 from snnstack.trace import Spikes, Trace
+from tests.conformance.test_any_model import MODEL, NUMBERS, samples
 from tests.conformance.test_any_model import network as own_network
-from tests.conformance.test_any_model import samples
 from tests.conformance.test_library_on_mcu import network as library_network
 from tests.dynamics.test_library import CASES
 from tests.values.test_integers import given as given_values
@@ -134,6 +136,40 @@ def test_recurrent_network_of_ones_own_model_in_lavas_runtime(tmp_path: Path) ->
     assert [t.name for t in texts] == ["population0.py", "population1.py"]
     again, _ = snnstack.open_program(tmp_path / "p")
     check_definition(built.network, again, Spikes.from_dense(samples()["x"]))
+
+
+def mixed(seed: int) -> Graph:
+    """Fixed compartments with constants before and behind neurons of one's own, and a loop."""
+    rng = np.random.default_rng(seed)
+    common = {"v_leak": 0.02, "v_threshold": 1.0, "v_reset": 0.0, "r": 9.0}
+
+    def of(n: int, **more: float) -> dict[str, Any]:
+        return {key: np.full(n, value) for key, value in {**common, **more}.items()}
+
+    nodes: dict[str, Any] = {
+        "in": Input((7,)),
+        "w": Affine(rng.normal(0.2, 0.5, (12, 7)), rng.normal(0, 0.2, 12)),
+        "cuba": CubaLIF(**of(12, tau_syn=4e-3, tau_mem=9e-3, w_in=2.0)),
+        "w2": Affine(rng.normal(0.1, 0.5, (10, 12)), rng.normal(0, 0.1, 10)),
+        "own": Cells((10,), MODEL, NUMBERS),
+        "back": Linear(rng.normal(0, 0.3, (12, 10))),
+        "w3": Affine(rng.normal(0.1, 0.5, (5, 10)), rng.normal(0.1, 0.1, 5)),
+        "lif": LIF(**of(5, tau=9e-3)),
+        "skip": Linear(rng.normal(0.1, 0.5, (5, 7))),
+        "out": Output((5,)),
+    }
+    pairs = ["in w", "w cuba", "cuba w2", "w2 own", "own back", "own w3", "w3 lif", "in skip",
+             "skip lif", "lif out"]  # fmt: skip
+    edges = (*(Edge(*pair.split()) for pair in pairs), Edge("back", "cuba", 2))
+    return Graph(nodes, edges, dt=1e-3, integrator="euler")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_fixed_compartments_and_programs_keep_each_others_time(seed: int) -> None:
+    x = (np.random.default_rng(seed).random((3, 80, 7)) < 0.3).astype(np.uint8)
+    built = snnstack.build(mixed(seed), BOARD, {"x": x, "y": np.arange(3)})
+    assert built.program.lag["own"] == 2 and built.program.lag["lif"] == 3
+    check_definition(built.network, built.program, Spikes.from_dense(x))
 
 
 def test_integers_spike_as_the_float_network_does() -> None:
