@@ -38,6 +38,6 @@ HOMEOSTATIC_LIF = Model(
     ),
     step=step,
     options={"reset": "subtract"},
-    source="Querlioz et al. 2013, doi:10.1109/TNANO.2013.2250995, eq. 5 (own discrete form)",
+    source="Querlioz et al. 2013, doi:10.1109/TNANO.2013.2250995 (own discrete form)",
     choices={"reset": ("subtract", "set")},
 )

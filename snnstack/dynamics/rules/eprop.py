@@ -7,7 +7,7 @@
 u is the membrane before the reset: the target subtracts its threshold, so that u is v plus the
 threshold where it has fired. L_post, the learning signal, is the modulator, one for each target.
 
-Source: Bellec et al., Nat. Commun. 11, 3625 (2020), eqs 22, 23 and 28.
+Source: Bellec et al., Nat. Commun. 11, 3625 (2020).
 """
 
 from __future__ import annotations
@@ -42,5 +42,5 @@ EPROP = Rule(
     each_step=each_step,
     reads=("v",),
     modulated=True,
-    source="Bellec et al. 2020, doi:10.1038/s41467-020-17236-y, eqs 22, 23, 28",
+    source="Bellec et al. 2020, doi:10.1038/s41467-020-17236-y",
 )

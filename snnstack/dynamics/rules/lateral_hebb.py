@@ -3,8 +3,8 @@
     back_pre = sum over targets of w post          (the transposed read)
     g = held(post (pre - back), -limit, limit);   m <- momentum m + rate g;   w <- w + m
 
-Source: Xiao et al., Hebbian Learning based Orthogonal Projection, ICLR 2024, eqs 5 and 6; without
-feedback of other targets it is Oja's subspace rule.
+Source: Xiao et al., Hebbian Learning based Orthogonal Projection, ICLR 2024; with
+momentum 0 and linear targets it is Oja's subspace rule.
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ LATERAL_HEBB = Rule(
     synapse=("m",),
     each_step=each_step,
     back=back,
-    source="Xiao et al. 2024 (ICLR), eqs 5 and 6",
+    source="Xiao et al. 2024 (ICLR)",
 )

@@ -2,7 +2,7 @@
 
     w <- w + rate y (x - y w)      (every step; x and y are traces of source and target)
 
-Source: Oja, J. Math. Biol. 15, 267 (1982), eq. 3.
+Source: Oja, J. Math. Biol. 15, 267 (1982).
 """
 
 from __future__ import annotations
@@ -27,5 +27,5 @@ OJA = Rule(
     pre=(Memory("x", "decay_pre"),),
     post=(Memory("y", "decay_post"),),
     each_step=each_step,
-    source="Oja 1982, doi:10.1007/BF00275687, eq. 3",
+    source="Oja 1982, doi:10.1007/BF00275687",
 )

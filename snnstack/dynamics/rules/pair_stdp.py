@@ -5,7 +5,7 @@
     f_plus = (w_max - w)^mu, f_minus = (w - w_min)^mu: mu 0 additive (hard bounds), mu 1
     multiplicative (soft bounds); w is held within w_min..w_max after every step
 
-Source: Morrison, Diesmann, Gerstner, Biol. Cybern. 98, 459 (2008), eqs 2 to 7; Song, Miller,
+Source: Morrison, Diesmann, Gerstner, Biol. Cybern. 98, 459 (2008); Song, Miller,
 Abbott, Nat. Neurosci. 3, 919 (2000) for the additive form, Gütig et al. 2003 for mu.
 """
 
@@ -18,7 +18,7 @@ from snnstack.dynamics.model import Field, Names
 from snnstack.dynamics.rule import Memory, Rule
 from snnstack.dynamics.terms import held
 
-SOURCE = "Morrison, Diesmann, Gerstner 2008, doi:10.1007/s00422-008-0233-1, section 4"
+SOURCE = "Morrison, Diesmann, Gerstner 2008, doi:10.1007/s00422-008-0233-1"
 
 
 def _additive_pre(n: Names) -> dict[str, E]:

@@ -2,7 +2,7 @@
 
     a <- decay a + s_pre;   w <- w - rate error_post a      (every step)
 
-Source: MacNeil, Eliasmith, PLoS ONE 6, e22885 (2011), eq. 5, on decoded errors; Widrow, Hoff 1960.
+Source: MacNeil, Eliasmith, PLoS ONE 6, e22885 (2011), on decoded errors; Widrow, Hoff 1960.
 """
 
 from __future__ import annotations
@@ -29,5 +29,5 @@ PES = Rule(
     pre=(Memory("a", "decay"),),
     each_step=each_step,
     modulated=True,
-    source="MacNeil, Eliasmith 2011, doi:10.1371/journal.pone.0022885, eq. 5",
+    source="MacNeil, Eliasmith 2011, doi:10.1371/journal.pone.0022885",
 )

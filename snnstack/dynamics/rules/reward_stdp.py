@@ -3,7 +3,7 @@
     pre spike:  e <- e - a_minus y;   post spike:  e <- e + a_plus x
     every step, after these:  w <- w + rate modulator e;  e <- decay_e e
 
-Source: Izhikevich, Cereb. Cortex 17, 2443 (2007), eqs 1 and 2; Frémaux, Gerstner 2016, eq. 6.
+Source: Izhikevich, Cereb. Cortex 17, 2443 (2007); Frémaux, Gerstner 2016.
 """
 
 from __future__ import annotations
@@ -45,5 +45,5 @@ REWARD_STDP = Rule(
     on_post=on_post,
     each_step=each_step,
     modulated=True,
-    source="Izhikevich 2007, doi:10.1093/cercor/bhl152, eqs 1 and 2",
+    source="Izhikevich 2007, doi:10.1093/cercor/bhl152",
 )

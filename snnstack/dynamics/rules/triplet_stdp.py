@@ -4,7 +4,7 @@
     post spike:  w <- w + r1 (a2_plus + a3_plus o2)
     r1, r2 are traces of the source, o1, o2 of the target, read before their own spike adds 1
 
-Source: Pfister, Gerstner, J. Neurosci. 26, 9673 (2006), eqs 2 to 4 (all to all).
+Source: Pfister, Gerstner, J. Neurosci. 26, 9673 (2006) (all to all).
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ TRIPLET_STDP = Rule(
     post=(Memory("o1", "decay_o1"), Memory("o2", "decay_o2")),
     on_pre=on_pre,
     on_post=on_post,
-    source="Pfister, Gerstner 2006, doi:10.1523/JNEUROSCI.1425-06.2006, eqs 2 to 4",
+    source="Pfister, Gerstner 2006, doi:10.1523/JNEUROSCI.1425-06.2006",
 )
