@@ -79,6 +79,7 @@ def elm_classifier(w: Arrays) -> Graph:
     }  # fmt: skip
     pairs = [("x", "synapses"), ("synapses", "branches"), ("branches", "from_branches"),
              ("from_branches", "hidden"), ("from_memory", "hidden"), ("hidden", "up"),
-             ("up", "memory"), ("memory", "read"), ("read", "scores"), ("scores", "out")]  # fmt: skip
+             ("up", "memory"), ("memory", "read"), ("read", "scores"),
+             ("scores", "out")]  # fmt: skip
     edges = [Edge(a, b, 0) for a, b in pairs] + [Edge("memory", "from_memory", 1)]
     return Graph(nodes, tuple(edges), dt=1.0, integrator="euler")
