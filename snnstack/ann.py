@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snnstack.door import instance
 from snnstack.foreign import vouching
 from snnstack.frontends.onnx_convert import PERCENTILE, AnnData, ann_data, read_ann
 from snnstack.frontends.onnx_convert import convert as convert_ann
@@ -45,9 +46,11 @@ def convert(
     `steps`: of an inference, else what `calibrate` says (`...?encode=even&steps=16`), else 32.
     `trust`: files are read in this process, without limits of time and memory (docs/security.md).
     """
-    data = ann_data(calibrate)
+    data, delta = ann_data(calibrate), None
+    if sigma_delta is not None:
+        delta = instance(sigma_delta, SigmaDelta, "sigma_delta", "SigmaDelta(127, 0)").checked()
+        data = data.in_levels()
     data = data if steps is None else data.with_steps(steps)
-    delta = None if sigma_delta is None else sigma_delta.checked()
     return load(convert_ann(read_ann(model_path(model)), data, percentile, delta))
 
 
@@ -66,10 +69,8 @@ def accuracy_curve(
 
     `trust` as in `convert`.
     """
-    fit = ann_data(calibrate)
-    test = fit if data is None else _like(ann_data(data), fit)
-    ann = read_ann(model_path(model))
-    return curve(ann, fit, test.first(samples), steps, _classes, percentile)
+    fit, test = _both(calibrate, data, samples)
+    return curve(read_ann(model_path(model)), fit, test, steps, _classes, percentile)
 
 
 @vouching
@@ -85,11 +86,16 @@ def threshold_curve(
     trust: bool = False,
 ) -> DeltaCurve:
     """Accuracy and events against the change that is worth sending; else as `accuracy_curve`."""
+    kinds = [SigmaDelta(levels, threshold).checked() for threshold in thresholds]
+    fit, test = (part.in_levels() for part in _both(calibrate, data, samples))
+    return delta_curve(read_ann(model_path(model)), fit, test, kinds, _run, percentile)
+
+
+def _both(calibrate: Any, data: Any, samples: int | None) -> tuple[AnnData, AnnData]:
+    """What a conversion is fitted to, and the first `samples` that it is tried on."""
     fit = ann_data(calibrate)
     test = fit if data is None else _like(ann_data(data), fit)
-    ann = read_ann(model_path(model))
-    kinds = [SigmaDelta(levels, threshold).checked() for threshold in thresholds]
-    return delta_curve(ann, fit, test.first(samples).in_levels(), kinds, _run, percentile)
+    return fit, test.first(samples)
 
 
 def _like(test: AnnData, fit: AnnData) -> AnnData:

@@ -5,27 +5,16 @@ A model of the package is a file of `snnstack.dynamics.neurons`: a new file is a
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import Iterator, Mapping
-from importlib import import_module
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from snnstack.dynamics import neurons
+from snnstack.dynamics.discovery import defined
 from snnstack.dynamics.model import Model
 from snnstack.dynamics.written import model_data, read_model, same_model
 
-
-def _found() -> Iterator[tuple[str, Model]]:
-    """Every model of every file of the folder, in the order of the files' names."""
-    for file in sorted(pkgutil.iter_modules(neurons.__path__), key=lambda f: f.name):
-        module = import_module(f"{neurons.__name__}.{file.name}")
-        for value in vars(module).values():
-            if isinstance(value, Model):
-                yield value.name, value
-
-
-MODELS: Mapping[str, Model] = MappingProxyType(dict(_found()))
+MODELS: Mapping[str, Model] = MappingProxyType({m.name: m for m in defined(neurons, Model)})
 
 
 def saved_form(model: Model, options: Mapping[str, Any] | None = None) -> str | dict[str, Any]:

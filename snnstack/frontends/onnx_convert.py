@@ -76,11 +76,12 @@ class AnnData:
     """Real samples: as the ANN takes them, and how they become spikes.
 
     Integers stand for 0..1 (of the range that `encoding` says, else of their type); real
-    numbers are what the ANN takes, and `encoding` says their range.
+    numbers are what the ANN takes, and `encoding` says their range. `said`: somebody chose it.
     """
 
     arrays: Arrays
     encoding: Encoding
+    said: bool = False
 
     @property
     def given(self) -> InputRange:
@@ -95,9 +96,15 @@ class AnnData:
         return replace(self, encoding=replace(self.encoding, steps=steps))
 
     def in_levels(self) -> AnnData:
-        """The same samples as whole numbers 0..255 in every step: of one, if none was said."""
+        """The same samples as whole numbers 0..255 in every step: of one, if none was said.
+
+        DataError for an encoding in spikes that somebody asked for.
+        """
         if self.encoding.kind == "repeat":
             return self
+        if self.said:
+            what = f"asks for encode={self.encoding.kind}, layers that send changes take levels"
+            raise fail(DataError, self.arrays.name, what, "encode=repeat&levels=255, or none")
         return replace(self, encoding=replace(self.encoding, kind="repeat", steps=1, levels=255))
 
     def first(self, samples: int | None) -> AnnData:
@@ -151,7 +158,7 @@ def ann_data(data: Any) -> AnnData:
         return AnnData(arrays, _ranged(Encoding("even", steps), arrays))
     encoding = encoding_of(spec, arrays)
     stated = {"min", "max"} & set(spec.options)
-    return AnnData(arrays, encoding if stated else _ranged(encoding, arrays))
+    return AnnData(arrays, encoding if stated else _ranged(encoding, arrays), said=True)
 
 
 def _ranged(encoding: Encoding, arrays: Arrays) -> Encoding:

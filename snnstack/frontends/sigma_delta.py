@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from snnstack.door import shown, whole
 from snnstack.dynamics.neurons.accumulator import ACCUMULATOR
 from snnstack.dynamics.neurons.delta_source import DELTA_SOURCE
 from snnstack.dynamics.neurons.delta_unit import DELTA_UNIT
@@ -34,14 +35,13 @@ class SigmaDelta:
     threshold: float = 0.0
 
     def checked(self) -> SigmaDelta:
-        """ModelError for numbers that no layer can have."""
-        if not 1 <= self.levels <= MOST_LEVELS:
-            what = f"are {self.levels}"
-            raise fail(ModelError, "levels", what, f"a whole number, 1 to {MOST_LEVELS}")
-        if not 0 <= self.threshold < self.levels:
-            what = f"is {self.threshold:g} levels"
-            raise fail(ModelError, "threshold", what, f"from 0 to below {self.levels} levels")
-        return self
+        """With plain numbers; an error for those that no layer can have."""
+        levels = whole(self.levels, "levels", 1, MOST_LEVELS)
+        known = isinstance(self.threshold, int | float) and not isinstance(self.threshold, bool)
+        if levels is None or not known or not 0 <= self.threshold < levels:
+            what = f"is {shown(self.threshold)} of {levels} levels"
+            raise fail(ModelError, "threshold", what, "a number from 0 to below the levels")
+        return SigmaDelta(levels, float(self.threshold))
 
     def source(self, shape: Shape) -> Cells:
         """What sends the changes of the input."""

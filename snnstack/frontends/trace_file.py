@@ -21,8 +21,9 @@ from snnstack.trace import Trace
 def trace_file(path: Path) -> Iterator[Callable[[Trace], None]]:
     """A function that takes the traces of consecutive batches; at the end `path` has them all.
 
-    Arrays `<population>/indptr`, `/indices`, `/shape` [batch, steps, *shape], `/<variable>`. The
-    events of step t of sample b are `indices[indptr[b * steps + t]:indptr[... + 1]]`. Batches wait
+    Arrays `<population>/indptr`, `/indices`, `/shape` [batch, steps, *shape], `/<variable>`, and
+    `/values` of events that carry numbers, like `indices`. The events of step t of sample b are
+    `indices[indptr[b * steps + t]:indptr[... + 1]]`. Batches wait
     on the disk, beside `path`, not in memory. If anything fails, `path` stays as it was.
     """
     with ExitStack() as stack:
@@ -44,6 +45,8 @@ def trace_file(path: Path) -> Iterator[Callable[[Trace], None]]:
                 ends = spikes.indptr if before is None else spikes.indptr[1:] + before.last
                 add(f"{name}/indptr", ends)
                 add(f"{name}/indices", spikes.indices)
+                if spikes.values is not None:
+                    add(f"{name}/values", spikes.values)
                 samples = spikes.batch + (int(shapes[name][0]) if name in shapes else 0)
                 shapes[name] = np.array([samples, spikes.steps, *spikes.shape])
             for (name, variable), values in trace.states.items():

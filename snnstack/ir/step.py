@@ -142,7 +142,7 @@ class StepInput:
     @property
     def max_count(self) -> int:
         """The most spikes of one element in one step."""
-        return 255 if self.events == "count" or self.events == "real" else 1
+        return 255 if self.events in ("count", "real") else 1
 
     @property
     def span(self) -> tuple[int, int]:

@@ -12,7 +12,8 @@ def inline_subgraphs(graph: Graph) -> Graph:
     """The same network without nested graphs.
 
     An edge into a nested graph reaches the successors of its input nodes; an edge out of it
-    starts at the predecessors of its output nodes. Delays add up.
+    starts at the predecessors of its output nodes. Delays add up; an edge ends in the port that
+    the last of its parts names.
     """
     while any(isinstance(node, Graph) for node in graph.nodes.values()):
         name = next(n for n, node in graph.nodes.items() if isinstance(node, Graph))
@@ -32,7 +33,7 @@ def _inline(outer: Graph, name: str) -> Graph:
             if not isinstance(leaf, (Input, Output)):
                 nodes[f"{name}.{part}"] = leaf
     edges = [edge for edge in inner.edges if not _touches_port(inner, edge)]
-    kept = [Edge(f"{name}.{e.source}", f"{name}.{e.target}", e.delay) for e in edges]
+    kept = [Edge(f"{name}.{e.source}", f"{name}.{e.target}", e.delay, e.port) for e in edges]
     for edge in outer.edges:
         kept += _rewired(outer, inner, name, edge)
     return replace(outer, nodes=nodes, edges=tuple(dict.fromkeys(kept)))
@@ -53,14 +54,14 @@ def _rewired(outer: Graph, inner: Graph, name: str, edge: Edge) -> list[Edge]:
             for e in inner.edges
             if isinstance(inner.nodes[e.target], Output)
         ]
-    targets: list[tuple[str, int | None]] = [(edge.target, None)]
+    targets: list[tuple[str, int | None, str | None]] = [(edge.target, None, edge.port)]
     if edge.target == name:
         targets = [
-            (f"{name}.{e.target}", e.delay)
+            (f"{name}.{e.target}", e.delay, e.port)
             for e in inner.edges
             if isinstance(inner.nodes[e.source], Input)
         ]
-    return [Edge(s, t, _sum(ds, dt)) for s, ds in sources for t, dt in targets]
+    return [Edge(s, t, _sum(ds, dt), port) for s, ds in sources for t, dt, port in targets]
 
 
 def _sum(first: int | None, second: int | None) -> int | None:

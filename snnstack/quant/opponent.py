@@ -100,6 +100,8 @@ def _unlike(network: Any) -> Iterator[Problem]:
     if len(network.inputs) != 1:
         yield Problem("network", f"has {len(network.inputs)} inputs, not one", HINT)
         return
+    if network.inputs[0].events == "value":
+        yield Problem(network.inputs[0].name, "takes whole numbers, not spikes to count", HINT)
     before = network.inputs[0].name
     for population in network.populations:
         sources = [p.source for p in network.into(population.name) if p.source != population.name]

@@ -15,7 +15,6 @@ from snnstack.frontends.onnx_convert import (
     Ann,
     AnnData,
     classes_of_ann,
-    convert,
     thresholds_of,
 )
 from snnstack.frontends.sigma_delta import SigmaDelta
@@ -101,11 +100,15 @@ def delta_curve(
     run: Callable[[Graph, AnnData], tuple[NDArray[np.int64], int]],
     percentile: float = PERCENTILE,
 ) -> DeltaCurve:
-    """Convert for every kind, balanced on `calibrate`, and run all of `test`."""
+    """Convert for every kind, balanced on `calibrate`, and run all of `test`; both in levels."""
+    thresholds = thresholds_of(ann, calibrate, percentile)
     expected, labels = classes_of_ann(ann, test), test.arrays.labels
     points = []
     for kind in kinds:
-        found, events = run(convert(ann, calibrate, percentile, kind), test)
+        graph = converted(
+            ann.graph, ann.shape, thresholds, calibrate.given, calibrate.encoding.steps, kind
+        )
+        found, events = run(graph, test)
         share = None if labels is None else float(np.mean(found == labels))
         agreed = float(np.mean(found == expected))
         points.append(DeltaPoint(kind.threshold, share, agreed, events / len(expected)))

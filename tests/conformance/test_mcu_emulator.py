@@ -34,7 +34,7 @@ from snnstack.quant.network import QuantizedNetwork, QuantizedPopulation, quanti
 from snnstack.reference import run_quantized, run_steps
 from snnstack.trace import Spikes, Trace
 
-BOARD = load_board("nucleo-l4r5zi")
+BOARD = load_board("teensy41")  # the most flash: a random network may be large
 
 
 def window(length: int, kernel: int, stride: int, padding: int, dilation: int) -> int:

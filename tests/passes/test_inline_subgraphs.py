@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from snnstack.dynamics.library import MODELS
 from snnstack.ir.graph import Edge, Graph
-from snnstack.ir.nodes import IF, Input, Linear, Output
+from snnstack.ir.nodes import IF, Cells, Input, Linear, Output
 from snnstack.passes.inline_subgraphs import inline_subgraphs
 
 
@@ -64,3 +65,31 @@ def test_graphs_inside_graphs_inside_graphs_are_flattened() -> None:
 
     assert list(flat.nodes) == ["x", "m.deep.n", "y"]
     assert set(flat.edges) == {Edge("x", "m.deep.n"), Edge("m.deep.n", "y")}
+
+
+def test_ports_of_nested_neurons_stay_what_they_are() -> None:
+    """An edge ends in the port that is named inside, or outside of the graph that it leaves."""
+    cells = Cells((2,), MODELS["two_receptor"], {}, {})
+    first, second = MODELS["two_receptor"].inputs[:2]
+    inner = Graph(
+        {"in": Input((2,)), "w": Linear(np.eye(2)), "c": cells, "out": Output((2,))},
+        (
+            Edge("in", "c", 0, second),
+            Edge("in", "w", 0),
+            Edge("w", "c", 1, first),
+            Edge("c", "out", 0),
+        ),
+    )
+    outer = Graph(
+        {"x": Input((2,)), "a": inner, "b": cells, "y": Output((2,))},
+        (Edge("x", "a", 0), Edge("a", "b", 0, second), Edge("x", "b", 0, first), Edge("b", "y", 0)),
+    )
+    flat = inline_subgraphs(outer)
+    assert {(e.source, e.target, e.delay, e.port) for e in flat.edges} == {
+        ("x", "a.c", 0, second),
+        ("x", "a.w", 0, None),
+        ("a.w", "a.c", 1, first),
+        ("a.c", "b", 0, second),
+        ("x", "b", 0, first),
+        ("b", "y", 0, None),
+    }

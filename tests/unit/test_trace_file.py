@@ -19,6 +19,18 @@ def batch(seed: int, samples: int = 3, steps: int = 7, n: int = 5) -> Trace:
     return Trace({"fc": Spikes.from_dense(spikes)}, {("fc", "v"): random.normal(size=spikes.shape)})
 
 
+def test_what_events_carry_is_kept(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    dense = random.integers(-3, 4, (5, 7, 4))
+    sent = Spikes.carrying(dense)
+    with trace_file(tmp_path / "t.npz") as keep:
+        for part in (sent.samples(0, 2), sent.samples(2, 5)):
+            keep(Trace({"fc": part}))
+    with np.load(tmp_path / "t.npz", allow_pickle=False) as found:
+        assert np.array_equal(found["fc/values"], sent.values)
+        assert np.array_equal(found["fc/indices"], sent.indices)
+
+
 def test_batches_are_written_as_one_trace(tmp_path: Path) -> None:
     parts = [batch(1), batch(2, samples=1), batch(3, samples=4)]
     with trace_file(tmp_path / "new" / "t.npz") as keep:

@@ -13,7 +13,7 @@ import pytest
 import snnstack
 from snnstack.api import verify_reference
 from snnstack.cli import main
-from snnstack.errors import ModelError
+from snnstack.errors import DataError, SnnstackError
 from snnstack.frontends.sigma_delta import SigmaDelta
 from tests.onnx.ann_models import mlp
 
@@ -100,12 +100,12 @@ def test_the_command_shows_accuracy_and_events(
 
 @pytest.mark.parametrize(
     ("kind", "message"),
-    [(SigmaDelta(0), "levels: are 0 (a whole number, 1 to 32767)"),
-     (SigmaDelta(127, 127), "threshold: is 127 levels (from 0 to below 127 levels)"),
-     (SigmaDelta(127, -1), "threshold: is -1 levels (from 0 to below 127 levels)")],
+    [(SigmaDelta(0), "levels: is 0 (a whole number, 1 or more)"),
+     (SigmaDelta(7, 7), "threshold: is 7 of 7 levels (a number from 0 to below the levels)"),
+     (SigmaDelta(7, -1), "threshold: is -1 of 7 levels (a number from 0 to below the levels)")],
 )  # fmt: skip
 def test_numbers_that_no_layer_can_have(network: Path, kind: SigmaDelta, message: str) -> None:
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(SnnstackError) as told:
         snnstack.convert(network, {"x": RNG.random((4, 12))}, sigma_delta=kind)
     assert str(told.value) == message
 
@@ -125,3 +125,23 @@ def test_a_sequence_gives_what_every_frame_gives_alone_on_a_chip_that_lags(netwo
     alone = results(program, x.reshape(-1, 1, 12))[:, lag]
     together = results(program, x)[:, lag : lag + x.shape[1]]
     np.testing.assert_array_equal(together.reshape(alone.shape), alone)
+
+
+def test_what_was_said_of_steps_and_encoding_is_kept(network: Path, tmp_path: Path) -> None:
+    images = {"x": RNG.random((20, 12)).astype(np.float32)}
+    graph = snnstack.convert(network, images, steps=5, sigma_delta=SigmaDelta())
+    assert graph.metadata["encoding"]["steps"] == 5
+    np.savez(tmp_path / "x.npz", **images)
+    with pytest.raises(DataError) as told:
+        snnstack.convert(network, f"{tmp_path}/x.npz?encode=even&steps=4", sigma_delta=SigmaDelta())
+    assert "asks for encode=even, layers that send changes take levels" in str(told.value)
+
+
+def test_limits_of_sums_are_said_and_no_rival_counts_values(network: Path) -> None:
+    x = frames()
+    built = snnstack.build(converted(network), BOARD, {"x": x // 20})
+    assert built.network is not None
+    lines = built.network.settings["cells"]["x.changes"]
+    assert any("sums saturate at" in line for line in lines)
+    (row,) = snnstack.bench(converted(network), [BOARD], {"x": x}, verify_samples=1, ann=True)
+    assert row.ann is None and "takes whole numbers, not spikes" in str(row.notes)
