@@ -141,7 +141,9 @@ def _shape_problems(x: NDArray[Any], port: StepInput, name: str) -> list[Problem
         return [Problem(name, what)] if empty else []
     what = f"x has shape {list(x.shape)}, input {port.name!r} needs {wanted}"
     real = x.ndim >= 2 and int(np.prod(x.shape[1:])) == flat[0]
-    return [Problem(name, what, "an encoder adds the steps: ?encode=even&steps=32" if real else "")]
+    levels = "encode=repeat&levels=255&steps=1" if port.events == "value" else None
+    encoder = f"an encoder adds the steps: ?{levels or 'encode=even&steps=32'}"
+    return [Problem(name, what, encoder if real else "")]
 
 
 def _value_problems(x: NDArray[Any], port: StepInput, name: str, start: int = 0) -> list[Problem]:

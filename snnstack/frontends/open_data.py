@@ -142,6 +142,9 @@ def encoded_stream(arrays: Arrays, encoding: Encoding, port: StepInput, name: st
     if arrays.dtype.kind not in "buif" or len(arrays.shape) < 2:
         what = f"x is {arrays.dtype} of shape {list(arrays.shape)}"
         raise fail(DataError, name, what, "numbers [sample, ...] are encoded")
+    if port.events == "value" and encoding.kind != "repeat":
+        what = f"encode={encoding.kind} makes spikes, input {port.name!r} takes whole numbers"
+        raise fail(DataError, name, what, "encode=repeat&levels=255&steps=1")
     steps, shape = encode.shape_of(encoding, arrays.shape[1:])
     if not fits(shape, port.shape):
         what = f"encoded steps have the shape {list(shape)}"

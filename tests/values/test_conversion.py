@@ -135,6 +135,13 @@ def test_what_was_said_of_steps_and_encoding_is_kept(network: Path, tmp_path: Pa
     with pytest.raises(DataError) as told:
         snnstack.convert(network, f"{tmp_path}/x.npz?encode=even&steps=4", sigma_delta=SigmaDelta())
     assert "asks for encode=even, layers that send changes take levels" in str(told.value)
+    program = snnstack.compile(graph, BOARD, images)
+    with pytest.raises(DataError) as told:
+        snnstack.emulate(program, f"{tmp_path}/x.npz?encode=even&steps=4&max=1")
+    assert "encode=even makes spikes, input 'x' takes whole numbers" in str(told.value)
+    with pytest.raises(DataError) as told:
+        snnstack.emulate(program, f"{tmp_path}/x.npz")
+    assert "?encode=repeat&levels=255&steps=1" in str(told.value)
 
 
 def test_limits_of_sums_are_said_and_no_rival_counts_values(network: Path) -> None:
